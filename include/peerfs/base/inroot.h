@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Paths below a root descriptor, resolved as a process chrooted there would see them, but without trust in what lies
+ * below: openat2(2). Paths here are '/'-separated, with or without a leading '/', "" or "/" is the root itself. */
+#pragma once
+
+#include <sys/types.h>
+
+/* Opens path below rootfd with RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: no component, the last one
+ * included, may be a link (with O_PATH|O_NOFOLLOW the last one may). O_CLOEXEC is added. Paths longer than PATH_MAX
+ * are walked in pieces. Returns a descriptor owned by the caller, or -errno (-ELOOP for a link in the way). */
+int pfs_inroot_open (int rootfd, const char *path, int flags);
+
+/* Follows every link of path (relative links from where they are, absolute ones and ".." clamped at rootfd, at most 40
+ * links, path_resolution(7)) and gives the physical path: absolute, no links, no "." or "..", "/" for the root.
+ * *ret_physical is owned by the caller (g_free), untouched on failure; every component must exist.
+ * Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. */
+int pfs_inroot_physical (int rootfd, const char *path, char **ret_physical);
+
+/* The link at physical directory dir (below rootfd) has the content target. Gives a relative target that the *caller's*
+ * kernel, walking from that directory in a tree mounted anywhere, resolves as the peer's kernel would: absolute targets
+ * start at the root, ".." never climbs above it, also after a component that is itself a link.
+ * *ret_target (g_free) is untouched on failure. Returns 0, or -ENAMETOOLONG where the result reaches PATH_MAX. */
+int pfs_inroot_contain (int rootfd, const char *dir, const char *target, char **ret_target);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Bounded reads: peers decide how long a file or a link is, never how much memory we spend on it. */
+#pragma once
+
+#include <glib.h>
+#include <stddef.h>
+
+/* Reads the whole of dirfd/name, opened O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK, however large stat says it is.
+ * More than max bytes is -EFBIG. *ret_bytes (owned by the caller, g_bytes_unref) is untouched on failure.
+ * Returns 0 or -errno of openat(2), read(2). */
+int pfs_read_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes);
+
+/* As pfs_read_at(), but cuts the content at max bytes instead of failing. */
+int pfs_read_prefix_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes);
+
+/* Reads the link dirfd/name ("" with an O_PATH|O_NOFOLLOW descriptor of the link itself).
+ * *ret_target is a NUL-terminated string (g_free). -ENAMETOOLONG from PATH_MAX bytes on. Else 0 or -errno. */
+int pfs_readlink_at (int dirfd, const char *name, char **ret_target);

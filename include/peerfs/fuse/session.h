@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The mount: a libfuse session over a tree, from the check of the mountpoint to the clean unmount. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "peerfs/node/node.h"
+
+typedef struct {
+  const char *mountpoint;
+  bool foreground;              /* -f; else the daemon detaches once the mount answers */
+  bool debug;                   /* -d: every request on stderr; implies foreground */
+  bool allow_other;
+  bool passthrough;             /* try kernel passthrough (default true) */
+  bool sandbox;                 /* drop privileges after the mount (default true) */
+  const char *fsname;           /* source shown in /proc/mounts; NULL: "peerfs" */
+  const char *kernel_options;   /* further options for the mount, comma separated (ro, noatime, ...), or NULL */
+  PfsTreeOptions tree;
+} PfsMountOptions;
+
+/* Mounts the tree over table at the mountpoint and serves it until it is unmounted or SIGTERM, SIGINT or SIGHUP comes,
+ * which unmount it. A stale mount of a killed daemon there is cleared first. Returns an exit status: 0, or 1 with one
+ * line for the user, without newline, in *ret_error (g_free). Without foreground the caller's process exits in here. */
+int pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error);
+
+/* One line for --version: libfuse's version, whether this build and kernel have passthrough. g_free. */
+char *pfs_session_describe (void);

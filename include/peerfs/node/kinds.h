@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The generated kinds of node, each in the source file of its name. What follows a peer's directory:
+ *
+ *   top -> peer -> id, pid (text)   root (node/rootfs.h)   sockets, env, maps, pids   proc (link)
+ */
+#pragma once
+
+#include "peerfs/node/node.h"
+#include "peerfs/proc/table.h"
+
+/* Every node at or below a container's directory begins with this: the instance it belongs to. */
+typedef struct {
+  PfsNode node;
+  PfsContainer *container;      /* a reference */
+} PfsPeerNode;
+
+extern const PfsNodeOps pfs_top_ops, pfs_peer_ops;
+
+/* The container of a node below top; NULL for the top itself. Borrowed. */
+PfsContainer *pfs_node_container (PfsNode *node);
+
+/* A child of a peer's directory, or of anything below it, that belongs to the same container; extra work on the new
+ * node is done by init. ops->size >= sizeof (PfsPeerNode); ops->finalize must end in pfs_peer_finalize(). */
+PfsNode *pfs_peer_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
+void pfs_peer_finalize (PfsNode *node);
+
+/* Owner and start of the peer's main process, as the kernel shows them at /proc/<pid> (root where it is not dumpable):
+ * the owner of root, env, maps and sockets. -ESRCH once it has ended. */
+int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start);
+
+/* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace
+ * access mode checking")? 0, -EACCES, or -ESRCH. Always 0 where the caller is the daemon's own user alone. */
+int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
+
+/* Each gives the child of a peer's directory with that name, as a reference. */
+PfsNode *pfs_text_new (PfsNode *peer, const char *name);        /* id, pid */
+PfsNode *pfs_proclink_new (PfsNode *peer, const char *name);    /* proc */
+PfsNode *pfs_pids_new (PfsNode *peer, const char *name);
+PfsNode *pfs_env_new (PfsNode *peer, const char *name);
+PfsNode *pfs_maps_new (PfsNode *peer, const char *name);
+PfsNode *pfs_sockets_new (PfsNode *peer, const char *name);
+PfsNode *pfs_rootfs_new (PfsNode *peer, const char *name);      /* node/rootfs.h */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The content of /proc/<pid>/cgroup (cgroups(7)): which container a process belongs to. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PFS_CGROUP_MAX (64 * 1024)      /* more than that is not read */
+#define PFS_ID_MAX 128                  /* longest container id, with its NUL */
+
+typedef struct {
+  char id[PFS_ID_MAX];          /* container id; "" where there is none */
+  char runtime[16];             /* containerd crio docker podman ecs garden lxc nspawn k8s unknown; "" without id */
+  char pod_uid[64];             /* canonical, '-' separated; "" where the path names no pod */
+  char machine[64];             /* LXC's or nspawn's machine name; else "" */
+} PfsCgroup;
+
+/* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret where there is one,
+ * else false with *ret zeroed. Never fails otherwise: whatever it does not understand is no container. */
+bool pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The content of /proc/<pid>/environ (proc_pid_environ(5)): NAME=VALUE, NUL after each. */
+#pragma once
+
+#include <glib.h>
+#include <stddef.h>
+
+#define PFS_ENVIRON_MAX (4 * 1024 * 1024)
+
+typedef struct PfsEnviron PfsEnviron;
+
+/* Parses content, of which it keeps a reference. First of duplicate names wins; records without '=' or with an empty
+ * name... are kept only where pfs_name_encode() gives them a file name; garbage is skipped. Never fails. */
+PfsEnviron *pfs_environ_parse (GBytes *content);
+void pfs_environ_free (PfsEnviron *env);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsEnviron, pfs_environ_free)
+
+/* The number of variables, and the file name (encoded, see base/name.h) of the i-th, in the order of the file. */
+guint pfs_environ_size (const PfsEnviron *env);
+const char *pfs_environ_name (const PfsEnviron *env, guint i);
+
+/* The exact bytes of the variable with that file name, borrowed from the content; NULL where there is none. */
+const char *pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len);
+
+/* The content it was made from, borrowed (to see whether it is still the same). */
+GBytes *pfs_environ_content (const PfsEnviron *env);

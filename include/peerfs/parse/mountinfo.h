@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The content of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)). */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PFS_MOUNTINFO_MAX (4 * 1024 * 1024)
+
+/* One line, octal escapes undone. Strings belong to the iterator and live until its next step. */
+typedef struct {
+  unsigned long id, parent_id;
+  unsigned int major, minor;
+  const char *root;             /* what of the filesystem is mounted */
+  const char *mount_point;      /* where, below the process's root */
+  const char *options;
+  const char *fstype;
+  const char *source;
+  const char *super_options;
+} PfsMountLine;
+
+typedef struct PfsMountIter PfsMountIter;
+
+/* An iterator over len bytes, which stay the caller's and must outlive it. Free with pfs_mount_iter_free(). */
+PfsMountIter *pfs_mount_iter_new (const char *content, size_t len);
+void pfs_mount_iter_free (PfsMountIter *iter);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountIter, pfs_mount_iter_free)
+
+/* The next well-formed line (others are skipped); false at the end. */
+bool pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret);
+
+/* The kubelet's bind mount for a container: root ends in pods/<uid>/containers/<NAME>/<8 hex>. */
+typedef struct {
+  char name[64];                /* a DNS label */
+  char pod_uid[64];             /* canonical */
+  char instance[9];             /* the 8 hex digits, new at every start */
+} PfsKubeletMount;
+
+/* Finds it among all lines by the rules of the design (Names): never below /volumes/, never a mount below another one
+ * that shows the kubelet's folder, never at a mount point ending in rootfs/...; /dev/termination-log is preferred,
+ * then the one whose pod uid is pod_uid (NULL or "" where unknown). Returns false, *ret zeroed, where there is none. */
+bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, PfsKubeletMount *ret);
+
+/* The process's own "/" : the last line mounted at "/". `key` is what tells one root mount from another without opening
+ * it: "<major>:<minor> <root> <source> <super options>" (g_free). Returns false where there is no such line (a chrooted
+ * process). */
+bool pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key);
+
+/* The filesystem type of the mount with that device number ("" in buf where it is unknown). Returns true if found. */
+bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor,
+                           char *buf, size_t buf_len);

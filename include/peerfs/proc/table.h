@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The containers that a /proc shows, always fresh: a listing, or a lookup that misses, rescans; a hit is checked. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "peerfs/proc/proc.h"
+
+typedef struct PfsTable PfsTable;
+
+/* One instance of a container: a restart under the same name, or even the same id, is another instance. Refcounted,
+ * safe to use from any thread; stays valid (and dead) after its end. */
+typedef struct PfsContainer PfsContainer;
+
+typedef struct {
+  GPtrArray *names;             /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
+  bool sandbox;                 /* show the pod sandbox, as "pause" */
+} PfsTableOptions;
+
+/* A table over proc (it takes a reference). options is copied. Nothing is read before the first list or find. */
+PfsTable *pfs_table_new (PfsProc *proc, const PfsTableOptions *options);
+PfsTable *pfs_table_ref (PfsTable *table);
+void pfs_table_unref (PfsTable *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTable, pfs_table_unref)
+
+PfsProc *pfs_table_proc (const PfsTable *table);        /* borrowed */
+
+/* True for "ID_PREFIX=NAME" with an id prefix of [0-9a-zA-Z._-]+ and a NAME that is a file name. */
+bool pfs_table_check_name (const char *arg);
+
+/* Rescans. *ret is an array of PfsContainer references, sorted by name, no two with the same name (g_ptr_array_unref).
+ * Returns 0 or -errno of reading the /proc directory; -ENOTUNIQ where an ID_PREFIX of --name matches two containers:
+ * then *ret_bad (may be NULL) is that ID_PREFIX=NAME (g_free). */
+int pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad);
+
+/* The live container that has the name now. A known one is checked to be alive; else /proc is rescanned.
+ * *ret is a reference (pfs_container_unref). Returns 0, -ENOENT, or as pfs_table_list(). */
+int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
+
+PfsContainer *pfs_container_ref (PfsContainer *c);
+void pfs_container_unref (PfsContainer *c);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsContainer, pfs_container_unref)
+
+const char *pfs_container_id (const PfsContainer *c);           /* fixed for life */
+const char *pfs_container_runtime (const PfsContainer *c);      /* fixed for life; "unknown" where nothing tells */
+const char *pfs_container_pod_uid (const PfsContainer *c);      /* fixed for life; "" where unknown */
+guint64 pfs_container_serial (const PfsContainer *c);           /* differs between instances in one table */
+PfsProc *pfs_container_proc (const PfsContainer *c);            /* borrowed */
+char *pfs_container_name (PfsContainer *c);                     /* as of the last scan; g_free */
+
+/* The main process, pinned: a reference (pfs_pin_unref). Where the known one has ended, /proc is rescanned for the
+ * next. A pin whose container's root cannot be ours to serve (start-up window) is never given.
+ * Returns 0, or -ESRCH once the instance has ended (which it then stays). */
+int pfs_container_main (PfsContainer *c, PfsPin **ret);
+
+/* The pid of the main process as of the last scan, without checking anything. */
+pid_t pfs_container_pid (PfsContainer *c);
+
+/* All its processes as of the last scan, ascending: a GArray of pid_t (g_array_unref). */
+GArray *pfs_container_pids (PfsContainer *c);
+
+/* As above after a rescan. Returns 0 or -errno of the scan; -ESRCH once it has ended. */
+int pfs_container_pids_now (PfsContainer *c, GArray **ret);
+
+/* False once the instance is known to have ended. Cheap: looks at nothing but a flag. */
+bool pfs_container_ended (PfsContainer *c);
