@@ -3,7 +3,11 @@
  * below: openat2(2). Paths here are '/'-separated, with or without a leading '/', "" or "/" is the root itself. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
+
+/* What st_dev (as makedev() gives it) no walk may enter: our own mount, where a walk would ask ourselves. 0: none. */
+typedef dev_t PfsAvoid;
 
 /* Opens path below rootfd with RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: no component, the last one
  * included, may be a link (with O_PATH|O_NOFOLLOW the last one may). O_CLOEXEC is added. Paths longer than PATH_MAX
@@ -16,8 +20,15 @@ int pfs_inroot_open (int rootfd, const char *path, int flags);
  * Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. */
 int pfs_inroot_physical (int rootfd, const char *path, char **ret_physical);
 
+/* As above; what lies below a directory on the device avoid does not exist. */
+int pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, char **ret_physical);
+
 /* The link at physical directory dir (below rootfd) has the content target. Gives a relative target that the *caller's*
  * kernel, walking from that directory in a tree mounted anywhere, resolves as the peer's kernel would: absolute targets
  * start at the root, ".." never climbs above it, also after a component that is itself a link.
  * *ret_target (g_free) is untouched on failure. Returns 0, or -ENAMETOOLONG where the result reaches PATH_MAX. */
-int pfs_inroot_contain (int rootfd, const char *dir, const char *target, char **ret_target);
+int pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target);
+
+/* True where pfs_inroot_contain() has to look at the peer's tree (rootfd): a ".." that follows another component.
+ * Everything else is decided by the two strings alone, and rootfd may be -1. */
+bool pfs_inroot_contain_walks (const char *target);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "peerfs/base/creds.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stddef.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+const PfsCaller pfs_caller_self = { .switching = false };
+
+/* glibc's setgroups() changes every thread of the process; the system call changes the calling one. */
+static int
+thread_setgroups (size_t n, const gid_t *groups)
+{
+  return syscall (SYS_setgroups, n, groups) < 0 ? -errno : 0;
+}
+
+/* setfsuid() and setfsgid() report nothing: asking again with an id that is never valid tells what is set. */
+static int
+thread_setfsids (uid_t uid, gid_t gid)
+{
+  setfsgid (gid);
+  setfsuid (uid);
+  if ((gid_t) setfsgid ((gid_t) -1) != gid || (uid_t) setfsuid ((uid_t) -1) != uid)
+    return -EPERM;
+  return 0;
+}
+
+void
+pfs_creds_leave (const PfsCaller *caller)
+{
+  int saved = errno;
+
+  if (caller->switching) {
+    setfsuid (geteuid ());
+    setfsgid (getegid ());
+    (void) thread_setgroups (0, NULL);
+  }
+  errno = saved;
+}
+
+int
+pfs_creds_enter (const PfsCaller *caller)
+{
+  if (!caller->switching)
+    return 0;
+
+  int r = thread_setgroups (caller->n_groups, caller->groups);
+  if (r == 0)
+    r = thread_setfsids (caller->uid, caller->gid);
+  if (r < 0)
+    pfs_creds_leave (caller);
+  return r;
+}

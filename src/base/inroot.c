@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "peerfs/base/inroot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+
+#define LINKS_MAX 40 /* MAXSYMLINKS of the kernel, include/linux/namei.h */
+
+static int
+openat2_in_root (int dirfd, const char *path, int flags)
+{
+  struct open_how how = {
+    .flags = (uint64_t) (flags | O_CLOEXEC),
+    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+  };
+  long fd = syscall (SYS_openat2, dirfd, path, &how, sizeof how);
+
+  return fd < 0 ? -errno : (int) fd;
+}
+
+/* Where a path that is too long for one system call is cut: after the last '/' that fits. */
+static size_t
+piece_length (const char *path)
+{
+  size_t len = strnlen (path, PATH_MAX);
+
+  if (len < PATH_MAX)
+    return len;
+  const char *slash = memrchr (path, '/', PATH_MAX - 1);
+  return slash ? (size_t) (slash - path) : 0;
+}
+
+int
+pfs_inroot_open (int rootfd, const char *path, int flags)
+{
+  pfs_autofd dir = -1;
+
+  while (*path == '/')
+    path++;
+  while (strnlen (path, PATH_MAX) == PATH_MAX) {
+    char piece[PATH_MAX];
+    size_t len = piece_length (path);
+
+    if (len == 0)
+      return -ENAMETOOLONG;
+    memcpy (piece, path, len);
+    piece[len] = '\0';
+
+    int next = openat2_in_root (dir >= 0 ? dir : rootfd, piece, O_PATH | O_DIRECTORY);
+    if (next < 0)
+      return next;
+    pfs_fd_cleanup (&dir);
+    dir = next;
+    for (path += len; *path == '/'; path++)
+      continue;
+  }
+  return openat2_in_root (dir >= 0 ? dir : rootfd, *path ? path : ".", flags);
+}
+
+/* A walk through a peer's tree, one component at a time. */
+typedef struct {
+  int rootfd;
+  PfsAvoid avoid;
+  int fd;               /* of the directory reached; -1 where it is the root */
+  bool at_avoid;        /* that directory is on the device to avoid */
+  bool is_dir;          /* false once something else was reached: nothing may follow */
+  int links;
+  GPtrArray *names;     /* the components of the directory reached */
+  GString *pending;     /* what is still to be walked */
+  char *failed;         /* the component that could not be walked */
+} Walk;
+
+static void
+walk_clear (Walk *walk)
+{
+  pfs_fd_cleanup (&walk->fd);
+  g_ptr_array_unref (walk->names);
+  g_string_free (walk->pending, TRUE);
+  g_free (walk->failed);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
+
+static void
+walk_init (Walk *walk, int rootfd, PfsAvoid avoid, const char *path)
+{
+  *walk = (Walk){
+    .rootfd = rootfd,
+    .avoid = avoid,
+    .fd = -1,
+    .is_dir = true,
+    .names = g_ptr_array_new_with_free_func (g_free),
+    .pending = g_string_new (path),
+  };
+}
+
+static void
+walk_to_root (Walk *walk)
+{
+  pfs_fd_cleanup (&walk->fd);
+  walk->fd = -1;
+  walk->at_avoid = false;
+  g_ptr_array_set_size (walk->names, 0);
+}
+
+static char *
+join_names (GPtrArray *names, guint from)
+{
+  GString *path = g_string_new (NULL);
+
+  for (guint i = from; i < names->len; i++)
+    g_string_append_printf (path, "%s%s", i > from ? "/" : "", (char *) names->pdata[i]);
+  return g_string_free (path, FALSE);
+}
+
+/* The parent is opened by its path again: ".." of a directory that is moved meanwhile could lead anywhere. */
+static int
+walk_up (Walk *walk)
+{
+  if (walk->names->len == 0)
+    return 0;
+  g_ptr_array_set_size (walk->names, walk->names->len - 1);
+  g_autofree char *path = join_names (walk->names, 0);
+  int fd = pfs_inroot_open (walk->rootfd, path, O_PATH | O_DIRECTORY);
+  if (fd < 0)
+    return fd;
+  pfs_fd_cleanup (&walk->fd);
+  walk->fd = fd;
+  walk->at_avoid = false;
+  return 0;
+}
+
+static int
+walk_link (Walk *walk, int linkfd)
+{
+  g_autofree char *target = NULL;
+
+  if (++walk->links > LINKS_MAX)
+    return -ELOOP;
+  int r = pfs_readlink_at (linkfd, "", &target);
+  if (r < 0)
+    return r;
+  if (target[0] == '\0')
+    return -ENOENT;
+  if (walk->pending->len > 0)
+    g_string_prepend_c (walk->pending, '/');
+  g_string_prepend (walk->pending, target);
+  if (walk->pending->len > 64 * PATH_MAX)
+    return -ENAMETOOLONG;
+  if (target[0] == '/')
+    walk_to_root (walk);
+  return 0;
+}
+
+static int
+walk_down (Walk *walk, const char *name)
+{
+  struct statx st;
+
+  if (walk->at_avoid)
+    return -ENOENT;
+  pfs_autofd fd = openat (walk->fd >= 0 ? walk->fd : walk->rootfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return -errno;
+  if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
+    return -errno;
+  if (S_ISLNK (st.stx_mode))
+    return walk_link (walk, fd);
+
+  walk->at_avoid = walk->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == walk->avoid;
+  walk->is_dir = S_ISDIR (st.stx_mode);
+  g_ptr_array_add (walk->names, g_strdup (name));
+  pfs_fd_cleanup (&walk->fd);
+  walk->fd = pfs_fd_steal (&fd);
+  return 0;
+}
+
+/* Takes the next component off what is pending; NULL at the end. A trailing '/' counts as "." after it. */
+static char *
+walk_take (Walk *walk)
+{
+  size_t skip = strspn (walk->pending->str, "/");
+
+  if (skip == walk->pending->len) {
+    bool slash = skip > 0;
+    g_string_truncate (walk->pending, 0);
+    return slash ? g_strdup (".") : NULL;
+  }
+  size_t len = strcspn (walk->pending->str + skip, "/");
+  char *name = g_strndup (walk->pending->str + skip, len);
+  g_string_erase (walk->pending, 0, (gssize) (skip + len));
+  return name;
+}
+
+static int
+walk_run (Walk *walk)
+{
+  for (;;) {
+    g_autofree char *name = walk_take (walk);
+    int r;
+
+    if (!name)
+      return 0;
+    if (!walk->is_dir)
+      r = -ENOTDIR;
+    else if (strcmp (name, ".") == 0)
+      r = 0;
+    else if (strcmp (name, "..") == 0)
+      r = walk_up (walk);
+    else
+      r = walk_down (walk, name);
+    if (r < 0) {
+      walk->failed = walk->is_dir ? g_steal_pointer (&name) : NULL;
+      return r;
+    }
+  }
+}
+
+int
+pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, char **ret_physical)
+{
+  g_auto (Walk) walk = { .fd = -1 };
+
+  walk_init (&walk, rootfd, avoid, path);
+  int r = walk_run (&walk);
+  if (r < 0)
+    return r;
+  g_autofree char *joined = join_names (walk.names, 0);
+  *ret_physical = g_strconcat ("/", joined, NULL);
+  return 0;
+}
+
+int
+pfs_inroot_physical (int rootfd, const char *path, char **ret_physical)
+{
+  return pfs_inroot_physical_avoiding (rootfd, path, 0, ret_physical);
+}
+
+/* A link's content in three parts: ".." components at its start, up to and including its last "..", and the rest. */
+typedef struct {
+  bool absolute;
+  guint leading;        /* how many ".." it begins with */
+  const char *after_leading;
+  const char *rest;     /* behind the last ".." of all, without leading '/' */
+} Target;
+
+static Target
+target_split (const char *target)
+{
+  Target t = { .absolute = target[0] == '/' };
+  bool only_dots = true;
+
+  t.after_leading = t.rest = target + strspn (target, "/");
+  for (const char *p = target; *(p += strspn (p, "/"));) {
+    size_t len = strcspn (p, "/");
+    const char *next = p + len + strspn (p + len, "/");
+
+    if (len == 2 && p[0] == '.' && p[1] == '.') {
+      t.rest = next;
+      if (only_dots) {
+        t.leading++;
+        t.after_leading = next;
+      }
+    } else if (len != 1 || p[0] != '.') {
+      only_dots = false;
+    }
+    p += len;
+  }
+  return t;
+}
+
+bool
+pfs_inroot_contain_walks (const char *target)
+{
+  Target t = target_split (target);
+
+  return t.rest > t.after_leading;
+}
+
+static int
+finish_target (GString *out, const char *rest, char **ret_target)
+{
+  g_autofree char *result = NULL;
+
+  if (*rest)
+    g_string_append (out, rest);
+  else if (out->len == 0)
+    g_string_append_c (out, '.');
+  else if (out->str[out->len - 1] == '/')
+    g_string_truncate (out, out->len - 1);
+  result = g_string_free (out, FALSE);
+  if (strlen (result) >= PATH_MAX)
+    return -ENAMETOOLONG;
+  *ret_target = g_steal_pointer (&result);
+  return 0;
+}
+
+static GString *
+climb (guint times)
+{
+  GString *out = g_string_new (NULL);
+
+  while (times-- > 0)
+    g_string_append (out, "../");
+  return out;
+}
+
+static GPtrArray *
+split_names (const char *path)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+
+  for (; *(path += strspn (path, "/")); path += strcspn (path, "/"))
+    g_ptr_array_add (names, g_strndup (path, strcspn (path, "/")));
+  return names;
+}
+
+/* Where ".." follows something else, that something may be a link: the part up to the last ".." is resolved here and
+ * replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's kernel.
+ * Where it does not resolve, the result is made to fail with the same error at the same place. */
+static int
+contain_walked (int rootfd, GPtrArray *dir, const char *dir_path, const char *target, const Target *t, PfsAvoid avoid,
+                char **ret_target)
+{
+  g_autofree char *head = g_strndup (target, (gsize) (t->rest - target));
+  g_autofree char *path = t->absolute ? g_strdup (head) : g_strconcat (dir_path, "/", head, NULL);
+  g_auto (Walk) walk = { .fd = -1 };
+  guint common = 0;
+
+  walk_init (&walk, rootfd, avoid, path);
+  int r = walk_run (&walk);
+  while (common < dir->len && common < walk.names->len
+         && strcmp (dir->pdata[common], walk.names->pdata[common]) == 0)
+    common++;
+
+  GString *out = climb (dir->len - common);
+  g_autofree char *down = join_names (walk.names, common);
+  g_string_append (out, down);
+  if (*down)
+    g_string_append_c (out, '/');
+  if (r == 0)
+    return finish_target (out, t->rest, ret_target);
+  if (walk.failed)
+    g_string_append_printf (out, "%s/", walk.failed);
+  return finish_target (out, ".", ret_target);
+}
+
+int
+pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target)
+{
+  Target t = target_split (target);
+
+  if (!t.absolute && t.rest == target) {
+    *ret_target = g_strdup (target);
+    return 0;
+  }
+  g_autoptr (GPtrArray) names = split_names (dir);
+  if (t.rest > t.after_leading)
+    return contain_walked (rootfd, names, dir, target, &t, avoid, ret_target);
+  return finish_target (climb (t.absolute ? names->len : MIN (t.leading, names->len)), t.after_leading, ret_target);
+}
