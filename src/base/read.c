@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "peerfs/base/read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+
+#define CHUNK_FIRST (16 * 1024)
+
+/* Fills up to size bytes; less only at the end of the file. Returns the number of bytes or -errno. */
+static ssize_t
+read_full (int fd, char *buf, size_t size)
+{
+  size_t have = 0;
+
+  while (have < size) {
+    ssize_t n = read (fd, buf + have, size - have);
+
+    if (n == 0)
+      break;
+    if (n > 0)
+      have += (size_t) n;
+    else if (errno != EINTR)
+      return -errno;
+  }
+  return (ssize_t) have;
+}
+
+/* Reads at most limit bytes, growing the buffer only as content really comes: sizes in /proc are lies. */
+static int
+read_limited (int fd, size_t limit, char **ret_buf, size_t *ret_len)
+{
+  g_autofree char *buf = NULL;
+  size_t have = 0, room = 0;
+
+  while (have < limit) {
+    size_t want = room == 0 ? CHUNK_FIRST : room > limit / 2 ? limit : 2 * room;
+    char *grown;
+    ssize_t n;
+
+    want = MIN (want, limit);
+    grown = g_try_realloc (buf, want);
+    if (!grown)
+      return -ENOMEM;
+    buf = grown;
+    room = want;
+
+    n = read_full (fd, buf + have, room - have);
+    if (n < 0)
+      return (int) n;
+    have += (size_t) n;
+    if (have < room)
+      break;
+  }
+
+  *ret_buf = g_steal_pointer (&buf);
+  *ret_len = have;
+  return 0;
+}
+
+static int
+read_whole (int dirfd, const char *name, size_t max, bool cut, GBytes **ret_bytes)
+{
+  pfs_autofd fd = openat (dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  g_autofree char *buf = NULL;
+  size_t len = 0;
+  int r;
+
+  if (fd < 0)
+    return -errno;
+
+  max = MIN (max, (size_t) SSIZE_MAX - 1);
+  r = read_limited (fd, cut ? max : max + 1, &buf, &len);
+  if (r < 0)
+    return r;
+  if (len > max)
+    return -EFBIG;
+
+  if (len > 0) {
+    char *shrunk = g_try_realloc (buf, len);
+
+    if (shrunk)
+      buf = shrunk;
+  }
+  *ret_bytes = g_bytes_new_take (g_steal_pointer (&buf), len);
+  return 0;
+}
+
+int
+pfs_read_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes)
+{
+  return read_whole (dirfd, name, max, false, ret_bytes);
+}
+
+int
+pfs_read_prefix_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes)
+{
+  return read_whole (dirfd, name, max, true, ret_bytes);
+}
+
+int
+pfs_readlink_at (int dirfd, const char *name, char **ret_target)
+{
+  char buf[PATH_MAX];
+  ssize_t n = readlinkat (dirfd, name, buf, sizeof buf);
+
+  if (n < 0)
+    return -errno;
+  if ((size_t) n >= sizeof buf)
+    return -ENAMETOOLONG;
+  *ret_target = g_strndup (buf, (gsize) n);
+  return 0;
+}
