@@ -119,7 +119,8 @@ void pfs_node_unref (PfsNode *node);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsNode, pfs_node_unref)
 
 /* The node of that parent and name and kind: the one in the table, or a new one of ops->size zeroed bytes whose init
- * (may be NULL) was called with data before anybody else can see it. Returns a reference. */
+ * (may be NULL) was called with data before anybody else can see it, with the table locked: it must call nothing of
+ * this header. Returns a reference. */
 typedef void (*PfsNodeInit) (PfsNode *node, gpointer data);
 PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
 

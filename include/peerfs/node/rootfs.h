@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* root/: a container's filesystem without pinned descriptors (design, section 3, decisions 1 and 2).
+ *
+ * A node is a mount, an inode number and a birth time, plus the parent and name by which it was last seen. An operation
+ * opens the parent by its path below /proc/<pid>/root and checks that it found that very inode, else -ESTALE: the
+ * kernel then looks the path up again. Few descriptors of directories are kept, for a second at most, and none of a
+ * container that has ended. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/statvfs.h>
+
+#include "peerfs/node/node.h"
+
+/* Which fields of a setattr are meant, as FUSE_SET_ATTR_* of libfuse (fuse_lowlevel.h); fuse/ asserts that they agree. */
+typedef enum {
+  PFS_SET_MODE = 1 << 0,
+  PFS_SET_UID = 1 << 1,
+  PFS_SET_GID = 1 << 2,
+  PFS_SET_SIZE = 1 << 3,
+  PFS_SET_ATIME = 1 << 4,
+  PFS_SET_MTIME = 1 << 5,
+  PFS_SET_ATIME_NOW = 1 << 7,
+  PFS_SET_MTIME_NOW = 1 << 8,
+} PfsSetAttr;
+
+/* One name of a directory. entry is NULL unless attributes were asked for and could be had; its node reference is the
+ * callee's only if it returns true. False: no room, stop before this one. */
+typedef bool (*PfsEmit) (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, gpointer data);
+
+/* What only root/ can. As in PfsNodeOps: 0 or -errno, outputs untouched on failure, any thread, no lock held. */
+struct PfsFsOps {
+  int (*setattr) (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
+                  struct stat *ret);
+  int (*create) (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                 PfsFile **ret_file);
+  int (*tmpfile) (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
+  int (*mknod) (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
+  int (*mkdir) (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
+  int (*symlink) (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
+  int (*link) (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+  int (*remove) (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
+  int (*rename) (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
+                 const PfsCaller *who);
+  int (*statfs) (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
+  /* size 0 asks for the length, as getxattr(2), listxattr(2). */
+  ssize_t (*getxattr) (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who);
+  ssize_t (*listxattr) (PfsNode *node, char *list, size_t size, const PfsCaller *who);
+  int (*setxattr) (PfsNode *node, const char *name, const void *value, size_t size, int flags, const PfsCaller *who);
+  int (*removexattr) (PfsNode *node, const char *name, const PfsCaller *who);
+  /* Calls emit for the entries from offset on (0, or a `next` given before); with plus, with their attributes. */
+  int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
+};
+
+/* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
+ * before the first request. */
+void pfs_tree_set_own_device (PfsTree *tree, dev_t own);
+
+/* --- what is held of containers, for the thread that lets go of it --- */
+
+/* The main processes of all containers of which anything is held: a GPtrArray of PfsPin references.
+ * *ret_deadline: when the next idle descriptor is due (g_get_monotonic_time(), microseconds; G_MAXINT64: never). */
+GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
+
+/* Called, with no lock held, whenever something is held where nothing was held before. */
+typedef void (*PfsHeldFunc) (gpointer data);
+void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
+
+/* Closes what has been idle for a second, and everything of containers that have ended: cached descriptors, and files
+ * that are still open, on which every operation fails with EIO from now on. Calls ended (may be NULL) for each
+ * container that was found to have ended. */
+typedef void (*PfsEndedFunc) (PfsContainer *container, gpointer data);
+void pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data);

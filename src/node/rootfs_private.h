@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the sources of root/ share. */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "fdcache.h"
+#include "peerfs/node/kinds.h"
+#include "peerfs/node/rootfs.h"
+#include "tree.h"
+
+typedef struct PfsRootfs PfsRootfs;
+
+/* One filesystem at one mount of a container. On overlayfs files and directories of one mount differ in their device. */
+struct PfsMount {
+  PfsRootfs *rootfs;
+  uint64_t id;                  /* STATX_MNT_ID */
+  dev_t dev;
+  guint flags;
+};
+
+#define PFS_MOUNT_VOLATILE (1u << 0)    /* procfs and the like: sizes are lies, nothing may be cached */
+#define PFS_MOUNT_REMOTE (1u << 1)      /* attributes have to be asked for; statx may wait */
+
+/* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
+struct PfsRootfs {
+  PfsTree *tree;
+  PfsContainer *container;      /* a reference */
+  GMutex lock;
+  GHashTable *mounts;           /* a set of PfsMount */
+  PfsMount *anchor;             /* of the top node, whose own is known only once it is opened */
+  PfsPin *pin;                  /* the process whose root is in use; NULL while nothing is held */
+  GQueue files;                 /* of PfsFile: all that is open */
+  bool ended;
+};
+
+/* The real type of the file is kept in the flags (S_IFMT >> 12). */
+#define PFS_ROOTNODE_TYPE(n) (((n)->node.flags & 0xfu) << 12)
+#define PFS_ROOTNODE_TOP (1u << 4)      /* root/ itself */
+
+typedef struct {
+  PfsNode node;
+  PfsMount *mount;
+  uint64_t ino;
+  int64_t btime;                /* nanoseconds; 0 where the filesystem has none. Guarded by the tree's lock */
+  GList *open;                  /* of PfsFile, borrowed: those that are open on this node; likewise */
+  uint32_t version;             /* of the content, when the kernel last began to cache it; likewise */
+} PfsRootNode;
+
+extern const PfsNodeOps pfs_rootfs_ops;
+extern const PfsNodeOps pfs_cut_ops;    /* an empty directory: our own mount, seen in a peer */
+
+static inline PfsRootNode *
+pfs_rootnode (PfsNode *node)
+{
+  return (PfsRootNode *) node;
+}
+
+static inline PfsRootfs *
+pfs_rootfs_of (PfsNode *node)
+{
+  return pfs_rootnode (node)->mount->rootfs;
+}
+
+/* rootfs_mount.c */
+
+/* statx(2) of what is needed here, without following links or automounts. Unless remote, whatever serves the
+ * filesystem is not asked: that may be ourselves, or hang. */
+int pfs_rootfs_statx (int fd, const char *name, bool remote, struct statx *ret);
+PfsMount *pfs_rootfs_mount (PfsRootfs *rootfs, const struct statx *st); /* NULL: too many */
+void pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret);
+int64_t pfs_statx_btime (const struct statx *st);
+
+/* rootfs_dirfd.c: every function needs the daemon's own credentials. */
+
+/* A descriptor of the directory, found to be the node's: 0, -ESTALE where it is not, -EIO once the container ended. */
+int pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret);
+/* The parent's descriptor and the node's name in it (g_free). Not for root/ itself. */
+int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
+/* A descriptor of the node itself: of an open file (a duplicate), or O_PATH by its parent and name; checked. */
+int pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd);
+/* The node's path below root/, with a leading '/'. */
+char *pfs_rootfs_path (PfsNode *node);
+/* The descriptor of the container's root, and (where ret_pid is not NULL) the process whose root it is. */
+int pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid);
+/* -EIO once the container has ended. */
+int pfs_rootfs_check (PfsRootfs *rootfs);
+void pfs_rootfs_end (PfsRootfs *rootfs);
+
+/* rootfs_lookup.c */
+
+/* Is what statx found the node's own file? */
+bool pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
+/* The entry for what statx found under that name: its node is found or made, attributes filled. */
+int pfs_rootfs_entry (PfsNode *dir, PfsDirFd *dirfd, const char *name, const struct statx *st, PfsEntry *ret);
+int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+/* As lookup, with the directory's descriptor at hand. */
+int pfs_rootfs_lookup_at (PfsNode *dir, PfsDirFd *dirfd, const char *name, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
+/* Is a file of that type shown as a link? What does it show as its target, given its directory? */
+bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
+int pfs_rootfs_target (PfsNode *dir, PfsDirFd *dirfd, const char *name, mode_t type, char **ret);
+
+/* rootfs_attr.c */
+int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
+int pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set,
+                        const PfsCaller *who, struct stat *ret);
+/* After an operation that may have copied the file up (overlayfs): the node is still the same file. */
+void pfs_rootfs_refresh (PfsNode *node, int fd);
+int pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
+
+/* rootfs_open.c */
+int pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret);
+int pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                       PfsFile **ret_file);
+int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                        PfsFile **ret_file);
+void pfs_rootfs_close (PfsFile *file);
+/* Takes over fd; -EIO (fd closed) once the container has ended. */
+int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret);
+/* Some open file of the node, as a reference; NULL where there is none. */
+PfsFile *pfs_rootfs_any_file (PfsNode *node);
+
+/* rootfs_dir.c */
+int pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
+int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
+void pfs_rootfs_dir_free (gpointer priv);
+
+/* rootfs_modify.c */
+int pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
+int pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
+                       const PfsCaller *who);
+
+/* rootfs_xattr.c */
+ssize_t pfs_rootfs_getxattr (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who);
+ssize_t pfs_rootfs_listxattr (PfsNode *node, char *list, size_t size, const PfsCaller *who);
+int pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t size, int flags,
+                         const PfsCaller *who);
+int pfs_rootfs_removexattr (PfsNode *node, const char *name, const PfsCaller *who);
