@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# What all scripts share: where things are and how a failure is told. Sourced, like every file of this folder.
+
+peerfs_top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+peerfs_cache=${PEERFS_CACHE:-/var/cache/peerfs}
+
+say ()
+{
+  printf '== %s\n' "$*" >&2
+}
+
+# One line on stderr, exit status 1.
+die ()
+{
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+need_root ()
+{
+  [ "$(id -u)" -eq 0 ] || die "needs root: run it as root or with sudo"
+}
+
+# Runs a command in silence; when it fails, its last line is the error. quietly WHAT COMMAND...
+quietly ()
+{
+  local what=$1 log status=0
+  shift
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if [ "$status" -ne 0 ]; then
+    printf '%s: %s failed: %s\n' "${0##*/}" "$what" "$(grep -v '^[[:space:]]*$' "$log" | tail -n "${PEERFS_ERROR_LINES:-1}")" >&2
+  fi
+  rm -f -- "$log"
+  return "$status"
+}
+
+# The error of a missing or unusable /dev/fuse, or nothing.
+fuse_trouble ()
+{
+  if [ ! -e /dev/fuse ]; then
+    echo "/dev/fuse is missing: load the fuse module (modprobe fuse), or pass the device to this container"
+  elif ! (exec 3<>/dev/fuse) 2>/dev/null; then
+    echo "/dev/fuse cannot be opened: the device cgroup of this container must allow it"
+  fi
+}

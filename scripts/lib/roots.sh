@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Root filesystems of Debian packages, made once by mmdebstrap and kept in $peerfs_cache.
+
+# What the containers of the pods run, and what a debug sidecar would bring.
+root_pod_packages=nginx-light,redis-server,curl,procps,binutils
+
+# What a build inside a Debian 13 root needs.
+root_trixie_packages=gcc,libc6-dev,cmake,ninja-build,pkgconf,libfuse3-dev,libglib2.0-dev,libcmocka-dev,libcap-ng-dev,libseccomp-dev
+
+root_host_suite ()
+{
+  (
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    [ "$ID" = debian ] && [ -n "${VERSION_CODENAME:-}" ] && echo "$VERSION_CODENAME"
+  ) || die "needs a Debian release: the pod's containers are made of this machine's packages"
+}
+
+# The mirror that this machine itself uses, so that a local one or a proxy serves the roots too.
+root_mirror ()
+{
+  local uri
+  # shellcheck disable=SC2016 # apt's own format
+  uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
+    awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+  echo "${PEERFS_MIRROR:-${uri:-http://deb.debian.org/debian}}"
+}
+
+# root_make NAME SUITE PACKAGES: makes $peerfs_cache/NAME unless it is there with these packages.
+root_make ()
+{
+  local dir=$peerfs_cache/$1 suite=$2 packages=$3 new
+  need_root
+  mkdir -p "$peerfs_cache" || die "cannot create $peerfs_cache: set PEERFS_CACHE to a folder that root can write"
+  (
+    flock 9
+    [ "$(cat "$dir.packages" 2>/dev/null)" = "$suite $packages" ] && [ -d "$dir" ] && exit 0
+    say "making a Debian root ($suite) in $dir, once"
+    rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
+    new=$(mktemp -d "$dir.new.XXXXXX") || exit 1
+    chmod 755 "$new"
+    quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
+      --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" "$(root_mirror)" ||
+      { rm -rf --one-file-system "$new"; exit 1; }
+    mv -T "$new" "$dir" && echo "$suite $packages" >"$dir.packages"
+  ) 9>"$dir.lock" || exit 1
+}
+
+# The root of the pods' containers, of this machine's own release so that what is built here runs there.
+root_pod ()
+{
+  local suite
+  suite=$(root_host_suite) || exit 1
+  root_make "pod-$suite" "$suite" "$root_pod_packages"
+  root_pod_dir=$peerfs_cache/pod-$suite
+}
+
+# A Debian 13 root with compiler, for static builds.
+root_trixie ()
+{
+  root_make trixie trixie "$root_trixie_packages"
+  root_trixie_dir=$peerfs_cache/trixie
+}
