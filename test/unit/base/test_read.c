@@ -95,6 +95,7 @@ test_too_big (void **state)
   g_autofree char *content = write_file (f, 20000);
   GBytes *bytes = (GBytes *) f;
 
+  assert_non_null (content);
   assert_int_equal (pfs_read_at (f->fd, "f", 19999, &bytes), -EFBIG);
   assert_int_equal (pfs_read_at (f->fd, "f", 0, &bytes), -EFBIG);
   assert_ptr_equal (bytes, f);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pieces of text that are not NUL-terminated, and what all parsers do with them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct {
+  const char *p;
+  size_t len;
+} Bytes;
+
+static inline Bytes
+bytes_of (const char *p, size_t len)
+{
+  return (Bytes) { p, len };
+}
+
+static inline bool
+bytes_equal (Bytes b, const char *s)
+{
+  return b.len == strlen (s) && memcmp (b.p, s, b.len) == 0;
+}
+
+static inline bool
+bytes_has_prefix (Bytes b, const char *s)
+{
+  size_t n = strlen (s);
+
+  return b.len >= n && memcmp (b.p, s, n) == 0;
+}
+
+static inline bool
+bytes_has_suffix (Bytes b, const char *s)
+{
+  size_t n = strlen (s);
+
+  return b.len >= n && memcmp (b.p + b.len - n, s, n) == 0;
+}
+
+static inline Bytes
+bytes_skip (Bytes b, size_t n)
+{
+  return (Bytes) { b.p + n, b.len - n };
+}
+
+/* memmem(3) is nonnull and undefined on an empty piece whose pointer is NULL. */
+static inline bool
+bytes_contain (Bytes b, const char *s)
+{
+  return b.len > 0 && memmem (b.p, b.len, s, strlen (s)) != NULL;
+}
+
+/* Takes what comes before the next sep (or everything) out of *rest, and the sep. False at the end, which is when
+ * *rest has been used up: text that ends in sep has no empty piece after it. */
+static inline bool
+bytes_split (Bytes *rest, char sep, Bytes *ret)
+{
+  const char *end;
+
+  if (rest->len == 0)
+    return false;
+  end = memchr (rest->p, sep, rest->len);
+  if (end) {
+    *ret = bytes_of (rest->p, (size_t) (end - rest->p));
+    *rest = bytes_skip (*rest, ret->len + 1);
+  } else {
+    *ret = *rest;
+    *rest = bytes_of (rest->p + rest->len, 0);
+  }
+  return true;
+}
+
+/* A whole piece that is one number in base 8, 10 or 16, without sign or prefix, no larger than max. */
+static inline bool
+bytes_to_number (Bytes b, unsigned int base, uint64_t max, uint64_t *ret)
+{
+  uint64_t value = 0;
+
+  if (b.len == 0)
+    return false;
+  for (size_t i = 0; i < b.len; i++) {
+    char c = b.p[i];
+    unsigned int digit;
+
+    if (c >= '0' && c <= '9')
+      digit = (unsigned int) (c - '0');
+    else if (c >= 'a' && c <= 'f')
+      digit = (unsigned int) (c - 'a') + 10;
+    else if (c >= 'A' && c <= 'F')
+      digit = (unsigned int) (c - 'A') + 10;
+    else
+      return false;
+    if (digit >= base || value > (max - digit) / base)
+      return false;
+    value = value * base + digit;
+  }
+  *ret = value;
+  return true;
+}
+
+/* Lower-case hexadecimal digits only: what runtimes and the kubelet make ids of. */
+static inline bool
+bytes_is_hex (Bytes b)
+{
+  for (size_t i = 0; i < b.len; i++)
+    if (!((b.p[i] >= '0' && b.p[i] <= '9') || (b.p[i] >= 'a' && b.p[i] <= 'f')))
+      return false;
+  return b.len > 0;
+}
