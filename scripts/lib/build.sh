@@ -11,3 +11,26 @@ build_preset ()
   quietly "cmake" cmake -S "$peerfs_top" --preset "$preset" "$@" || exit 1
   quietly "build" cmake --build "$peerfs_top/build/$preset" || exit 1
 }
+
+# The static binary: build/static/src/peerfs, made from Debian 13's packages; on another release in a Debian 13 root,
+# with this tree mounted at /mnt in a mount namespace of its own.
+build_static ()
+{
+  if [ "$(root_host_suite)" = trixie ]; then
+    apt_need "${apt_build_packages[@]}"
+    build_preset static
+    return
+  fi
+  local PEERFS_ERROR_LINES=20
+  apt_need mmdebstrap debian-archive-keyring util-linux
+  root_trixie
+  say "building (static, in $root_trixie_dir)"
+  mkdir -p "$peerfs_top/build"
+  # shellcheck disable=SC2016
+  quietly "static build" unshare --mount --propagation private sh -c '
+    set -e
+    mount --bind "$1" "$2/mnt"
+    mount -t proc proc "$2/proc"
+    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset static && cmake --build build/static"' \
+    build "$peerfs_top" "$root_trixie_dir" || exit 1
+}

@@ -5,9 +5,6 @@
 # What the containers of the pods run, and what a debug sidecar would bring.
 root_pod_packages=nginx-light,redis-server,curl,procps,binutils
 
-# What a build inside a Debian 13 root needs.
-root_trixie_packages=gcc,libc6-dev,cmake,ninja-build,pkgconf,libfuse3-dev,libglib2.0-dev,libcmocka-dev,libcap-ng-dev,libseccomp-dev
-
 root_host_suite ()
 {
   (
@@ -60,6 +57,6 @@ root_pod ()
 # A Debian 13 root with compiler, for static builds.
 root_trixie ()
 {
-  root_make trixie trixie "$root_trixie_packages"
+  root_make trixie trixie "$(IFS=, && echo "${apt_build_packages[*]}")"
   root_trixie_dir=$peerfs_cache/trixie
 }
