@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The value of -o: peerfs's own options, those of the kernel, and those that mount(8) leaves for others. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "options.h"
+
+/* Applies a comma separated list to *options, in order: the last word counts. "\," is a comma within a value
+ * (as libfuse has it). Unknown ones are an error, or with sloppy (mount -s) nothing.
+ * Returns false with *error set at the first one that cannot be followed. */
+bool pfs_mountopts_apply (PfsOptions *options, const char *list, bool sloppy, GError **error);

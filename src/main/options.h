@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line, understood and checked. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "peerfs/fuse/session.h"
+
+typedef enum {
+  PFS_ACTION_MOUNT,
+  PFS_ACTION_LIST,
+  PFS_ACTION_WAIT,
+  PFS_ACTION_AS,
+  PFS_ACTION_HELP,
+  PFS_ACTION_VERSION,
+  PFS_ACTION_NOTHING,           /* mount(8) asked for a dry run ("fake") */
+} PfsAction;
+
+typedef struct {
+  PfsAction action;
+  char *proc;                   /* --proc */
+  PfsTableOptions table;        /* --name, --sandbox; its names are owned */
+  bool json;
+  char *target;                 /* of --wait or --as */
+  double timeout;               /* seconds; negative: none */
+  char **command;               /* of --as: NULL terminated, never empty */
+  PfsMountOptions mount;        /* its strings are those below */
+  char *mountpoint, *fsname, *kernel_options;
+} PfsOptions;
+
+/* Reads the command line; called as "mount.peerfs" or "mount.fuse.peerfs" that of a mount helper (mount(8), "EXTERNAL
+ * HELPERS"). Returns NULL and *error with one line for the user where it cannot be followed. Free with
+ * pfs_options_free(). argv is not changed. */
+PfsOptions *pfs_options_parse (int argc, char *const *argv, GError **error);
+void pfs_options_free (PfsOptions *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsOptions, pfs_options_free)
+
+/* What --help prints. */
+extern const char pfs_options_help[];
