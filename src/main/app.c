@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "app.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "escape.h"
+
+void
+pfs_say (const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_autofree char *line = pfs_escape_line (text);
+  fprintf (stderr, "peerfs: %s\n", line);
+}
+
+int
+pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
+{
+  g_autoptr (PfsProc) proc = NULL;
+  int r = pfs_proc_open (options->proc, &proc);
+  if (r == -ENODATA)
+    pfs_say ("%s shows no processes; give --proc a mounted proc file system or a saved copy of one", options->proc);
+  else if (r < 0)
+    pfs_say ("cannot open %s: %s; give --proc a mounted proc file system", options->proc, g_strerror (-r));
+  else if (need_live && !pfs_proc_is_live (proc))
+    pfs_say ("%s is not a live proc file system; a saved copy is good for --list alone", options->proc);
+  else {
+    *ret = pfs_table_new (proc, &options->table);
+    return PFS_EXIT_DONE;
+  }
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_app_containers (PfsTable *table, GPtrArray **ret)
+{
+  g_autofree char *bad = NULL;
+  int r = pfs_table_list (table, ret, &bad);
+  if (r == 0)
+    return PFS_EXIT_DONE;
+  if (r == -ENOTUNIQ)
+    pfs_say ("--name %s matches more than one container; give more digits of the id (see peerfs --list)", bad ? bad : "");
+  else
+    pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_proc_path (pfs_table_proc (table)),
+             g_strerror (-r));
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_app_not_found (PfsTable *table, const char *name, int error)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE)
+    return PFS_EXIT_FAILURE;
+  g_autoptr (GString) names = g_string_new (NULL);
+  for (guint i = 0; i < containers->len; i++) {
+    g_autofree char *known = pfs_container_name (containers->pdata[i]);
+    g_string_append_printf (names, "%s%s", i ? ", " : "", known);
+  }
+  if (error != -ENOENT)
+    pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));
+  else if (containers->len)
+    pfs_say ("no container is named '%s'; there are: %s", name, names->str);
+  else
+    pfs_say ("no container is named '%s', none is visible; in a pod, set shareProcessNamespace: true", name);
+  return PFS_EXIT_FAILURE;
+}
+
+bool
+pfs_app_is_own (PfsContainer *c)
+{
+  if (!pfs_proc_is_own (pfs_container_proc (c)))
+    return false;
+  g_autoptr (GArray) pids = pfs_container_pids (c);
+  for (guint i = 0; i < pids->len; i++) {
+    if (g_array_index (pids, pid_t, i) == getpid ())
+      return true;
+  }
+  return false;
+}
+
+const char *
+pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
+{
+  if (!pfs_proc_is_own (pfs_table_proc (table)))
+    return NULL;
+  for (guint i = 0; i < containers->len; i++) {
+    if (!pfs_app_is_own (containers->pdata[i]))
+      return NULL;
+  }
+  if (containers->len)
+    return "only this container's own processes are visible; peers show once the pod has shareProcessNamespace: true";
+  return "no container is visible; in a pod, set shareProcessNamespace: true (podman: --share pid)";
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "app.h"
+
+#include <stdio.h>
+
+static int
+print_version (void)
+{
+  g_autofree char *description = pfs_session_describe ();
+  printf ("peerfs %s\n%s\n", PEERFS_VERSION, description);
+  return PFS_EXIT_DONE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PfsOptions) options = pfs_options_parse (argc, argv, &error);
+  if (!options) {
+    pfs_say ("%s; see peerfs --help", error->message);
+    return PFS_EXIT_USAGE;
+  }
+  switch (options->action) {
+  case PFS_ACTION_MOUNT:
+    return pfs_app_mount (options);
+  case PFS_ACTION_LIST:
+    return pfs_app_list (options);
+  case PFS_ACTION_WAIT:
+    return pfs_app_wait (options);
+  case PFS_ACTION_AS:
+    return pfs_app_as (options);
+  case PFS_ACTION_HELP:
+    fputs (pfs_options_help, stdout);
+    return PFS_EXIT_DONE;
+  case PFS_ACTION_VERSION:
+    return print_version ();
+  case PFS_ACTION_NOTHING:
+    break;
+  }
+  return PFS_EXIT_DONE;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The mount, and what can be told about the pod before it. */
+#include "app.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* May we look into the container, as the kernel decides it (ptrace(2))? */
+static bool
+is_reachable (PfsContainer *c)
+{
+  struct stat st;
+  g_autofree char *root = g_strdup_printf ("%d/root/.", (int) pfs_container_pid (c));
+  return fstatat (pfs_proc_fd (pfs_container_proc (c)), root, &st, 0) == 0 || (errno != EACCES && errno != EPERM);
+}
+
+/* Without CAP_SYS_PTRACE only peers of the same user can be entered: none is a failure, some are worth a word. */
+static int
+check_reach (GPtrArray *containers)
+{
+  guint peers = 0, refused = 0;
+  for (guint i = 0; i < containers->len; i++) {
+    if (pfs_app_is_own (containers->pdata[i]))
+      continue;
+    peers++;
+    refused += is_reachable (containers->pdata[i]) ? 0 : 1;
+  }
+  if (!refused)
+    return PFS_EXIT_DONE;
+  const char *cure = capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_PTRACE)
+                       ? "a security policy (AppArmor, SELinux, Yama) refuses it"
+                       : "run as root with CAP_SYS_PTRACE (capabilities: add: [SYS_PTRACE])";
+  if (refused == peers) {
+    pfs_say ("no access to the files of any other container: %s", cure);
+    return PFS_EXIT_FAILURE;
+  }
+  pfs_say ("warning: no access to the files of %u of %u other containers: %s", refused, peers, cure);
+  return PFS_EXIT_DONE;
+}
+
+int
+pfs_app_mount (const PfsOptions *options)
+{
+  g_autoptr (PfsTable) table = NULL;
+  g_autoptr (GPtrArray) containers = NULL;
+  int status = pfs_app_table (options, true, &table);
+  if (status == PFS_EXIT_DONE)
+    status = pfs_app_containers (table, &containers);
+  if (status == PFS_EXIT_DONE)
+    status = check_reach (containers);
+  if (status != PFS_EXIT_DONE)
+    return status;
+  const char *hint = pfs_app_namespace_hint (table, containers);
+  if (hint)
+    pfs_say ("warning: %s", hint);
+  /* What is known now is not to be held for as long as the mount lives. */
+  g_clear_pointer (&containers, g_ptr_array_unref);
+
+  g_autofree char *error = NULL;
+  status = pfs_session_run (table, &options->mount, &error);
+  if (error)
+    pfs_say ("%s", error);
+  return status;
+}
