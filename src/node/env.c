@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* env/: a file for each environment variable of the main process, with its exact bytes. */
+#include "peer.h"
+
+#include "peerfs/base/read.h"
+#include "peerfs/parse/environ.h"
+
+typedef struct {
+  PfsPeerNode peer;
+  GMutex lock;                  /* guards what follows; not held while reading */
+  PfsEnviron *env;
+} EnvNode;
+
+/* Reads environ afresh, for a process may write there, and parses it only where it differs from last time. Returns with
+ * the lock held. What it holds is bounded by PFS_ENVIRON_MAX; a longer environ is cut there. */
+static int
+env_lock (EnvNode *node)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (GBytes) content = NULL;
+
+  int r = pfs_container_main (node->peer.container, &pin);
+  if (r >= 0)
+    r = pfs_read_prefix_at (pfs_pin_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
+  if (r < 0)
+    return r;
+  g_mutex_lock (&node->lock);
+  if (!node->env || !g_bytes_equal (pfs_environ_content (node->env), content)) {
+    g_clear_pointer (&node->env, pfs_environ_free);
+    node->env = pfs_environ_parse (content);
+  }
+  return 0;
+}
+
+static int
+env_value (EnvNode *node, const char *name, GBytes **ret)
+{
+  int r = env_lock (node);
+  if (r < 0)
+    return r;
+  gsize len;
+  const char *value = pfs_environ_value (node->env, name, &len);
+  GBytes *copy = value ? g_bytes_new (value, len) : NULL;
+  g_mutex_unlock (&node->lock);
+  if (!copy)
+    return -ENOENT;
+  *ret = copy;
+  return 0;
+}
+
+static int
+var_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+{
+  GBytes *content;
+
+  (void) flags;
+  (void) who;
+  int r = env_value ((EnvNode *) node->parent, node->name, &content);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  *ret = pfs_peer_content (node, content);
+  return 0;
+}
+
+static int
+var_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  g_autoptr (GBytes) content = file && file->content ? g_bytes_ref (file->content) : NULL;
+
+  (void) who;
+  int r = content ? 0 : env_value ((EnvNode *) node->parent, node->name, &content);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  return pfs_peer_stat (node, S_IFREG | 0444, true, (off_t) g_bytes_get_size (content), ret);
+}
+
+static const PfsNodeOps var_ops = {
+  .kind = "var",
+  .size = sizeof (PfsPeerNode),
+  .finalize = pfs_peer_finalize,
+  .getattr = var_getattr,
+  .open = var_open,
+};
+
+static int
+env_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) file;
+  (void) who;
+  return pfs_peer_stat (node, S_IFDIR | 0500, true, 0, ret);
+}
+
+static int
+env_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  EnvNode *node = (EnvNode *) dir;
+
+  int r = env_lock (node);
+  if (r < 0)
+    return pfs_gone (r, -ENOENT);
+  gsize len;
+  bool found = pfs_environ_value (node->env, name, &len) != NULL;
+  g_mutex_unlock (&node->lock);
+  if (!found)
+    return -ENOENT;
+  r = pfs_entry_of (pfs_peer_child (dir, name, &var_ops, NULL, NULL), who, ret);
+  return r == -ESTALE ? -ENOENT : r;
+}
+
+static int
+env_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
+{
+  EnvNode *node = (EnvNode *) dir;
+  uint64_t ino = pfs_node_ino (dir);
+
+  (void) who;
+  int r = env_lock (node);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  PfsListing *listing = pfs_listing_new ();
+  for (guint i = 0; i < pfs_environ_size (node->env); i++)
+    pfs_peer_list (listing, ino, pfs_environ_name (node->env, i), S_IFREG);
+  g_mutex_unlock (&node->lock);
+  *ret = pfs_file_new (dir, -1, NULL, listing);
+  return 0;
+}
+
+static void
+env_init (PfsNode *node, gpointer data)
+{
+  (void) data;
+  g_mutex_init (&((EnvNode *) node)->lock);
+}
+
+static void
+env_finalize (PfsNode *node)
+{
+  g_clear_pointer (&((EnvNode *) node)->env, pfs_environ_free);
+  g_mutex_clear (&((EnvNode *) node)->lock);
+  pfs_peer_finalize (node);
+}
+
+static const PfsNodeOps env_ops = {
+  .kind = "env",
+  .size = sizeof (EnvNode),
+  .finalize = env_finalize,
+  .getattr = env_getattr,
+  .lookup = env_lookup,
+  .opendir = env_opendir,
+};
+
+PfsNode *
+pfs_env_new (PfsNode *peer, const char *name)
+{
+  return pfs_peer_child (peer, name, &env_ops, env_init, NULL);
+}

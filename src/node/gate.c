@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who may look into a container: the kernel's rule for PTRACE_MODE_READ_FSCREDS (ptrace(2), "Ptrace access mode
+ * checking"; __ptrace_may_access() in kernel/ptrace.c, cap_ptrace_access_check() in security/commoncap.c), which also
+ * decides over /proc/<pid>/root, environ and maps. Where something about the caller cannot be learnt, the answer is no:
+ * never more permissive than the kernel, sometimes stricter:
+ * - a caller outside our PID namespace has pid 0 here, and nothing is known about its capabilities;
+ * - a process of root that made itself not dumpable can be told from others only by asking the kernel, see below. */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "peer.h"
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/stat.h"
+
+#define CAP_BIT(cap) (UINT64_C (1) << (cap))
+#define USERNS_DEPTH_MAX 33     /* 32 levels below the initial one: user_namespaces(7) */
+
+static int
+status_read (int pid_fd, PfsStatus *ret)
+{
+  g_autoptr (GBytes) content = NULL;
+  gsize len;
+
+  int r = pfs_read_at (pid_fd, "status", PFS_STATUS_MAX, &content);
+  if (r < 0)
+    return r;
+  const char *data = g_bytes_get_data (content, &len);
+  return pfs_status_parse (data, len, ret);
+}
+
+static bool
+same_file (const struct stat *a, const struct stat *b)
+{
+  return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* Does the caller hold CAP_SYS_PTRACE over the user namespace target_fd? Capabilities count in the caller's own
+ * namespace and those below it; and who made a namespace has all of them in it (cap_capable()). *ret_same tells whether
+ * caller and target are in the same one. */
+static bool
+has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t caller_euid, bool *ret_same)
+{
+  pfs_autofd ns = fcntl (target_fd, F_DUPFD_CLOEXEC, 0);
+  bool owner = false;
+  struct stat st;
+
+  for (int depth = 0; ns >= 0 && depth < USERNS_DEPTH_MAX && fstat (ns, &st) == 0; depth++) {
+    if (same_file (&st, caller_ns)) {
+      *ret_same = depth == 0;
+      return owner || (caps & CAP_BIT (CAP_SYS_PTRACE));
+    }
+    uid_t uid;
+    owner = ioctl (ns, NS_GET_OWNER_UID, &uid) == 0 && uid == caller_euid;
+    int parent = ioctl (ns, NS_GET_PARENT);
+    close (ns);
+    ns = parent;
+  }
+  *ret_same = false;
+  return false;
+}
+
+static int
+caps_get (struct __user_cap_data_struct data[2])
+{
+  struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+  return syscall (SYS_capget, &header, data) < 0 ? -errno : 0;
+}
+
+static int
+caps_set (const struct __user_cap_data_struct data[2])
+{
+  struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+  return syscall (SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* A process of root is shown as root's whether it is dumpable or not. So the kernel is asked, by following its root
+ * link on this thread as uid 0 with every capability but the one that overrides the answer. It says no also where we
+ * have fewer capabilities than the process: then it stays no. */
+static bool
+root_dumpable (int pin_fd)
+{
+  const PfsCaller root = { .uid = 0, .gid = 0, .switching = true };
+  const PfsCaller *pfs_auto_creds as = NULL;
+  struct __user_cap_data_struct own[2], less[2];
+  struct stat st;
+
+  if (pfs_creds_enter (&root) < 0)
+    return false;
+  as = &root;
+  if (caps_get (own) < 0)
+    return false;
+  less[0] = own[0];
+  less[1] = own[1];
+  less[0].effective = own[0].permitted & ~(guint32) CAP_BIT (CAP_SYS_PTRACE);
+  less[1].effective = own[1].permitted;
+  if (caps_set (less) < 0)
+    return false;
+  bool allowed = fstatat (pin_fd, "root", &st, 0) == 0;
+  return caps_set (own) == 0 && allowed;
+}
+
+static bool
+ids_match (const PfsStatus *target, const PfsCaller *who)
+{
+  return who->uid == target->euid && who->uid == target->suid && who->uid == target->uid && who->gid == target->egid
+         && who->gid == target->sgid && who->gid == target->gid;
+}
+
+/* The target's user namespace, opened; *ret_owner is who may follow its root link. */
+static int
+target_open (int pin_fd, struct stat *ret_owner)
+{
+  if (fstatat (pin_fd, "root", ret_owner, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? -ESRCH : -errno;
+  int fd = openat (pin_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+  return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
+}
+
+int
+pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
+{
+  g_auto (PfsStatus) target = { 0 };
+  g_auto (PfsStatus) caller = { 0 };
+  struct stat owner, caller_ns;
+  char pid[16];
+  bool same;
+
+  g_snprintf (pid, sizeof pid, "%d", (int) who->pid);
+  pfs_autofd caller_fd = who->pid > 0 ? openat (callers_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (caller_fd < 0 || status_read (caller_fd, &caller) < 0 || fstatat (caller_fd, "ns/user", &caller_ns, 0) < 0)
+    return -EACCES;
+
+  int r = status_read (pin_fd, &target);
+  if (r < 0)
+    return r == -ENOENT ? -ESRCH : r == -ESRCH ? r : -EACCES;
+  pfs_autofd target_ns = target_open (pin_fd, &owner);
+  if (target_ns < 0)
+    return target_ns == -ESRCH ? -ESRCH : -EACCES;
+
+  /* The pid may name another process by now than the one that asked. */
+  uint64_t caps = caller.fsuid == who->uid && caller.fsgid == who->gid ? caller.cap_eff : 0;
+  if (has_ptrace (target_ns, &caller_ns, caps, caller.euid, &same))
+    return 0;
+  if (!same || !ids_match (&target, who) || owner.st_uid != target.euid || owner.st_gid != target.egid)
+    return -EACCES;
+  if (target.cap_prm & ~caps)
+    return -EACCES;
+  return target.euid != 0 || root_dumpable (pin_fd) ? 0 : -EACCES;
+}
+
+int
+pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  PfsProc *proc = pfs_container_proc (c);
+  pfs_autofd own = -1;
+
+  if (!who->switching)
+    return 0;
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return r;
+  if (pfs_proc_is_own (proc))
+    return pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
+  own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return own < 0 ? -EACCES : pfs_gate_check (own, pfs_pin_fd (pin), who);
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mapped.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "mirror.h"
+#include "peer.h"
+#include "tree.h"
+#include "peerfs/base/fd.h"
+#include "peerfs/base/inroot.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/maps.h"
+
+/* One mapped object, as the leaf of a mirror and in its node. */
+typedef struct {
+  char *shown;                  /* its path in the mirror */
+  char *path;                   /* as mapped, absolute */
+  uint64_t start, end;          /* where it was last seen; another file may have come there */
+  unsigned int major, minor;
+  uint64_t inode;
+} Mapped;
+
+typedef struct {
+  PfsPeerNode peer;
+  Mapped object;
+} MappedNode;
+
+static void
+mapped_clear (Mapped *object)
+{
+  g_free (object->shown);
+  g_free (object->path);
+}
+
+static void
+mapped_free (gpointer data)
+{
+  mapped_clear (data);
+  g_free (data);
+}
+
+static Mapped
+mapped_copy (const Mapped *object)
+{
+  Mapped copy = *object;
+
+  copy.shown = g_strdup (object->shown);
+  copy.path = g_strdup (object->path);
+  return copy;
+}
+
+static const char *
+mapped_shown (gconstpointer leaf)
+{
+  return ((const Mapped *) leaf)->shown;
+}
+
+static char *
+mapped_key (const char *name, gconstpointer leaf)
+{
+  const Mapped *object = leaf;
+  return g_strdup_printf ("%s/%u:%u:%" PRIu64, name, object->major, object->minor, object->inode);
+}
+
+static int
+main_pin (PfsContainer *c, PfsPin **ret)
+{
+  int r = pfs_container_main (c, ret);
+  return pfs_gone (r, -ESTALE);
+}
+
+/* "maps" of the main process, parsed. */
+static int
+mappings_read (int pin_fd, GPtrArray **ret)
+{
+  g_autoptr (GBytes) content = NULL;
+  gsize len;
+
+  int r = pfs_read_prefix_at (pin_fd, "maps", PFS_MAPS_MAX, &content);
+  if (r < 0)
+    return r;
+  const char *data = g_bytes_get_data (content, &len);
+  *ret = pfs_maps_parse (data, len);
+  return 0;
+}
+
+/* --- one object --- */
+
+/* A mapped file's device and inode are those of stat(2) (measured on ext4, tmpfs and overlayfs of Linux 6.18). Older
+ * kernels show an overlay's lower file instead, and btrfs subvolumes another device: then the path decides. */
+static bool
+is_object (const Mapped *object, const struct stat *st, int map_files, const char *range)
+{
+  g_autofree char *target = NULL;
+
+  if (st->st_ino == object->inode && st->st_dev == makedev (object->major, object->minor))
+    return true;
+  if (pfs_readlink_at (map_files, range, &target) < 0)
+    return false;
+  if (g_str_has_suffix (target, " (deleted)") && !g_str_has_suffix (object->path, " (deleted)"))
+    target[strlen (target) - strlen (" (deleted)")] = '\0';
+  return strcmp (target, object->path) == 0;
+}
+
+/* An O_PATH descriptor of what is mapped at the object's address, if it is the object. -ENOENT where it is not. */
+static int
+open_at_address (int pin_fd, const Mapped *object, struct stat *ret)
+{
+  pfs_autofd map_files = openat (pin_fd, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char range[40];
+  struct stat st;
+
+  if (map_files < 0)
+    return -errno;
+  g_snprintf (range, sizeof range, "%" PRIx64 "-%" PRIx64, object->start, object->end);
+  pfs_autofd fd = openat (map_files, range, O_PATH | O_CLOEXEC);
+  if (fd < 0 || fstat (fd, &st) < 0)
+    return -errno;
+  if (!S_ISREG (st.st_mode) || !is_object (object, &st, map_files, range))
+    return -ENOENT;
+  *ret = st;
+  return pfs_fd_steal (&fd);
+}
+
+/* Following map_files needs CAP_CHECKPOINT_RESTORE in the initial user namespace. Without it the file of that path in
+ * the container will do if it is that very object. */
+static int
+open_by_path (int pin_fd, const Mapped *object, struct stat *ret)
+{
+  pfs_autofd root = openat (pin_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct stat st;
+
+  if (root < 0)
+    return -errno;
+  pfs_autofd fd = pfs_inroot_open (root, object->path, O_PATH | O_NOFOLLOW);
+  if (fd < 0)
+    return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? -ESTALE : fd;
+  if (fstat (fd, &st) < 0)
+    return -errno;
+  if (!S_ISREG (st.st_mode) || st.st_ino != object->inode || st.st_dev != makedev (object->major, object->minor))
+    return -ESTALE;
+  *ret = st;
+  return pfs_fd_steal (&fd);
+}
+
+static int
+open_object (int pin_fd, const Mapped *object, struct stat *ret)
+{
+  int fd = open_at_address (pin_fd, object, ret);
+  return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, ret) : fd;
+}
+
+/* The object may be mapped elsewhere by now. */
+static int
+open_moved (int pin_fd, const Mapped *object, struct stat *ret)
+{
+  g_autoptr (GPtrArray) mappings = NULL;
+
+  int r = mappings_read (pin_fd, &mappings);
+  if (r < 0)
+    return r;
+  for (guint i = 0; i < mappings->len; i++) {
+    const PfsMapping *m = mappings->pdata[i];
+    if (m->inode != object->inode || m->major != object->major || m->minor != object->minor
+        || strcmp (m->path, object->path) != 0)
+      continue;
+    Mapped moved = *object;
+    moved.start = m->start;
+    moved.end = m->end;
+    return open_object (pin_fd, &moved, ret);
+  }
+  return -ESTALE;
+}
+
+/* An O_PATH descriptor of a node's object, a regular file, and its attributes. */
+static int
+node_open (PfsNode *node, struct stat *ret)
+{
+  const Mapped *object = &((MappedNode *) node)->object;
+  g_autoptr (PfsPin) pin = NULL;
+
+  int r = main_pin (pfs_node_container (node), &pin);
+  if (r < 0)
+    return r;
+  int fd = open_object (pfs_pin_fd (pin), object, ret);
+  if (fd == -ENOENT)
+    fd = open_moved (pfs_pin_fd (pin), object, ret);
+  return fd == -ENOENT ? -ESTALE : pfs_gone (fd, -ESTALE);
+}
+
+static int
+mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  struct stat st;
+  pfs_autofd fd = -1;
+
+  (void) who;
+  if (file && file->fd >= 0) {
+    if (fstat (file->fd, &st) < 0)
+      return -errno;
+  } else {
+    fd = node_open (node, &st);
+    if (fd < 0)
+      return fd;
+  }
+  pfs_node_stat (node, S_IFREG | (st.st_mode & 0444), st.st_uid, st.st_gid, st.st_size, &st.st_mtim, ret);
+  ret->st_atim = st.st_atim;
+  ret->st_ctim = st.st_ctim;
+  ret->st_blocks = st.st_blocks;
+  return 0;
+}
+
+/* The mode of the file counts as on disk: whoever may look at the mappings may not yet read what is mapped (a helper
+ * that runs setuid maps what its user cannot read). */
+static int
+mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+{
+  const PfsCaller *pfs_auto_creds as = NULL;
+  struct stat st;
+  char name[16];
+
+  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
+    return -EROFS;
+  pfs_autofd path_fd = node_open (node, &st);
+  if (path_fd < 0)
+    return path_fd;
+  int r = pfs_creds_enter (who);
+  if (r < 0)
+    return r;
+  as = who;
+  g_snprintf (name, sizeof name, "%d", path_fd);
+  int fd = openat (node->tree->self_fds, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0)
+    return -errno;
+  *ret = pfs_file_new (node, fd, NULL, NULL);
+  return 0;
+}
+
+static void
+mapped_init (PfsNode *node, gpointer data)
+{
+  ((MappedNode *) node)->object = mapped_copy (data);
+}
+
+static void
+mapped_finalize (PfsNode *node)
+{
+  mapped_clear (&((MappedNode *) node)->object);
+  pfs_peer_finalize (node);
+}
+
+static const PfsNodeOps mapped_ops = {
+  .kind = "mapped",
+  .size = sizeof (MappedNode),
+  .finalize = mapped_finalize,
+  .getattr = mapped_getattr,
+  .open = mapped_open,
+};
+
+/* --- all of them --- */
+
+/* Device memory and the like have inodes too, but are no files to read. */
+static bool
+is_regular (int map_files, const PfsMapping *m)
+{
+  struct stat st;
+  char range[40];
+
+  g_snprintf (range, sizeof range, "%" PRIx64 "-%" PRIx64, m->start, m->end);
+  if (map_files >= 0 && fstatat (map_files, range, &st, 0) == 0)
+    return S_ISREG (st.st_mode);
+  return !g_str_has_prefix (m->path, "/dev/") || g_str_has_prefix (m->path, "/dev/shm/");
+}
+
+static Mapped *
+mapped_of (const PfsMapping *m, char *shown)
+{
+  Mapped *object = g_new0 (Mapped, 1);
+
+  *object = (Mapped){
+    .shown = shown,
+    .path = g_strdup (m->path),
+    .start = m->start,
+    .end = m->end,
+    .major = m->major,
+    .minor = m->minor,
+    .inode = m->inode,
+  };
+  return object;
+}
+
+/* The shown path of the n-th object of that path. */
+static char *
+shown_path (GHashTable *paths, const char *path, guint *n)
+{
+  if (++*n == 1)
+    return g_strdup (path + 1);
+  for (;; ++*n) {
+    char *numbered = g_strdup_printf ("%s~%u", path, *n);
+    if (!g_hash_table_contains (paths, numbered)) {
+      memmove (numbered, numbered + 1, strlen (numbered));
+      return numbered;
+    }
+    g_free (numbered);
+  }
+}
+
+static int
+mapped_scan (PfsContainer *c, PfsMirror **ret)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (GPtrArray) mappings = NULL;
+  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+  GPtrArray *objects;
+  guint n = 0;
+
+  int r = pfs_container_main (c, &pin);
+  if (r >= 0)
+    r = mappings_read (pfs_pin_fd (pin), &mappings);
+  if (r < 0)
+    return r;
+  pfs_autofd map_files = openat (pfs_pin_fd (pin), "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (guint i = 0; i < mappings->len; i++)
+    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
+
+  objects = g_ptr_array_new_with_free_func (mapped_free);
+  for (guint i = 0; i < mappings->len; i++) {
+    const PfsMapping *m = mappings->pdata[i];
+    if (i > 0 && strcmp (((PfsMapping *) mappings->pdata[i - 1])->path, m->path) != 0)
+      n = 0;
+    if (m->path[0] == '/' && is_regular (map_files, m))
+      g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n)));
+  }
+  *ret = pfs_mirror_new (objects, mapped_shown);
+  return 0;
+}
+
+static const PfsMirrorKind mapped_kind = {
+  .scan = mapped_scan,
+  .key = mapped_key,
+  .leaf_ops = &mapped_ops,
+  .leaf_init = mapped_init,
+  .leaf_type = S_IFREG,
+};
+
+static void
+files_init (PfsNode *node, gpointer data)
+{
+  (void) data;
+  pfs_mirror_top_init (node, &mapped_kind);
+}
+
+static const PfsNodeOps files_ops = {
+  .kind = "files",
+  .size = sizeof (PfsMirrorTop),
+  .finalize = pfs_mirror_top_finalize,
+  .getattr = pfs_mirror_getattr,
+  .lookup = pfs_mirror_lookup,
+  .opendir = pfs_mirror_opendir,
+};
+
+PfsNode *
+pfs_mapped_new (PfsNode *maps, const char *name)
+{
+  return pfs_peer_child (maps, name, &files_ops, files_init, NULL);
+}

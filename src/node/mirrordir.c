@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "mirror.h"
+#include "peer.h"
+
+/* How long a scan answers lookups of names that it has. */
+#define SNAPSHOT_USEC (100 * G_TIME_SPAN_MILLISECOND)
+
+static void
+dir_finalize (PfsNode *node)
+{
+  g_free (((PfsMirrorDir *) node)->dir);
+  pfs_peer_finalize (node);
+}
+
+static const PfsNodeOps dir_ops = {
+  .kind = "mirror",
+  .size = sizeof (PfsMirrorDir),
+  .finalize = dir_finalize,
+  .getattr = pfs_mirror_getattr,
+  .lookup = pfs_mirror_lookup,
+  .opendir = pfs_mirror_opendir,
+};
+
+void
+pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind)
+{
+  PfsMirrorTop *top = (PfsMirrorTop *) node;
+
+  g_mutex_init (&top->lock);
+  top->kind = kind;
+  top->dir.top = top;
+  top->dir.dir = g_strdup ("");
+}
+
+void
+pfs_mirror_top_finalize (PfsNode *node)
+{
+  PfsMirrorTop *top = (PfsMirrorTop *) node;
+
+  g_clear_pointer (&top->mirror, pfs_mirror_unref);
+  g_mutex_clear (&top->lock);
+  dir_finalize (node);
+}
+
+/* The last scan where it is young enough, as a reference, or NULL. */
+static PfsMirror *
+snapshot_recent (PfsMirrorTop *top)
+{
+  PfsMirror *mirror = NULL;
+
+  g_mutex_lock (&top->lock);
+  if (top->mirror && g_get_monotonic_time () - top->taken < SNAPSHOT_USEC)
+    mirror = pfs_mirror_ref (top->mirror);
+  g_mutex_unlock (&top->lock);
+  return mirror;
+}
+
+/* Of two scans at once the one that began later stays, whichever ends first. */
+static int
+snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
+{
+  g_autoptr (PfsMirror) mirror = NULL;
+  g_autoptr (PfsMirror) old = NULL;
+  gint64 taken = g_get_monotonic_time ();
+  int r = top->kind->scan (top->dir.peer.container, &mirror);
+
+  if (r < 0)
+    return r;
+  g_mutex_lock (&top->lock);
+  if (!top->mirror || taken >= top->taken) {
+    old = top->mirror;
+    top->mirror = pfs_mirror_ref (mirror);
+    top->taken = taken;
+  }
+  g_mutex_unlock (&top->lock);
+  *ret = g_steal_pointer (&mirror);
+  return 0;
+}
+
+int
+pfs_mirror_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) file;
+  (void) who;
+  return pfs_peer_stat (node, S_IFDIR | 0755, false, 0, ret);
+}
+
+static void
+dir_init (PfsNode *node, gpointer data)
+{
+  PfsMirrorDir *dir = (PfsMirrorDir *) node;
+  const PfsMirrorDir *parent = data;
+
+  dir->top = parent->top;
+  dir->dir = *parent->dir ? g_strconcat (parent->dir, "/", node->name, NULL) : g_strdup (node->name);
+}
+
+static int
+mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  const PfsMirrorKind *kind = dir->top->kind;
+  PfsNode *parent = &dir->peer.node;
+  gconstpointer leaf = NULL;
+  g_autofree char *key = NULL;
+
+  switch (pfs_mirror_find (mirror, dir->dir, name, &leaf)) {
+  case PFS_MIRROR_DIR:
+    return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
+  case PFS_MIRROR_LEAF:
+    key = kind->key (name, leaf);
+    return pfs_entry_of (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), who, ret);
+  default:
+    return -ENOENT;
+  }
+}
+
+int
+pfs_mirror_lookup (PfsNode *node, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  PfsMirrorDir *dir = (PfsMirrorDir *) node;
+  g_autoptr (PfsMirror) recent = NULL;
+  g_autoptr (PfsMirror) now = NULL;
+  int r;
+
+  if (pfs_container_ended (dir->peer.container))
+    return -ENOENT;
+  recent = snapshot_recent (dir->top);
+  if (recent) {
+    r = mirror_entry (recent, dir, name, who, ret);
+    if (r != -ENOENT && r != -ESTALE)
+      return r;
+  }
+  r = snapshot_take (dir->top, &now);
+  if (r >= 0)
+    r = mirror_entry (now, dir, name, who, ret);
+  return r == -ESTALE ? -ENOENT : pfs_gone (r, -ENOENT);
+}
+
+typedef struct {
+  PfsListing *listing;
+  const PfsMirrorKind *kind;
+  uint64_t ino;
+} ListData;
+
+static void
+list_add (const char *name, PfsMirrorType type, gconstpointer leaf, gpointer data)
+{
+  const ListData *list = data;
+  g_autofree char *key = leaf ? list->kind->key (name, leaf) : g_strdup (name);
+  mode_t mode = type == PFS_MIRROR_DIR ? S_IFDIR : list->kind->leaf_type;
+
+  pfs_listing_add (list->listing, name, mode, pfs_ino_hash (list->ino, key, strlen (key)));
+}
+
+int
+pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
+{
+  PfsMirrorDir *dir = (PfsMirrorDir *) node;
+  g_autoptr (PfsMirror) mirror = NULL;
+  ListData list = { .kind = dir->top->kind, .ino = pfs_node_ino (node) };
+
+  (void) who;
+  if (pfs_container_ended (dir->peer.container))
+    return -ESTALE;
+  int r = snapshot_take (dir->top, &mirror);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  list.listing = pfs_listing_new ();
+  pfs_mirror_foreach (mirror, dir->dir, list_add, &list);
+  *ret = pfs_file_new (node, -1, NULL, list.listing);
+  return 0;
+}

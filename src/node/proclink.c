@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* proc: a link to the main process's directory in /proc. */
+#include <string.h>
+
+#include "peer.h"
+
+static int
+proclink_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
+{
+  PfsContainer *c = pfs_node_container (node);
+  g_autoptr (PfsPin) pin = NULL;
+
+  (void) who;
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  *ret_target = g_strdup_printf ("%s/%d", pfs_proc_path (pfs_container_proc (c)), (int) pfs_pin_pid (pin));
+  return 0;
+}
+
+static int
+proclink_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  g_autofree char *target = NULL;
+
+  (void) file;
+  int r = proclink_readlink (node, who, &target);
+  if (r < 0)
+    return r;
+  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
+}
+
+static const PfsNodeOps proclink_ops = {
+  .kind = "proclink",
+  .size = sizeof (PfsPeerNode),
+  .finalize = pfs_peer_finalize,
+  .getattr = proclink_getattr,
+  .readlink = proclink_readlink,
+};
+
+PfsNode *
+pfs_proclink_new (PfsNode *peer, const char *name)
+{
+  return pfs_peer_child (peer, name, &proclink_ops, NULL, NULL);
+}
