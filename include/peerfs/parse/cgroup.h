@@ -12,7 +12,7 @@ typedef struct {
   char id[PFS_ID_MAX];          /* container id; "" where there is none */
   char runtime[16];             /* containerd crio docker podman ecs garden lxc nspawn k8s unknown; "" without id */
   char pod_uid[64];             /* canonical, '-' separated; "" where the path names no pod */
-  char machine[64];             /* LXC's or nspawn's machine name; else "" */
+  char machine[64];             /* LXC's or nspawn's machine, Nomad's task; else "" */
 } PfsCgroup;
 
 /* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret where there is one,

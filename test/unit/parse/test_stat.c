@@ -151,7 +151,8 @@ test_status_malformed (void **state G_GNUC_UNUSED)
     "", "Uid:\t1\t2\t3\t4\n", "Gid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\nGid:\t1\t2\t3\t4\n",
     "Uid:\t1\t2\t3\t4\t5\nGid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\t4294967296\nGid:\t1\t2\t3\t4\n",
     "Uid:\t1\t2\t3\t-4\nGid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nGroups:\t1 x\n",
-    "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\tg\n", "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\t10000000000000000\n",
+    "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\tg\n",
+    "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\t10000000000000000\n",
     "Name:\tUid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\n",
   };
   PfsStatus status, before;
