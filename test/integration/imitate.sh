@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Becomes a container, in a mount namespace that the caller made: imitate.sh ROOT DIR INSTANCE CGROUP COMMAND...
+# Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log. The cgroup comes last,
+# so that nobody finds a container there before its root is.
+set -e
+root=$1 dir=$2 instance=$3 cgroup=$4
+shift 4
+
+mkdir -p "$dir"/{upper,work,merged}
+mount -t overlay -o "lowerdir=$root,upperdir=$dir/upper,workdir=$dir/work" overlay "$dir/merged"
+cd "$dir/merged"
+mount -t proc proc proc
+mount -t tmpfs -o mode=755 tmpfs dev
+for device in null zero random urandom; do
+  : >"dev/$device"
+  mount --bind "/dev/$device" "dev/$device"
+done
+: >dev/termination-log
+mount --bind "$instance" dev/termination-log
+exec 3>"$cgroup/cgroup.procs"
+mkdir .old
+pivot_root . .old
+cd /
+umount -l /.old
+rmdir /.old
+echo $$ >&3
+exec 3>&-
+exec "$@"

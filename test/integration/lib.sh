@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# What the integration tests share. Each test is one bash script, run by ctest with PEERFS=<binary>; it passes when it
+# calls `finish` and no check failed.
+#
+#   isolate "$@"      first line of tests without podman: runs the script in pid and mount namespaces of its own
+#   imitate ...       there: a container without a runtime
+#   peerfs_start ...  there: the daemon on $mnt
+#   pod_peerfs ...    in tests with a pod: the daemon on /peers of its container `shell`
+set -u
+
+test_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+test_name=$(basename -- "$0" .sh)
+. "$test_dir/../../scripts/lib/common.sh"
+. "$test_dir/../../scripts/lib/apt.sh"
+. "$test_dir/../../scripts/lib/roots.sh"
+. "$test_dir/../../scripts/lib/pod.sh"
+
+PEERFS=$(realpath -- "${PEERFS:?the binary under test}") || exit 1
+checks=0
+failures=0
+finished=
+pod_exec_env=()
+
+# --- checks
+
+passed ()
+{
+  checks=$((checks + 1))
+  echo "ok - $1"
+}
+
+# failed WHAT [DETAIL...]
+failed ()
+{
+  checks=$((checks + 1))
+  failures=$((failures + 1))
+  echo "NOT OK - $1"
+  shift
+  [ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/    /'
+}
+
+# check WHAT COMMAND...: the command succeeds.
+check ()
+{
+  local what=$1 output status=0
+  shift
+  output=$("$@" 2>&1 </dev/null) || status=$?
+  if [ "$status" -eq 0 ]; then
+    passed "$what"
+  else
+    failed "$what" "ran: $*" "status: $status" "$output"
+  fi
+}
+
+# check_equal WHAT EXPECTED ACTUAL
+check_equal ()
+{
+  if [ "$2" = "$3" ]; then
+    passed "$1"
+  else
+    failed "$1" "expected: $2" "found:    $3"
+  fi
+}
+
+# check_output WHAT EXPECTED COMMAND...: what the command prints, errors included.
+check_output ()
+{
+  local what=$1 expected=$2 output status=0
+  shift 2
+  output=$("$@" 2>&1 </dev/null) || status=$?
+  if [ "$output" = "$expected" ] && [ "$status" -eq 0 ]; then
+    passed "$what"
+  else
+    failed "$what" "ran: $*" "status: $status" "expected: $expected" "found:    $output"
+  fi
+}
+
+# check_less WHAT LIMIT ACTUAL: an integer that must stay below a limit.
+check_less ()
+{
+  if [ -n "$3" ] && [ "$3" -lt "$2" ]; then
+    passed "$1 ($3 < $2)"
+  else
+    failed "$1" "limit: $2" "found: $3"
+  fi
+}
+
+# The set-up itself did not work: no point in going on.
+abandon ()
+{
+  failed "$@"
+  exit 1
+}
+
+sanitized ()
+{
+  grep -q -a __asan_init "$PEERFS"
+}
+
+milliseconds ()
+{
+  echo $(($(date +%s%N) / 1000000))
+}
+
+# --- the end
+
+show_reports ()
+{
+  local file
+  for file in "$@"; do
+    [ -s "$file" ] || continue
+    failed "no sanitizer report" "$(head -n 60 "$file")"
+  done
+}
+
+at_exit ()
+{
+  local status=$?
+  trap - EXIT INT TERM
+  set +e
+  if [ -n "${peerfs_pid:-}" ] && kill -0 "$peerfs_pid" 2>/dev/null; then
+    peerfs_stop
+  fi
+  [ -z "$pod_dir" ] || show_reports "$pod_dir"/out/sanitizer.*
+  [ -z "${work:-}" ] || show_reports "$work"/sanitizer.*
+  if [ "$failures" -gt 0 ]; then
+    tail -v -n 20 "${pod_dir:-/nonexistent}/out/peerfs.log" "${work:-/nonexistent}/peerfs.log" 2>/dev/null
+  fi
+  pod_down
+  [ -n "$finished" ] || { echo "NOT OK - the test came to its end"; failures=$((failures + 1)); }
+  echo "$test_name: $checks checks, $failures failed"
+  [ "$failures" -eq 0 ] && [ "$status" -eq 0 ]
+  exit
+}
+
+finish ()
+{
+  finished=1
+  exit 0
+}
+
+trap at_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+need_root
+trouble=$(fuse_trouble)
+[ -z "$trouble" ] || abandon "$trouble"
+
+# --- without podman
+
+# Runs the script again in namespaces of its own, in which nothing that it starts or mounts survives it. There $work is
+# a tmpfs, $mnt a folder for the mount, and /proc shows the script's own processes alone.
+isolate ()
+{
+  local status=0
+  if [ -z "${PEERFS_TEST_WORK:-}" ]; then
+    trap - EXIT INT TERM
+    PEERFS_TEST_WORK=$(mktemp -d /tmp/peerfs-test.XXXXXX) || exit 1
+    export PEERFS_TEST_WORK
+    root_pod
+    trap : INT TERM
+    unshare --mount --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@" || status=$?
+    find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/${PEERFS_TEST_WORK##*/}*" -exec rmdir {} \; 2>/dev/null
+    rm -rf --one-file-system -- "$PEERFS_TEST_WORK"
+    exit "$status"
+  fi
+  work=$PEERFS_TEST_WORK
+  mnt=$work/peers
+  mount -t tmpfs -o mode=755 peerfs-test "$work" && mkdir "$mnt" || exit 1
+  root_pod
+  node_marker
+}
+
+# The node's /etc/hostname, in this namespace, holds a word that no container's has.
+node_marker ()
+{
+  echo NODE >"$work/node-hostname"
+  mount --bind "$work/node-hostname" /etc/hostname 2>/dev/null
+}
+
+random_id ()
+{
+  od -An -N32 -tx4 /dev/urandom | tr -d ' \n'
+}
+
+# A new cgroup for a container id, in the hierarchy that is at hand: prints its folder.
+make_cgroup ()
+{
+  local top
+  for top in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup/pids; do
+    if [ -f "$top/cgroup.procs" ] && mkdir -p "$top/${work##*/}/libpod-$1" 2>/dev/null; then
+      echo "$top/${work##*/}/libpod-$1"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# imitate NAME [ID] -- COMMAND...: a container without a runtime: a mount namespace, an overlay of the pod's root, a
+# cgroup with an id, the kubelet's mount. $work/c/NAME/upper, where there is one, holds what its root has on top.
+# Sets imitated_pid and imitated_id.
+imitate ()
+{
+  local name=$1 instance cgroup
+  shift
+  imitated_id=$(random_id)
+  [ "$1" = -- ] || { imitated_id=$1; shift; }
+  shift
+  instance=$work/pods/0a1b2c3d-0000-4000-8000-000000000000/containers/$name/$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+  mkdir -p "${instance%/*}" "$work/c/$name" && : >"$instance"
+  cgroup=$(make_cgroup "$imitated_id") || abandon "a cgroup can be made"
+  unshare --mount --propagation private bash "$test_dir/imitate.sh" "$root_pod_dir" "$work/c/$name" "$instance" "$cgroup" \
+    "$@" >"$work/c/$name/log" 2>&1 </dev/null &
+  imitated_pid=$!
+  pod_until 50 grep -q "libpod-$imitated_id" "/proc/$imitated_pid/cgroup" 2>/dev/null ||
+    abandon "an imitated container starts" "$(cat "$work/c/$name/log")"
+}
+
+san_options ()
+{
+  echo "log_path=$1/sanitizer:print_stacktrace=1:exitcode=99"
+}
+
+# peerfs_start [OPTION...]: the daemon on $mnt, in the foreground of a process of its own: $peerfs_pid.
+# peerfs_nofile limits its descriptors.
+peerfs_start ()
+{
+  (
+    ulimit -n "${peerfs_nofile:-1024}"
+    ASAN_OPTIONS=$(san_options "$work") UBSAN_OPTIONS=$(san_options "$work")
+    export ASAN_OPTIONS UBSAN_OPTIONS
+    exec "$PEERFS" -f "$@" "$mnt"
+  ) >>"$work/peerfs.log" 2>&1 </dev/null &
+  peerfs_pid=$!
+  pod_until 100 peerfs_mounted || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
+}
+
+# Its own mount answers: not the dead one of a predecessor.
+peerfs_mounted ()
+{
+  kill -0 "$peerfs_pid" 2>/dev/null || return 0
+  grep -q " $mnt fuse" /proc/mounts && ls "$mnt" >/dev/null 2>&1
+}
+
+# peerfs_stop [SIGNAL]: peerfs_status is its exit status.
+peerfs_stop ()
+{
+  kill "-${1:-TERM}" "$peerfs_pid"
+  pod_until 100 peerfs_gone || { kill -KILL "$peerfs_pid"; failed "peerfs ends on SIG${1:-TERM} within 10 s"; }
+  wait "$peerfs_pid"
+  peerfs_status=$?
+  peerfs_pid=
+}
+
+peerfs_gone ()
+{
+  ! kill -0 "$peerfs_pid" 2>/dev/null
+}
+
+# --- with a pod
+
+# pod_peerfs [OPTION...]: the daemon on /peers of `shell`.
+pod_peerfs ()
+{
+  pod_exec_env=(-e "ASAN_OPTIONS=$(san_options /out)" -e "UBSAN_OPTIONS=$(san_options /out)")
+  pod_exec_opts=(-d "${pod_exec_env[@]}")
+  pod_exec shell sh -c 'exec peerfs -f "$@" /peers >/out/peerfs.log 2>&1' peerfs "$@" >/dev/null
+  pod_exec_opts=("${pod_exec_env[@]}")
+  pod_until 100 pod_exec shell mountpoint -q /peers || abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
+}
+
+# in_shell COMMAND_LINE: runs it in the debug sidecar.
+in_shell ()
+{
+  pod_exec shell timeout 60 bash -c "$1"
+}
+
+# Ends the daemon of the pod as the end of a pod would, and checks that it left nothing.
+pod_peerfs_stop ()
+{
+  in_shell 'pkill -TERM -x peerfs'
+  pod_until 100 pod_peerfs_gone || failed "peerfs ends on SIGTERM within 10 s"
+  check "SIGTERM unmounts" in_shell '! mountpoint -q /peers'
+}
+
+pod_peerfs_gone ()
+{
+  ! in_shell 'pgrep -x peerfs' >/dev/null 2>&1
+}

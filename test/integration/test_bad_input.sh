@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What a user can get wrong: one line on stderr, nothing on stdout, the right exit status.
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+
+# refused STATUS WHAT COMMAND...
+refused ()
+{
+  local expected=$1 what=$2 status=0 lines
+  shift 2
+  timeout 20 "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+  lines=$(wc -l <"$work/err")
+  if [ "$status" -eq "$expected" ] && [ "$lines" -eq 1 ] && [ ! -s "$work/out" ]; then
+    passed "$what: $(cat "$work/err")"
+  else
+    failed "$what" "ran: $*" "status: $status, expected $expected" "stderr, $lines lines: $(head -n 12 "$work/err")" \
+      "stdout: $(head -n 3 "$work/out")"
+  fi
+  ! grep -q " $mnt fuse" /proc/mounts || { failed "$what: nothing is mounted"; umount -l "$mnt"; }
+}
+
+ASAN_OPTIONS=$(san_options "$work")
+UBSAN_OPTIONS=$(san_options "$work")
+export ASAN_OPTIONS UBSAN_OPTIONS
+: >"$work/file"
+mkdir "$work/empty"
+
+refused 2 "no mountpoint" "$PEERFS"
+refused 2 "unknown long option" "$PEERFS" --bogus "$mnt"
+refused 2 "unknown -o option" "$PEERFS" -f -o bogus "$mnt"
+refused 2 "bad value of an option" "$PEERFS" -f -o symlinks=sideways "$mnt"
+refused 2 "two mountpoints" "$PEERFS" -f "$mnt" "$work/empty"
+refused 2 "--json without --list" "$PEERFS" --json "$mnt"
+refused 2 "--as without a command" "$PEERFS" --as x
+refused 2 "a --name that is no name" "$PEERFS" -f --name 12 "$mnt"
+refused 1 "mountpoint is a file" "$PEERFS" -f "$work/file"
+refused 1 "mountpoint is missing" "$PEERFS" -f "$work/missing"
+refused 1 "mountpoint is missing, as a daemon" "$PEERFS" "$work/missing"
+refused 1 "no /dev/fuse" unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$@"' sh "$PEERFS" -f "$mnt"
+refused 1 "no CAP_SYS_ADMIN" setpriv --bounding-set=-sys_admin "$PEERFS" -f "$mnt"
+refused 1 "no CAP_SYS_PTRACE" setpriv --bounding-set=-sys_ptrace "$PEERFS" -f "$mnt"
+refused 1 "--proc without processes" "$PEERFS" --list --proc "$work/empty"
+refused 1 "--proc that is missing" "$PEERFS" --list --proc "$work/missing"
+refused 1 "--as of nobody" "$PEERFS" --as nobody -- true
+refused 124 "--wait that times out" "$PEERFS" --wait nobody --timeout 0.3
+
+rest=$(random_id)
+imitate one "abcdef${rest:6}" -- sleep infinity
+imitate two "abcdee${rest:6}" -- sleep infinity
+check "two containers" test "$("$PEERFS" --list | grep -c '^\(one\|two\) ')" -eq 2
+refused 1 "an id prefix of two containers" "$PEERFS" --list --name abcde=both
+check "an id prefix of one" sh -c "'$PEERFS' --list --name abcdef=first | grep -q '^first '"
+finish
