@@ -13,6 +13,7 @@
 #include "peerfs/base/inroot.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
+#include "peerfs/proc/mountdev.h"
 
 /* One mapped object, as the leaf of a mirror and in its node. */
 typedef struct {
@@ -89,8 +90,18 @@ mappings_read (int pin_fd, GPtrArray **ret)
 
 /* --- one object --- */
 
-/* A mapped file's device and inode are those of stat(2) (measured on ext4, tmpfs and overlayfs of Linux 6.18). Older
- * kernels show an overlay's lower file instead, and btrfs subvolumes another device: then the path decides. */
+/* maps shows the inode of stat(2), and the device of the superblock (measured on ext4, tmpfs and overlayfs of Linux
+ * 6.18; overlays without xino have other st_dev). */
+static bool
+same_inode (int pin_fd, const Mapped *object, int fd, const struct stat *st)
+{
+  g_autoptr (PfsMountDevs) devs = pfs_mount_devs_new (pin_fd);
+
+  return st->st_ino == object->inode
+         && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, st->st_dev, makedev (object->major, object->minor));
+}
+
+/* Older kernels show an overlay's lower file in maps: then the path that the link in map_files shows decides. */
 static bool
 is_object (const Mapped *object, const struct stat *st, int map_files, const char *range)
 {
@@ -140,7 +151,7 @@ open_by_path (int pin_fd, const Mapped *object, struct stat *ret)
     return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? -ESTALE : fd;
   if (fstat (fd, &st) < 0)
     return -errno;
-  if (!S_ISREG (st.st_mode) || st.st_ino != object->inode || st.st_dev != makedev (object->major, object->minor))
+  if (!S_ISREG (st.st_mode) || !same_inode (pin_fd, object, fd, &st))
     return -ESTALE;
   *ret = st;
   return pfs_fd_steal (&fd);
@@ -309,7 +320,7 @@ shown_path (GHashTable *paths, const char *path, guint *n)
 }
 
 static int
-mapped_scan (PfsContainer *c, PfsMirror **ret)
+mapped_scan (PfsNode *top, PfsMirror **ret)
 {
   g_autoptr (PfsPin) pin = NULL;
   g_autoptr (GPtrArray) mappings = NULL;
@@ -317,7 +328,7 @@ mapped_scan (PfsContainer *c, PfsMirror **ret)
   GPtrArray *objects;
   guint n = 0;
 
-  int r = pfs_container_main (c, &pin);
+  int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
     r = mappings_read (pfs_pin_fd (pin), &mappings);
   if (r < 0)
@@ -331,6 +342,9 @@ mapped_scan (PfsContainer *c, PfsMirror **ret)
     const PfsMapping *m = mappings->pdata[i];
     if (i > 0 && strcmp (((PfsMapping *) mappings->pdata[i - 1])->path, m->path) != 0)
       n = 0;
+    /* A mapped file of our own mount would be asked of ourselves. */
+    if (makedev (m->major, m->minor) == top->tree->own_device)
+      continue;
     if (m->path[0] == '/' && is_regular (map_files, m))
       g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n)));
   }

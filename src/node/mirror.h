@@ -46,8 +46,8 @@ typedef struct PfsMirrorTop PfsMirrorTop;
 
 /* What differs between sockets/ and maps/files. */
 typedef struct {
-  /* Scans. Returns 0 or -errno. */
-  int (*scan) (PfsContainer *c, PfsMirror **ret);
+  /* Scans the top's container. Returns 0 or -errno. */
+  int (*scan) (PfsNode *top, PfsMirror **ret);
   /* The leaf's key in the node table: its name, '/', and what tells this object from another of the same name, so that
    * a leaf's node never changes its meaning (g_free). */
   char *(*key) (const char *name, gconstpointer leaf);

@@ -65,7 +65,7 @@ snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
   g_autoptr (PfsMirror) mirror = NULL;
   g_autoptr (PfsMirror) old = NULL;
   gint64 taken = g_get_monotonic_time ();
-  int r = top->kind->scan (top->dir.peer.container, &mirror);
+  int r = top->kind->scan (&top->dir.peer.node, &mirror);
 
   if (r < 0)
     return r;

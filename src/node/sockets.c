@@ -100,11 +100,11 @@ add_aliases (PfsMirror *mirror)
 }
 
 static int
-sockets_scan (PfsContainer *c, PfsMirror **ret)
+sockets_scan (PfsNode *top, PfsMirror **ret)
 {
   GPtrArray *sockets;
 
-  int r = pfs_sockets_list (c, &sockets);
+  int r = pfs_sockets_list (pfs_node_container (top), &sockets);
   if (r < 0)
     return r;
   *ret = pfs_mirror_new (sockets, socket_path);

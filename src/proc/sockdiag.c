@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sock_diag(7); net/unix/diag.c of the kernel. UNIX_DIAG_VFS gives the device as the kernel's own dev_t
+ * (include/linux/kdev_t.h: major << 20 | minor), in another encoding than stat(2), and of the superblock: see mountdev.h.
+ * Needs no capability in one's own network namespace. */
+#include "sockdiag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/netunix.h"
+
+#define STATE_LISTEN 10         /* TCP_LISTEN, include/net/tcp_states.h */
+#define DUMP_MAX (1024 * 1024)  /* sockets kept of one namespace */
+#define REPLY_SIZE (64 * 1024)  /* the kernel fills at most 32 KiB at once */
+
+static void
+unix_socket_free (gpointer data)
+{
+  PfsUnixSocket *s = data;
+
+  g_free (s->path);
+  g_clear_pointer (&s->holders, g_array_unref);
+  g_free (s);
+}
+
+static GHashTable *
+sockets_new (void)
+{
+  return g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
+}
+
+static bool
+type_wanted (int type, bool listening)
+{
+  return type == SOCK_DGRAM || ((type == SOCK_STREAM || type == SOCK_SEQPACKET) && listening);
+}
+
+static int
+request_dump (int fd)
+{
+  struct {
+    struct nlmsghdr header;
+    struct unix_diag_req request;
+  } message = {
+    .header = {
+      .nlmsg_len = sizeof message,
+      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+    },
+    .request = {
+      .sdiag_family = AF_UNIX,
+      .udiag_states = UINT32_MAX,
+      .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS,
+    },
+  };
+  ssize_t n;
+
+  do
+    n = send (fd, &message, sizeof message, 0);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : 0;
+}
+
+static void
+add_message (GHashTable *sockets, const struct nlmsghdr *header)
+{
+  const struct unix_diag_msg *msg = NLMSG_DATA (header);
+  const struct unix_diag_vfs *vfs = NULL;
+  const char *name = NULL;
+  size_t name_len = 0;
+
+  if (header->nlmsg_len < NLMSG_LENGTH (sizeof *msg) || g_hash_table_size (sockets) >= DUMP_MAX
+      || !type_wanted (msg->udiag_type, msg->udiag_state == STATE_LISTEN))
+    return;
+  int len = (int) (header->nlmsg_len - NLMSG_LENGTH (sizeof *msg));
+  for (const struct rtattr *a = (const struct rtattr *) (msg + 1); RTA_OK (a, len); a = RTA_NEXT (a, len)) {
+    if (a->rta_type == UNIX_DIAG_NAME) {
+      name = RTA_DATA (a);
+      name_len = RTA_PAYLOAD (a);
+    } else if (a->rta_type == UNIX_DIAG_VFS && RTA_PAYLOAD (a) >= sizeof *vfs) {
+      vfs = RTA_DATA (a);
+    }
+  }
+  /* Abstract names begin with NUL; an unbound socket has none. */
+  if (!vfs || name_len == 0 || name[0] == '\0' || name_len > sizeof (struct sockaddr_un))
+    return;
+
+  PfsUnixSocket *s = g_new0 (PfsUnixSocket, 1);
+  s->inode = msg->udiag_ino;
+  s->type = msg->udiag_type;
+  s->path = g_strndup (name, name_len);
+  s->has_file = true;
+  s->file_dev = makedev (vfs->udiag_vfs_dev >> 20, vfs->udiag_vfs_dev & 0xfffff);
+  s->file_inode = vfs->udiag_vfs_ino;
+  g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
+}
+
+/* 1 at the end of the dump, 0 where more follows. */
+static int
+add_reply (GHashTable *sockets, const char *reply, size_t len)
+{
+  const struct nlmsghdr *header = (const struct nlmsghdr *) reply;
+
+  for (; NLMSG_OK (header, len); header = NLMSG_NEXT (header, len)) {
+    if (header->nlmsg_type == NLMSG_DONE)
+      return 1;
+    if (header->nlmsg_type == NLMSG_ERROR) {
+      const struct nlmsgerr *error = NLMSG_DATA (header);
+      if (header->nlmsg_len < NLMSG_LENGTH (sizeof *error) || error->error >= 0)
+        return -EBADMSG;
+      return error->error;
+    }
+    if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY)
+      add_message (sockets, header);
+  }
+  return 0;
+}
+
+int
+pfs_sockdiag_dump_netlink (int netlink_fd, GHashTable **ret)
+{
+  g_autoptr (GHashTable) sockets = sockets_new ();
+  g_autofree char *reply = g_malloc (REPLY_SIZE);
+
+  int r = request_dump (netlink_fd);
+  while (r == 0) {
+    struct sockaddr_nl from = { 0 };
+    socklen_t from_len = sizeof from;
+    ssize_t n = recvfrom (netlink_fd, reply, REPLY_SIZE, 0, (struct sockaddr *) &from, &from_len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return n < 0 ? -errno : -EBADMSG;
+    if (from.nl_pid == 0)       /* only the kernel's answers count */
+      r = add_reply (sockets, reply, (size_t) n);
+  }
+  if (r < 0)
+    return r;
+  *ret = g_steal_pointer (&sockets);
+  return 0;
+}
+
+int
+pfs_sockdiag_dump_netunix (int pin_fd, GHashTable **ret)
+{
+  g_autoptr (GHashTable) sockets = sockets_new ();
+  g_autoptr (GHashTable) twice = g_hash_table_new (NULL, NULL);
+  g_autoptr (GBytes) content = NULL;
+  g_autoptr (GPtrArray) rows = NULL;
+  GHashTableIter iter;
+  gpointer inode;
+  gsize len;
+
+  int r = pfs_read_prefix_at (pin_fd, "net/unix", PFS_NETUNIX_MAX, &content);
+  if (r < 0)
+    return r;
+  const char *data = g_bytes_get_data (content, &len);
+  rows = pfs_netunix_parse (data, len);
+  for (guint i = 0; i < rows->len; i++) {
+    const PfsUnixRow *row = rows->pdata[i];
+    if (row->inode > UINT32_MAX || !type_wanted (row->type, row->listening))
+      continue;
+    if (g_hash_table_contains (sockets, GUINT_TO_POINTER (row->inode)))
+      g_hash_table_add (twice, GUINT_TO_POINTER (row->inode));
+    PfsUnixSocket *s = g_new0 (PfsUnixSocket, 1);
+    s->inode = (uint32_t) row->inode;
+    s->type = row->type;
+    s->path = g_strdup (row->path);
+    g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
+  }
+  /* One of two rows with the same inode is forged, and nothing tells which. */
+  g_hash_table_iter_init (&iter, twice);
+  while (g_hash_table_iter_next (&iter, &inode, NULL))
+    g_hash_table_remove (sockets, inode);
+  *ret = g_steal_pointer (&sockets);
+  return 0;
+}
+
+static int
+netlink_open (void)
+{
+  int fd = socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  return fd < 0 ? -errno : fd;
+}
+
+/* The thread ends inside the other namespace: nothing has to be restored, so nothing can fail to be. */
+static gpointer
+netlink_open_inside (gpointer data)
+{
+  int netns_fd = GPOINTER_TO_INT (data);
+  int r = setns (netns_fd, CLONE_NEWNET) < 0 ? -errno : netlink_open ();
+  return GINT_TO_POINTER (r);
+}
+
+/* A netlink socket in the network namespace of the process, or -errno. */
+static int
+netlink_open_for (int pin_fd)
+{
+  pfs_autofd netns = openat (pin_fd, "ns/net", O_RDONLY | O_CLOEXEC);
+  struct stat own, theirs;
+
+  if (netns < 0 || fstat (netns, &theirs) < 0)
+    return -errno;
+  if (stat ("/proc/self/ns/net", &own) == 0 && own.st_ino == theirs.st_ino && own.st_dev == theirs.st_dev)
+    return netlink_open ();
+
+  g_autoptr (GError) error = NULL;
+  GThread *thread = g_thread_try_new ("netns", netlink_open_inside, GINT_TO_POINTER (netns), &error);
+  return thread ? GPOINTER_TO_INT (g_thread_join (thread)) : -EAGAIN;
+}
+
+int
+pfs_sockdiag_dump (int pin_fd, GHashTable **ret)
+{
+  pfs_autofd netlink = netlink_open_for (pin_fd);
+
+  if (netlink >= 0 && pfs_sockdiag_dump_netlink (netlink, ret) >= 0)
+    return 0;
+  return pfs_sockdiag_dump_netunix (pin_fd, ret);
+}
