@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "table_priv.h"
+
+#include <errno.h>
+
+#define MAIN_TRIES 4
+
+PfsContainer *
+pfs_container_new (PfsTable *table, const char *key, const char *runtime, const char *pod_uid, const char *machine)
+{
+  PfsContainer *c = g_new0 (PfsContainer, 1);
+
+  c->refs = 1;
+  c->table = table;
+  pfs_table_memory_ref (table);
+  c->serial = ++table->next_serial;
+  c->key = g_strdup (key);
+  c->runtime = g_strdup (runtime[0] ? runtime : "unknown");
+  c->pod_uid = g_strdup (pod_uid);
+  c->machine = g_strdup (machine);
+  c->members = g_array_new (FALSE, FALSE, sizeof (guint));
+  return c;
+}
+
+PfsContainer *
+pfs_container_ref (PfsContainer *c)
+{
+  g_atomic_int_inc (&c->refs);
+  return c;
+}
+
+void
+pfs_container_unref (PfsContainer *c)
+{
+  if (!g_atomic_int_dec_and_test (&c->refs))
+    return;
+  PfsTable *table = c->table;
+  g_free (c->key);
+  g_free (c->runtime);
+  g_free (c->pod_uid);
+  g_free (c->machine);
+  g_free (c->root_key);
+  g_free (c->next_name);
+  g_free (c->name);
+  g_array_unref (c->members);
+  if (c->pids)
+    g_array_unref (c->pids);
+  g_free (c);
+  pfs_table_memory_unref (table);
+}
+
+PfsPin *
+pfs_container_end (PfsContainer *c)
+{
+  g_atomic_int_set (&c->ended, 1);
+  if (c->pin)
+    g_queue_remove (&c->table->pinned, c);
+  return g_steal_pointer (&c->pin);
+}
+
+const char *
+pfs_container_id (const PfsContainer *c)
+{
+  return c->key;
+}
+
+const char *
+pfs_container_runtime (const PfsContainer *c)
+{
+  return c->runtime;
+}
+
+const char *
+pfs_container_pod_uid (const PfsContainer *c)
+{
+  return c->pod_uid;
+}
+
+guint64
+pfs_container_serial (const PfsContainer *c)
+{
+  return c->serial;
+}
+
+PfsProc *
+pfs_container_proc (const PfsContainer *c)
+{
+  return c->table->proc;
+}
+
+char *
+pfs_container_name (PfsContainer *c)
+{
+  pthread_mutex_lock (&c->table->lock);
+  char *name = g_strdup (c->name);
+  pthread_mutex_unlock (&c->table->lock);
+  return name;
+}
+
+/* Keeps the pin for the next caller, unless the scan has chosen another main process meanwhile. */
+static void
+cache_pin (PfsContainer *c, PfsPin *pin, guint64 start)
+{
+  PfsTable *table = c->table;
+  PfsPin *dropped = NULL;
+
+  pthread_mutex_lock (&table->lock);
+  if (!pfs_container_ended (c) && !c->pin && c->main_pid == pfs_pin_pid (pin) && c->main_start == start) {
+    if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX) {
+      PfsContainer *last = g_queue_pop_tail (&table->pinned);
+      dropped = g_steal_pointer (&last->pin);
+    }
+    c->pin = pfs_pin_ref (pin);
+    g_queue_push_head (&table->pinned, c);
+  }
+  pthread_mutex_unlock (&table->lock);
+  g_clear_pointer (&dropped, pfs_pin_unref);
+}
+
+int
+pfs_container_pin (PfsContainer *c, PfsPin **ret)
+{
+  PfsTable *table = c->table;
+  g_autoptr (PfsPin) pin = NULL;
+
+  pthread_mutex_lock (&table->lock);
+  bool ended = pfs_container_ended (c);
+  pid_t pid = c->main_pid;
+  guint64 start = c->main_start;
+  if (c->pin && !ended) {
+    pin = pfs_pin_ref (c->pin);
+    g_queue_remove (&table->pinned, c);
+    g_queue_push_head (&table->pinned, c);
+  }
+  pthread_mutex_unlock (&table->lock);
+  if (ended || pid == 0)
+    return -ESRCH;
+
+  if (!pin) {
+    int r = pfs_pin_open (table->proc, pid, start, &pin);
+    if (r < 0)
+      return r;
+    cache_pin (c, pin, start);
+  } else if (!pfs_pin_alive (pin)) {
+    return -ESRCH;
+  }
+  *ret = g_steal_pointer (&pin);
+  return 0;
+}
+
+int
+pfs_container_main (PfsContainer *c, PfsPin **ret)
+{
+  for (guint i = 0; i < MAIN_TRIES; i++) {
+    int r = pfs_container_pin (c, ret);
+    if (r != -ESRCH)
+      return r;
+    if (pfs_container_ended (c))
+      return -ESRCH;
+    r = pfs_table_rescan (c->table);
+    if (r < 0 && r != -ENOTUNIQ)
+      return r;
+  }
+  return -ESRCH;
+}
+
+pid_t
+pfs_container_pid (PfsContainer *c)
+{
+  pthread_mutex_lock (&c->table->lock);
+  pid_t pid = c->main_pid;
+  pthread_mutex_unlock (&c->table->lock);
+  return pid;
+}
+
+GArray *
+pfs_container_pids (PfsContainer *c)
+{
+  pthread_mutex_lock (&c->table->lock);
+  GArray *pids = c->pids ? g_array_ref (c->pids) : g_array_new (FALSE, FALSE, sizeof (pid_t));
+  pthread_mutex_unlock (&c->table->lock);
+  return pids;
+}
+
+int
+pfs_container_pids_now (PfsContainer *c, GArray **ret)
+{
+  if (pfs_container_ended (c))
+    return -ESRCH;
+  int r = pfs_table_rescan (c->table);
+  if (r < 0 && r != -ENOTUNIQ)
+    return r;
+  if (pfs_container_ended (c))
+    return -ESRCH;
+  *ret = pfs_container_pids (c);
+  return 0;
+}
+
+bool
+pfs_container_ended (PfsContainer *c)
+{
+  return g_atomic_int_get (&c->ended) != 0;
+}

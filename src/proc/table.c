@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table's life, its answers, and the rule by which concurrent callers share scans. */
+#include "table_priv.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void
+add_rules (PfsTable *table, const GPtrArray *names)
+{
+  for (guint i = 0; names && i < names->len; i++) {
+    g_autofree PfsNameRule *rule = g_new0 (PfsNameRule, 1);
+    if (pfs_name_rule_parse (g_ptr_array_index (names, i), rule))
+      g_ptr_array_add (table->rules, g_steal_pointer (&rule));
+  }
+}
+
+PfsTable *
+pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
+{
+  PfsTable *table = g_new0 (PfsTable, 1);
+  long hz = sysconf (_SC_CLK_TCK);
+
+  table->users = 1;
+  table->refs = 1;
+  table->proc = pfs_proc_ref (proc);
+  table->sandbox = options && options->sandbox;
+  table->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_name_rule_free);
+  add_rules (table, options ? options->names : NULL);
+  pthread_mutex_init (&table->lock, NULL);
+  pthread_cond_init (&table->scanned, NULL);
+  g_queue_init (&table->pinned);
+  table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
+  table->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
+  table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
+  table->host_keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
+  return table;
+}
+
+PfsTable *
+pfs_table_ref (PfsTable *table)
+{
+  g_atomic_int_inc (&table->users);
+  return table;
+}
+
+/* The table holds its containers and they hold its memory: with its last user it lets go of them. */
+static void
+dispose (PfsTable *table)
+{
+  g_autoptr (GPtrArray) pins = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_pin_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  pthread_mutex_lock (&table->lock);
+  while (table->scanning)
+    pthread_cond_wait (&table->scanned, &table->lock);
+  g_hash_table_iter_init (&iter, table->instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsPin *pin = pfs_container_end (value);
+    if (pin)
+      g_ptr_array_add (pins, pin);
+  }
+  GPtrArray *listed = g_steal_pointer (&table->listed);
+  GHashTable *instances = g_steal_pointer (&table->instances);
+  g_hash_table_remove_all (table->by_name);
+  pthread_mutex_unlock (&table->lock);
+
+  g_ptr_array_unref (listed);
+  g_hash_table_unref (instances);
+}
+
+void
+pfs_table_unref (PfsTable *table)
+{
+  if (!g_atomic_int_dec_and_test (&table->users))
+    return;
+  dispose (table);
+  pfs_table_memory_unref (table);
+}
+
+void
+pfs_table_memory_ref (PfsTable *table)
+{
+  g_atomic_int_inc (&table->refs);
+}
+
+void
+pfs_table_memory_unref (PfsTable *table)
+{
+  if (!g_atomic_int_dec_and_test (&table->refs))
+    return;
+  pfs_self_clear (&table->self);
+  g_array_unref (table->records);
+  g_hash_table_unref (table->by_name);
+  g_hash_table_unref (table->host_keys);
+  g_ptr_array_unref (table->rules);
+  g_free (table->bad_rule);
+  pthread_mutex_destroy (&table->lock);
+  pthread_cond_destroy (&table->scanned);
+  pfs_proc_unref (table->proc);
+  g_free (table);
+}
+
+PfsProc *
+pfs_table_proc (const PfsTable *table)
+{
+  return table->proc;
+}
+
+bool
+pfs_table_check_name (const char *arg)
+{
+  g_autofree PfsNameRule *rule = g_new0 (PfsNameRule, 1);
+
+  if (!pfs_name_rule_parse (arg, rule))
+    return false;
+  pfs_name_rule_free (g_steal_pointer (&rule));
+  return true;
+}
+
+int
+pfs_table_rescan (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  guint64 wanted = table->scans_begun + 1;
+  while (table->scans_done < wanted && table->instances) {
+    if (table->scanning) {
+      pthread_cond_wait (&table->scanned, &table->lock);
+      continue;
+    }
+    table->scanning = true;
+    guint64 number = ++table->scans_begun;
+    pthread_mutex_unlock (&table->lock);
+    int r = pfs_table_scan (table);
+    pthread_mutex_lock (&table->lock);
+    table->scanning = false;
+    table->scans_done = number;
+    table->result = r;
+    pthread_cond_broadcast (&table->scanned);
+  }
+  int result = table->instances ? table->result : -ESRCH;
+  pthread_mutex_unlock (&table->lock);
+  return result;
+}
+
+int
+pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad)
+{
+  int r = pfs_table_rescan (table);
+
+  pthread_mutex_lock (&table->lock);
+  if (r == -ENOTUNIQ && ret_bad)
+    *ret_bad = g_strdup (table->bad_rule);
+  if (r == 0) {
+    GPtrArray *list = g_ptr_array_new_full (table->listed->len, (GDestroyNotify) pfs_container_unref);
+    for (guint i = 0; i < table->listed->len; i++)
+      g_ptr_array_add (list, pfs_container_ref (g_ptr_array_index (table->listed, i)));
+    *ret = list;
+  }
+  pthread_mutex_unlock (&table->lock);
+  return r;
+}
+
+static PfsContainer *
+lookup (PfsTable *table, const char *name)
+{
+  pthread_mutex_lock (&table->lock);
+  PfsContainer *c = g_hash_table_lookup (table->by_name, name);
+  if (c)
+    pfs_container_ref (c);
+  pthread_mutex_unlock (&table->lock);
+  return c;
+}
+
+int
+pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret)
+{
+  g_autoptr (PfsContainer) c = lookup (table, name);
+  g_autoptr (PfsPin) pin = NULL;
+
+  if (!c || pfs_container_pin (c, &pin) < 0) {
+    g_clear_pointer (&c, pfs_container_unref);
+    int r = pfs_table_rescan (table);
+    if (r < 0)
+      return r;
+    c = lookup (table, name);
+  }
+  if (!c)
+    return -ENOENT;
+  *ret = g_steal_pointer (&c);
+  return 0;
+}

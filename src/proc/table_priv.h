@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The insides of the container table, shared by table.c, container.c, scan.c, classify.c, main_process.c and naming.c.
+ *
+ * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
+ * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
+#pragma once
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "peerfs/parse/mountinfo.h"
+#include "peerfs/proc/table.h"
+
+#define PFS_PINS_MAX 32                 /* main processes kept pinned between calls */
+#define PFS_SETTLE_SECONDS 10           /* a process joins its container's cgroup within this time */
+#define PFS_EXEC_SECONDS 2              /* a runtime's exec into the container is over by then */
+#define PFS_HOST_KEYS_MAX 64
+
+typedef enum {
+  PFS_KIND_NEW = 0,             /* nothing read yet */
+  PFS_KIND_PENDING,             /* cannot be told yet: looked at again by every scan */
+  PFS_KIND_OUTSIDE,             /* of no container: looked at again while it is young */
+  PFS_KIND_MEMBER,              /* of a container, for the rest of its life */
+} PfsKind;
+
+typedef enum {
+  PFS_RANK_UNKNOWN = 0,         /* not looked at, or not finished exec into the container */
+  PFS_RANK_OTHER_ROOT,          /* chrooted, or in a mount namespace with another root: main where nothing better lives */
+  PFS_RANK_OWN_ROOT,            /* has the container's own root */
+} PfsRank;
+
+/* What is remembered of one process; dropped by the first scan that does not see its pid. */
+typedef struct {
+  guint64 ino;                  /* of /proc/<pid>, as getdents64(2) gives it */
+  guint64 start_time;
+  PfsContainer *container;      /* of a member; borrowed from PfsTable.instances */
+  pid_t pid;
+  guint8 kind;                  /* PfsKind */
+  guint8 rank;                  /* PfsRank */
+} PfsRecord;
+
+struct PfsContainer {
+  gint refs;
+  gint ended;                   /* atomic; set once */
+  PfsTable *table;              /* keeps its memory, see table.c */
+  guint64 serial;
+
+  char *key;                    /* the id; or the kubelet's <uid>/<name>/<8 hex>, or "self", where no cgroup names one */
+  char *runtime;
+  char *pod_uid;                /* fixed once published */
+  char *machine;
+
+  GArray *members;              /* [scan] of guint: indices into PfsTable.records */
+  char *root_key;               /* [scan] of its own "/"; NULL until a process with one was seen */
+  PfsKubeletMount kubelet;      /* [scan] name "" where there is none */
+  bool main_is_sandbox;         /* [scan] */
+  PfsRank main_rank;            /* [scan] UNKNOWN: there is no main process */
+  char *next_name;              /* [scan] */
+
+  char *name;                   /* [lock] */
+  pid_t main_pid;               /* [lock], written by the scan alone */
+  guint64 main_start;           /* [lock], written by the scan alone */
+  GArray *pids;                 /* [lock] of pid_t; never changed in place */
+  PfsPin *pin;                  /* [lock] cached; in PfsTable.pinned */
+};
+
+/* Ourselves, as this /proc shows us. */
+typedef struct {
+  bool known;                   /* asked for since the scan began */
+  char *key;                    /* of our own container; NULL where we are in none, or not in this /proc */
+  char *root_key;
+  char *mnt_ns;
+} PfsSelf;
+
+typedef struct {
+  char *prefix;
+  char *name;
+  char *arg;
+} PfsNameRule;
+
+struct PfsTable {
+  gint users;                   /* references by the outside */
+  gint refs;                    /* references to its memory: one of all users together, one of each container */
+  PfsProc *proc;
+  GPtrArray *rules;             /* of PfsNameRule */
+  bool sandbox;
+
+  pthread_mutex_t lock;         /* not a GMutex: ThreadSanitizer knows this one */
+  pthread_cond_t scanned;
+  bool scanning;                /* [lock] */
+  guint64 scans_begun;          /* [lock] */
+  guint64 scans_done;           /* [lock] */
+  int result;                   /* [lock] of the last scan */
+  char *bad_rule;               /* [lock] of the last scan */
+  GPtrArray *listed;            /* [lock] of PfsContainer references, by name */
+  GHashTable *by_name;          /* [lock] into listed */
+  GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
+
+  GArray *records;              /* [scan] of PfsRecord, by pid */
+  GHashTable *instances;        /* [scan] key -> PfsContainer reference */
+  GHashTable *host_keys;        /* [scan] root keys of the node itself */
+  PfsSelf self;                 /* [scan] */
+  guint64 now;                  /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
+  guint64 ticks_per_second;
+  guint64 next_serial;          /* [scan] */
+  guint64 files_read;           /* [scan] cgroup files read so far, for tests */
+};
+
+/* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then nothing has changed. */
+int pfs_table_scan (PfsTable *table);
+/* Is it younger than that? Never so in a saved copy. */
+bool pfs_table_is_young (const PfsTable *table, guint64 start_time, guint seconds);
+
+/* classify.c: decides which container the process of the record belongs to, joining or creating its instance. */
+void pfs_classify (PfsTable *table, PfsRecord *record);
+void pfs_self_clear (PfsSelf *self);
+/* True for the names under which runtimes prepare a container. */
+bool pfs_comm_is_runtime (const char *comm);
+/* Reads the mountinfo of an open process directory, cut where it is overlong. NULL where it cannot be read. */
+GBytes *pfs_read_mountinfo (int piddir);
+
+/* main_process.c: keeps or chooses the main process. False where no process of the instance can be. */
+bool pfs_choose_main (PfsTable *table, PfsContainer *c);
+
+/* naming.c: gives each of the live containers (with main processes) its next_name, NULL for those not to be listed.
+ * Returns NULL, or the rule that matches two of them (borrowed). */
+const char *pfs_assign_names (PfsTable *table, GPtrArray *live);
+bool pfs_name_rule_parse (const char *arg, PfsNameRule *ret);
+void pfs_name_rule_free (PfsNameRule *rule);
+
+/* container.c */
+PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *runtime, const char *pod_uid,
+                                 const char *machine);
+/* [lock] Marks it ended and gives back its cached pin for pfs_pin_unref() after unlocking; may be NULL. */
+PfsPin *pfs_container_end (PfsContainer *c);
+/* The main process's pin without a scan: 0, -ESRCH where it has ended, or there is none. */
+int pfs_container_pin (PfsContainer *c, PfsPin **ret);
+
+/* table.c: waits for a scan that begins after this call. Returns its result. */
+int pfs_table_rescan (PfsTable *table);
+void pfs_table_memory_ref (PfsTable *table);
+void pfs_table_memory_unref (PfsTable *table);
