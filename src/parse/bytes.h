@@ -110,3 +110,25 @@ bytes_is_hex (Bytes b)
       return false;
   return b.len > 0;
 }
+
+/* 8-4-4-4-12 lower-case hexadecimal digits; systemd's units write '_' for '-'. */
+static inline bool
+bytes_is_uuid (Bytes b, char dash)
+{
+  if (b.len != 36)
+    return false;
+  for (size_t i = 0; i < b.len; i++) {
+    bool wants_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+    if (wants_dash ? b.p[i] != dash : !bytes_is_hex (bytes_of (b.p + i, 1)))
+      return false;
+  }
+  return true;
+}
+
+/* A pod's uid as the kubelet's folders spell it: a UUID, or 32 digits for static pods. */
+static inline bool
+bytes_is_pod_uid (Bytes b)
+{
+  return bytes_is_uuid (b, '-') || (b.len == 32 && bytes_is_hex (b));
+}

@@ -18,20 +18,6 @@ typedef struct {
   bool in_ecs, in_nomad;
 } Walk;
 
-static bool
-is_uuid (Bytes b, char dash)
-{
-  if (b.len != 36)
-    return false;
-  for (size_t i = 0; i < b.len; i++) {
-    bool wants_dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-    if (wants_dash ? b.p[i] != dash : !bytes_is_hex (bytes_of (b.p + i, 1)))
-      return false;
-  }
-  return true;
-}
-
 /* "pod<uid>" of the cgroupfs driver, or "kubepods-burstable-pod<uid>.slice" of systemd's, where '_' stands for '-'.
  * The uid is a UUID, or the 32 hex digits of a static pod. */
 static bool
@@ -47,7 +33,7 @@ pod_uid_of (Bytes c, char uid[64])
     while (n < rest.len && n <= 36 && rest.p[n] != '.' && rest.p[n] != ':')
       n++;
     rest.len = n;
-    if (!is_uuid (rest, '-') && !is_uuid (rest, '_') && !(rest.len == 32 && bytes_is_hex (rest)))
+    if (!bytes_is_pod_uid (rest) && !bytes_is_uuid (rest, '_'))
       continue;
 
     memcpy (uid, rest.p, rest.len);
@@ -164,7 +150,7 @@ match_uuid (const Walk *w, PfsCgroup *cg)
 {
   Bytes c = w->component, digits = c;
 
-  if (w->parent_is_pod && is_uuid (c, '-'))
+  if (w->parent_is_pod && bytes_is_uuid (c, '-'))
     return set_id (cg, c, "k8s");
 
   /* Fargate: ecs/<task, 32 hex>/<the same 32 hex>-<decimal>. */
@@ -182,7 +168,7 @@ match_uuid (const Walk *w, PfsCgroup *cg)
     char uuid[36] = "00000000-0000-0000-0000-000000000000";
 
     memcpy (uuid, c.p, c.len);
-    return is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, "garden");
+    return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, "garden");
   }
   return false;
 }
@@ -195,7 +181,7 @@ match_nomad (const Walk *w, PfsCgroup *cg)
 
   if (bytes_has_suffix (c, ".scope"))
     c.len -= strlen (".scope");
-  if (!w->in_nomad || c.len <= 37 || c.p[36] != '.' || !is_uuid (bytes_of (c.p, 36), '-')
+  if (!w->in_nomad || c.len <= 37 || c.p[36] != '.' || !bytes_is_uuid (bytes_of (c.p, 36), '-')
       || !set_id (cg, c, "unknown"))
     return false;
   set_machine (cg, bytes_skip (c, 37));

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A container's name, as its mounts tell it: the kubelet binds <its folder>/pods/<uid>/containers/<NAME>/<8 hex> to the
+ * container's terminationMessagePath. Whoever writes a pod can make other mounts look like that one, and containers
+ * that are shown the node's folders see those of other pods. So, of all lines whose root has that form,
+ *
+ * - those are out whose root lies in a volume, whose mount point spells a pod's folder or lies in a root filesystem
+ *   (name_of_root, is_foreign_place), or which are below another mount that shows where they come from (is_shown_by);
+ * - the best of the others wins: at the default path, of the pod that the cgroup names, not inside a volume. Of equals
+ *   it is the last: the kubelet's own comes after those of volumes, and hides what is mounted at its place before. */
+#include "peerfs/parse/mountinfo.h"
+
+#include "bytes.h"
+
+#define LABEL_MAX 63
+#define CANDIDATES_MAX 256      /* a real container has one */
+
+typedef struct {
+  PfsKubeletMount mount;
+  char *mount_point, *root;
+  unsigned int major, minor;
+  bool is_default, is_ours, in_volume, foreign;
+} Candidate;
+
+static void
+candidate_free (gpointer data)
+{
+  Candidate *c = data;
+
+  g_free (c->mount_point);
+  g_free (c->root);
+  g_free (c);
+}
+
+/* RFC 1123, as the API server demands of container names. */
+static bool
+is_label (Bytes b)
+{
+  for (size_t i = 0; i < b.len; i++) {
+    bool inside = i > 0 && i + 1 < b.len;
+
+    if (!g_ascii_islower (b.p[i]) && !g_ascii_isdigit (b.p[i]) && !(inside && b.p[i] == '-'))
+      return false;
+  }
+  return b.len > 0 && b.len <= LABEL_MAX;
+}
+
+/* Takes the last component and its '/' off *path. */
+static bool
+take_last (Bytes *path, Bytes *ret)
+{
+  const char *slash = path->len > 0 ? memrchr (path->p, '/', path->len) : NULL;
+
+  if (!slash)
+    return false;
+  *ret = bytes_skip (*path, (size_t) (slash - path->p) + 1);
+  path->len = (size_t) (slash - path->p);
+  return true;
+}
+
+/* What follows the first "pods/<uid>" of path; NULL where there is none. */
+static const char *
+after_pod (Bytes path)
+{
+  Bytes component, previous = bytes_of ("", 0);
+
+  while (bytes_split (&path, '/', &component)) {
+    if (bytes_equal (previous, "pods") && bytes_is_pod_uid (component))
+      return component.p + component.len;
+    previous = component;
+  }
+  return NULL;
+}
+
+/* A folder named "volumes" is the kubelet's, whose content is anybody's, unless it is a container engine's,
+ * volumes/<name>/_data: the whole node is a container there (kind, k3d, minikube) and such a volume its /var. */
+static bool
+is_in_volume (Bytes path)
+{
+  Bytes component;
+
+  while (bytes_split (&path, '/', &component)) {
+    Bytes name, data, rest = path;
+
+    if (bytes_equal (component, "volumes")
+        && !(bytes_split (&rest, '/', &name) && bytes_split (&rest, '/', &data) && bytes_equal (data, "_data")))
+      return true;
+  }
+  return false;
+}
+
+static bool
+name_of_root (const char *root, PfsKubeletMount *ret)
+{
+  Bytes path = bytes_of (root, strlen (root));
+  Bytes instance, name, containers, uid, pods;
+  PfsKubeletMount mount = { 0 };
+
+  if (!take_last (&path, &instance) || instance.len != 8 || !bytes_is_hex (instance)
+      || !take_last (&path, &name) || !is_label (name)
+      || !take_last (&path, &containers) || !bytes_equal (containers, "containers")
+      || !take_last (&path, &uid) || !bytes_is_pod_uid (uid)
+      || !take_last (&path, &pods) || !bytes_equal (pods, "pods"))
+    return false;
+  if (is_in_volume (path) || after_pod (path))
+    return false;
+
+  memcpy (mount.name, name.p, name.len);
+  memcpy (mount.pod_uid, uid.p, uid.len);
+  memcpy (mount.instance, instance.p, instance.len);
+  *ret = mount;
+  return true;
+}
+
+/* Where a host's folders are shown, other containers' mounts are found in their root filesystem (".../rootfs/dev/...")
+ * and those of subPaths at pods/<uid>/volume-subpaths/. No terminationMessagePath is like that. */
+static bool
+is_foreign_place (const char *mount_point)
+{
+  return strstr (mount_point, "/rootfs/") || after_pod (bytes_of (mount_point, strlen (mount_point)));
+}
+
+/* True where path is below dir, or dir itself unless strictly. */
+static bool
+is_below (const char *path, const char *dir, bool strictly)
+{
+  size_t n = strlen (dir);
+
+  if (n > 0 && dir[n - 1] == '/')
+    n--;
+  if (strncmp (path, dir, n) != 0)
+    return false;
+  return path[n] == '/' ? path[n + 1] != '\0' || !strictly : path[n] == '\0' && !strictly;
+}
+
+/* The mount shows the kubelet's folder, its pods, or a pod's folder outside of volumes. */
+static bool
+shows_kubelet (const char *root)
+{
+  const char *after = after_pod (bytes_of (root, strlen (root)));
+
+  if (after)
+    return !g_str_has_prefix (after, "/volumes/");
+  return g_str_has_suffix (root, "/pods") || g_str_has_suffix (root, "/kubelet");
+}
+
+/* The line is a mount that c is below, and one that shows other containers' mounts: a root filesystem (only ours, at
+ * "/", has ours), the kubelet's folder, or a folder of c's own filesystem from which c's root can be reached. */
+static bool
+is_shown_by (const Candidate *c, const PfsMountLine *line)
+{
+  return strcmp (line->fstype, "overlay") == 0 || strcmp (line->fstype, "fuse.fuse-overlayfs") == 0
+         || shows_kubelet (line->root)
+         || (line->major == c->major && line->minor == c->minor && is_below (c->root, line->root, false));
+}
+
+static GPtrArray *
+find_candidates (const char *content, size_t len, const char *pod_uid)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  GPtrArray *found = g_ptr_array_new_with_free_func (candidate_free);
+  PfsKubeletMount mount;
+  PfsMountLine line;
+
+  while (found->len < CANDIDATES_MAX && pfs_mount_iter_next (iter, &line)) {
+    Candidate *c;
+
+    if (!name_of_root (line.root, &mount) || is_foreign_place (line.mount_point))
+      continue;
+    c = g_new0 (Candidate, 1);
+    c->mount = mount;
+    c->mount_point = g_strdup (line.mount_point);
+    c->root = g_strdup (line.root);
+    c->major = line.major;
+    c->minor = line.minor;
+    c->is_default = strcmp (line.mount_point, "/dev/termination-log") == 0;
+    c->is_ours = pod_uid && *pod_uid && strcmp (mount.pod_uid, pod_uid) == 0;
+    g_ptr_array_add (found, c);
+  }
+  return found;
+}
+
+static void
+mark_covered (const char *content, size_t len, GPtrArray *candidates)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line)) {
+    if (strcmp (line.mount_point, "/") == 0)
+      continue;
+    for (guint i = 0; i < candidates->len; i++) {
+      Candidate *c = candidates->pdata[i];
+
+      if (!is_below (c->mount_point, line.mount_point, true))
+        continue;
+      c->foreign = c->foreign || is_shown_by (c, &line);
+      c->in_volume = c->in_volume || strstr (line.root, "/volumes/");
+    }
+  }
+}
+
+static int
+rank (const Candidate *c)
+{
+  return (c->is_default ? 4 : 0) + (c->is_ours ? 2 : 0) + (c->in_volume ? 0 : 1);
+}
+
+bool
+pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, PfsKubeletMount *ret)
+{
+  g_autoptr (GPtrArray) candidates = find_candidates (content, len, pod_uid);
+  const Candidate *best = NULL;
+
+  memset (ret, 0, sizeof *ret);
+  if (candidates->len > 0)
+    mark_covered (content, len, candidates);
+  for (guint i = 0; i < candidates->len; i++) {
+    const Candidate *c = candidates->pdata[i];
+
+    if (!c->foreign && (!best || rank (c) >= rank (best)))
+      best = c;
+  }
+  if (!best)
+    return false;
+  *ret = best->mount;
+  return true;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "peerfs/parse/mountinfo.h"
+
+#include <limits.h>
+
+#include "bytes.h"
+
+struct PfsMountIter {
+  Bytes rest;
+  GString *line;                /* of the last step: its fields point into it */
+};
+
+PfsMountIter *
+pfs_mount_iter_new (const char *content, size_t len)
+{
+  PfsMountIter *iter = g_new0 (PfsMountIter, 1);
+
+  iter->rest = bytes_of (content, len);
+  iter->line = g_string_new (NULL);
+  return iter;
+}
+
+void
+pfs_mount_iter_free (PfsMountIter *iter)
+{
+  if (!iter)
+    return;
+  g_string_free (iter->line, TRUE);
+  g_free (iter);
+}
+
+static bool
+is_octal (char c)
+{
+  return c >= '0' && c <= '7';
+}
+
+/* Undoes the kernel's \ooo (fs/proc_namespace.c, mangle) in place, once: '\' itself comes as \134. */
+static char *
+unescape (char *field)
+{
+  char *to = field;
+
+  for (const char *from = field; *from; to++) {
+    if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && is_octal (from[2]) && is_octal (from[3])) {
+      int byte = (from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0');
+
+      if (byte != 0) {
+        *to = (char) byte;
+        from += 4;
+        continue;
+      }
+    }
+    *to = *from++;
+  }
+  *to = '\0';
+  return field;
+}
+
+/* Cuts the next field off *rest, NULL where there is none. Fields may be empty: the source of some mounts is. */
+static char *
+next_field (char **rest)
+{
+  char *field = *rest;
+  char *end;
+
+  if (!field)
+    return NULL;
+  end = strchr (field, ' ');
+  if (end)
+    *end++ = '\0';
+  *rest = end;
+  return field;
+}
+
+static bool
+field_to_ulong (const char *field, unsigned long *ret)
+{
+  uint64_t number;
+
+  if (!field || !bytes_to_number (bytes_of (field, strlen (field)), 10, ULONG_MAX, &number))
+    return false;
+  *ret = (unsigned long) number;
+  return true;
+}
+
+static bool
+field_to_device (char *field, unsigned int *ret_major, unsigned int *ret_minor)
+{
+  char *colon = field ? strchr (field, ':') : NULL;
+  uint64_t major, minor;
+
+  if (!colon || !bytes_to_number (bytes_of (field, (size_t) (colon - field)), 10, UINT_MAX, &major)
+      || !bytes_to_number (bytes_of (colon + 1, strlen (colon + 1)), 10, UINT_MAX, &minor))
+    return false;
+  *ret_major = (unsigned int) major;
+  *ret_minor = (unsigned int) minor;
+  return true;
+}
+
+/* "36 35 98:0 /root /mount/point options [optional ...] - fstype source super-options" */
+static bool
+parse_line (char *line, PfsMountLine *ret)
+{
+  char *root, *mount_point, *options, *field, *fstype, *source;
+  PfsMountLine out = { 0 };
+  char *rest = line;
+
+  if (!field_to_ulong (next_field (&rest), &out.id) || !field_to_ulong (next_field (&rest), &out.parent_id)
+      || !field_to_device (next_field (&rest), &out.major, &out.minor))
+    return false;
+
+  root = next_field (&rest);
+  mount_point = next_field (&rest);
+  options = next_field (&rest);
+  do
+    field = next_field (&rest);
+  while (field && strcmp (field, "-") != 0);
+  fstype = next_field (&rest);
+  source = next_field (&rest);
+  if (!rest || root[0] == '\0' || mount_point[0] != '/' || fstype[0] == '\0')
+    return false;
+
+  out.root = unescape (root);
+  out.mount_point = unescape (mount_point);
+  out.options = unescape (options);
+  out.fstype = unescape (fstype);
+  out.source = unescape (source);
+  out.super_options = unescape (rest);
+  *ret = out;
+  return true;
+}
+
+bool
+pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret)
+{
+  Bytes line;
+
+  while (bytes_split (&iter->rest, '\n', &line)) {
+    if (line.len == 0 || memchr (line.p, '\0', line.len))
+      continue;
+    g_string_truncate (iter->line, 0);
+    g_string_append_len (iter->line, line.p, (gssize) line.len);
+    if (parse_line (iter->line->str, ret))
+      return true;
+  }
+  return false;
+}
+
+bool
+pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autofree char *key = NULL;
+  unsigned long id = 0;
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line)) {
+    if (strcmp (line.mount_point, "/") != 0)
+      continue;
+    g_free (key);
+    key = g_strdup_printf ("%u:%u %s %s %s", line.major, line.minor, line.root, line.source, line.super_options);
+    id = line.id;
+  }
+  if (!key)
+    return false;
+
+  *ret_mount_id = id;
+  *ret_key = g_steal_pointer (&key);
+  return true;
+}
+
+bool
+pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor,
+                      char *buf, size_t buf_len)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  if (buf_len > 0)
+    buf[0] = '\0';
+  while (pfs_mount_iter_next (iter, &line))
+    if (line.major == major && line.minor == minor) {
+      g_strlcpy (buf, line.fstype, buf_len);
+      return true;
+    }
+  return false;
+}
