@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "peerfs/base/fd.h"
+
 /* May we look into the container, as the kernel decides it (ptrace(2))? */
 static bool
 is_reachable (PfsContainer *c)
@@ -40,6 +42,16 @@ check_reach (GPtrArray *containers)
   return PFS_EXIT_DONE;
 }
 
+/* Can the mount go on, as far as can be seen from here? Where it cannot, its error is the one line to show. */
+static bool
+looks_mountable (const char *mountpoint)
+{
+  struct stat st;
+  pfs_autofd fuse = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
+  return fuse >= 0 && capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_ADMIN) && stat (mountpoint, &st) == 0
+         && S_ISDIR (st.st_mode);
+}
+
 int
 pfs_app_mount (const PfsOptions *options)
 {
@@ -53,7 +65,7 @@ pfs_app_mount (const PfsOptions *options)
   if (status != PFS_EXIT_DONE)
     return status;
   const char *hint = pfs_app_namespace_hint (table, containers);
-  if (hint)
+  if (hint && looks_mountable (options->mountpoint))
     pfs_say ("warning: %s", hint);
   /* What is known now is not to be held for as long as the mount lives. */
   g_clear_pointer (&containers, g_ptr_array_unref);
