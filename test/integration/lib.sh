@@ -234,13 +234,13 @@ peerfs_start ()
     exec "$PEERFS" -f "$@" "$mnt"
   ) >>"$work/peerfs.log" 2>&1 </dev/null &
   peerfs_pid=$!
-  pod_until 100 peerfs_mounted || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
+  pod_until 100 peerfs_mounted && ! peerfs_gone || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
 }
 
-# Its own mount answers: not the dead one of a predecessor.
+# The mount answers (the dead one of a predecessor does not), or the daemon is gone already.
 peerfs_mounted ()
 {
-  kill -0 "$peerfs_pid" 2>/dev/null || return 0
+  ! peerfs_gone || return 0
   grep -q " $mnt fuse" /proc/mounts && ls "$mnt" >/dev/null 2>&1
 }
 
