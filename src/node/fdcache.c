@@ -102,7 +102,7 @@ pfs_fd_cache_get (PfsFdCache *cache, PfsNode *dir)
   return found;
 }
 
-bool
+void
 pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
 {
   g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func (slot_free);
@@ -114,7 +114,6 @@ pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
   fresh->link.data = fresh;
 
   g_mutex_lock (&cache->lock);
-  bool was_empty = cache->used.length == 0;
   Slot *old = g_hash_table_lookup (cache->slots, dir);
   if (old)
     g_ptr_array_add (gone, take_locked (cache, old));
@@ -123,7 +122,18 @@ pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
   g_hash_table_insert (cache->slots, dir, fresh);
   g_queue_push_head_link (&cache->used, &fresh->link);
   g_mutex_unlock (&cache->lock);
-  return was_empty;
+}
+
+bool
+pfs_fd_cache_has (PfsFdCache *cache, PfsContainer *container)
+{
+  bool found = false;
+
+  g_mutex_lock (&cache->lock);
+  for (GList *link = cache->used.head; link && !found; link = link->next)
+    found = ((Slot *) link->data)->dir->mount->rootfs->container == container;
+  g_mutex_unlock (&cache->lock);
+  return found;
 }
 
 gint64

@@ -26,6 +26,7 @@ struct PfsMount {
 struct PfsRootfs {
   PfsTree *tree;
   PfsContainer *container;      /* a reference */
+  PfsNode *top;                 /* borrowed */
   GMutex lock;
   GHashTable *mounts;           /* a set of PfsMount */
   PfsMount *anchor;             /* of the top node, whose own is known only once it is opened */
@@ -44,7 +45,8 @@ typedef struct {
   uint64_t ino;
   int64_t btime;                /* nanoseconds; 0 where the filesystem has none. Guarded by the tree's lock */
   GList *open;                  /* of PfsFile, borrowed: those that are open on this node; likewise */
-  uint32_t version;             /* of the content, when the kernel last began to cache it; likewise */
+  uint32_t version;             /* of the content, when the kernel last began to cache it; for a directory that time
+                                 * itself (milliseconds); 0: never. Likewise */
 } PfsRootNode;
 
 extern const PfsNodeOps pfs_rootfs_ops;
@@ -64,10 +66,13 @@ pfs_rootfs_of (PfsNode *node)
 
 /* rootfs_mount.c */
 
-/* statx(2) of what is needed here, without following links or automounts. Unless remote, whatever serves the
- * filesystem is not asked: that may be ourselves, or hang. */
-int pfs_rootfs_statx (int fd, const char *name, bool remote, struct statx *ret);
-PfsMount *pfs_rootfs_mount (PfsRootfs *rootfs, const struct statx *st); /* NULL: too many */
+/* statx(2) of fd/name ("": fd itself) without following links or automounts, and the mount it lies on.
+ * Our own mount is -EXDEV, and not asked for anything. With wait, a remote filesystem is asked for fresh attributes;
+ * else what the kernel knows of it is given. */
+int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
+guint pfs_mount_hash (gconstpointer mount);
+gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
+uint64_t pfs_rootfs_ino (const PfsRootfs *rootfs, dev_t dev, uint64_t ino);
 void pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
 
@@ -92,14 +97,15 @@ void pfs_rootfs_end (PfsRootfs *rootfs);
 /* Is what statx found the node's own file? */
 bool pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
 /* The entry for what statx found under that name: its node is found or made, attributes filled. */
-int pfs_rootfs_entry (PfsNode *dir, PfsDirFd *dirfd, const char *name, const struct statx *st, PfsEntry *ret);
+int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
+                      PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
-/* As lookup, with the directory's descriptor at hand. */
-int pfs_rootfs_lookup_at (PfsNode *dir, PfsDirFd *dirfd, const char *name, const PfsCaller *who, PfsEntry *ret);
+/* As lookup, with the directory's descriptor at hand. With wait, see pfs_rootfs_statx(). */
+int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* Is a file of that type shown as a link? What does it show as its target, given its directory? */
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
-int pfs_rootfs_target (PfsNode *dir, PfsDirFd *dirfd, const char *name, mode_t type, char **ret);
+int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, char **ret);
 
 /* rootfs_attr.c */
 int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);

@@ -33,5 +33,15 @@ pfs_creds_cleanup (const PfsCaller **caller)
     pfs_creds_leave (*caller);
 }
 
-/* const PfsCaller *as pfs_auto_creds = NULL; ... as = caller after a successful pfs_creds_enter(). */
+/* Until the end of the scope:  pfs_auto_creds const PfsCaller *as = NULL;  int r = pfs_creds_take (who, &as); */
 #define pfs_auto_creds __attribute__ ((cleanup (pfs_creds_cleanup)))
+
+static inline int
+pfs_creds_take (const PfsCaller *caller, const PfsCaller **ret_as)
+{
+  int r = pfs_creds_enter (caller);
+
+  if (r == 0)
+    *ret_as = caller;
+  return r;
+}

@@ -52,6 +52,12 @@ struct PfsFsOps {
   int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 };
 
+/* For how long the kernel may believe the node's attributes, in seconds: 0 outside of root/. */
+double pfs_node_attr_timeout (const PfsNode *node);
+
+/* 0, or -EIO once the container of an open file of root/ has ended. */
+int pfs_file_check (const PfsFile *file);
+
 /* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
  * before the first request. */
 void pfs_tree_set_own_device (PfsTree *tree, dev_t own);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* root/ as a kind of node, and what is held of containers. */
+#include "peerfs/node/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "rootfs_private.h"
+
+static PfsRootfs *
+rootfs_new (PfsTree *tree, PfsContainer *container)
+{
+  PfsRootfs *rootfs = g_new0 (PfsRootfs, 1);
+
+  rootfs->tree = tree;
+  rootfs->container = pfs_container_ref (container);
+  g_mutex_init (&rootfs->lock);
+  rootfs->mounts = g_hash_table_new_full (pfs_mount_hash, pfs_mount_equal, g_free, NULL);
+  rootfs->anchor = g_new0 (PfsMount, 1);
+  rootfs->anchor->rootfs = rootfs;
+  g_queue_init (&rootfs->files);
+  return rootfs;
+}
+
+static void
+rootfs_free (PfsRootfs *rootfs)
+{
+  g_mutex_lock (&rootfs->tree->rootfs_lock);
+  g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
+  g_mutex_unlock (&rootfs->tree->rootfs_lock);
+  g_clear_pointer (&rootfs->pin, pfs_pin_unref);
+  g_hash_table_unref (rootfs->mounts);
+  g_free (rootfs->anchor);
+  pfs_container_unref (rootfs->container);
+  g_mutex_clear (&rootfs->lock);
+  g_free (rootfs);
+}
+
+static void
+top_init (PfsNode *node, gpointer data)
+{
+  PfsRootfs **rootfs = data;
+
+  pfs_rootnode (node)->mount = (*rootfs)->anchor;
+  node->flags |= PFS_ROOTNODE_TOP | (S_IFDIR >> 12);
+  (*rootfs)->top = node;
+  *rootfs = NULL;
+}
+
+PfsNode *
+pfs_rootfs_new (PfsNode *peer, const char *name)
+{
+  PfsTree *tree = peer->tree;
+  PfsRootfs *fresh = rootfs_new (tree, pfs_node_container (peer));
+  PfsRootfs *unused = fresh;
+
+  PfsNode *node = pfs_node_child (peer, name, &pfs_rootfs_ops, top_init, &unused);
+  if (unused) {
+    rootfs_free (unused);
+    return node;
+  }
+  g_mutex_lock (&tree->rootfs_lock);
+  g_ptr_array_add (tree->rootfses, fresh);
+  g_mutex_unlock (&tree->rootfs_lock);
+  return node;
+}
+
+static void
+rootnode_finalize (PfsNode *node)
+{
+  if (node->flags & PFS_ROOTNODE_TOP)
+    rootfs_free (pfs_rootfs_of (node));
+}
+
+/* Every open file becomes a descriptor of nothing in place, so that readers under way end with an error and none is
+ * mistaken for another file. */
+void
+pfs_rootfs_end (PfsRootfs *rootfs)
+{
+  pfs_autofd nothing = open ("/", O_PATH | O_CLOEXEC);
+
+  g_mutex_lock (&rootfs->lock);
+  rootfs->ended = true;
+  for (GList *link = rootfs->files.head; link && nothing >= 0; link = link->next)
+    dup3 (nothing, ((PfsFile *) link->data)->fd, O_CLOEXEC);
+  g_autoptr (PfsPin) pin = g_steal_pointer (&rootfs->pin);
+  g_mutex_unlock (&rootfs->lock);
+  pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
+}
+
+void
+pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data)
+{
+  tree->held_func = func;
+  tree->held_data = data;
+}
+
+/* All filesystems in use, each with a reference to its top node, which keeps it. A node that nobody knows any more is
+ * on its way out. */
+static GPtrArray *
+rootfs_tops (PfsTree *tree)
+{
+  GPtrArray *tops = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref);
+
+  g_mutex_lock (&tree->rootfs_lock);
+  for (guint i = 0; i < tree->rootfses->len; i++) {
+    PfsNode *top = ((PfsRootfs *) tree->rootfses->pdata[i])->top;
+
+    pfs_tree_lock (tree);
+    if (top->refs > 0 || top->nlookup > 0)
+      g_ptr_array_add (tops, pfs_node_ref_locked (top));
+    pfs_tree_unlock (tree);
+  }
+  g_mutex_unlock (&tree->rootfs_lock);
+  return tops;
+}
+
+GPtrArray *
+pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
+{
+  g_autoptr (GPtrArray) tops = rootfs_tops (tree);
+  GPtrArray *pins = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_pin_unref);
+
+  for (guint i = 0; i < tops->len; i++) {
+    PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);
+
+    g_mutex_lock (&rootfs->lock);
+    if (rootfs->pin)
+      g_ptr_array_add (pins, pfs_pin_ref (rootfs->pin));
+    g_mutex_unlock (&rootfs->lock);
+  }
+  gint64 oldest = pfs_fd_cache_drop_idle (tree->fds, G_MININT64);
+  *ret_deadline = oldest == G_MAXINT64 ? G_MAXINT64 : oldest + PFS_FD_IDLE;
+  return pins;
+}
+
+/* True where the container was found to have ended. */
+static bool
+sweep_one (PfsRootfs *rootfs)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsPin) next = NULL;
+
+  g_mutex_lock (&rootfs->lock);
+  if (rootfs->pin)
+    pin = pfs_pin_ref (rootfs->pin);
+  g_mutex_unlock (&rootfs->lock);
+  if (!pin)
+    return false;
+  bool alive = pfs_pin_alive (pin);
+  if (!alive) {
+    pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
+    if (pfs_container_main (rootfs->container, &next) < 0) {
+      pfs_rootfs_end (rootfs);
+      return true;
+    }
+  }
+  g_mutex_lock (&rootfs->lock);
+  if (rootfs->pin == pin
+      && (!alive || (rootfs->files.length == 0 && !pfs_fd_cache_has (rootfs->tree->fds, rootfs->container)))) {
+    pfs_pin_unref (rootfs->pin);
+    rootfs->pin = rootfs->files.length > 0 ? g_steal_pointer (&next) : NULL;
+  }
+  g_mutex_unlock (&rootfs->lock);
+  return false;
+}
+
+void
+pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data)
+{
+  g_autoptr (GPtrArray) tops = rootfs_tops (tree);
+
+  pfs_fd_cache_drop_idle (tree->fds, g_get_monotonic_time () - PFS_FD_IDLE);
+  for (guint i = 0; i < tops->len; i++) {
+    PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);
+
+    if (sweep_one (rootfs) && ended)
+      ended (rootfs->container, data);
+  }
+}
+
+static const PfsFsOps fs_ops = {
+  .setattr = pfs_rootfs_setattr,
+  .create = pfs_rootfs_create,
+  .tmpfile = pfs_rootfs_tmpfile,
+  .mknod = pfs_rootfs_mknod,
+  .mkdir = pfs_rootfs_mkdir,
+  .symlink = pfs_rootfs_symlink,
+  .link = pfs_rootfs_link,
+  .remove = pfs_rootfs_remove,
+  .rename = pfs_rootfs_rename,
+  .statfs = pfs_rootfs_statfs,
+  .getxattr = pfs_rootfs_getxattr,
+  .listxattr = pfs_rootfs_listxattr,
+  .setxattr = pfs_rootfs_setxattr,
+  .removexattr = pfs_rootfs_removexattr,
+  .readdir = pfs_rootfs_readdir,
+};
+
+const PfsNodeOps pfs_rootfs_ops = {
+  .kind = "root",
+  .size = sizeof (PfsRootNode),
+  .finalize = rootnode_finalize,
+  .getattr = pfs_rootfs_getattr,
+  .lookup = pfs_rootfs_lookup,
+  .readlink = pfs_rootfs_readlink,
+  .open = pfs_rootfs_open,
+  .opendir = pfs_rootfs_opendir,
+  .close = pfs_rootfs_close,
+  .fs = &fs_ops,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Attributes of a peer's files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "rootfs_private.h"
+
+/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". */
+static int
+gate_attr (PfsNode *node, struct stat *ret)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (node);
+  g_autoptr (PfsDirFd) top = NULL;
+  struct timespec start;
+  struct statx st;
+  PfsMount *mount;
+  uid_t uid;
+  gid_t gid;
+
+  int r = pfs_peer_owner (rootfs->container, &uid, &gid, &start);
+  if (r < 0)
+    return r == -ESRCH ? -ESTALE : r;
+  r = pfs_rootfs_top (rootfs, &top, NULL);
+  if (r == -EACCES || r == -EPERM) {
+    pfs_node_stat (node, S_IFDIR | 0700, uid, gid, 0, &start, ret);
+    return 0;
+  }
+  if (r == 0)
+    r = pfs_rootfs_statx (rootfs, top->fd, "", false, &st, &mount);
+  if (r < 0)
+    return r;
+  pfs_rootfs_attr (mount, &st, ret);
+  ret->st_mode = S_IFDIR | 0700;
+  ret->st_uid = uid;
+  ret->st_gid = gid;
+  return 0;
+}
+
+static int
+attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  g_autofree char *name = NULL;
+  struct statx st;
+  PfsMount *mount;
+
+  int r = pfs_rootfs_parent (node, &dirfd, &name);
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0)
+      r = pfs_rootfs_statx (pfs_rootfs_of (node), dirfd->fd, name, true, &st, &mount);
+  }
+  if (r < 0)
+    return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
+  if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
+    return -ESTALE;
+  pfs_rootfs_attr (mount, &st, ret);
+  if (!pfs_rootfs_is_link (node->tree, st.stx_mode & S_IFMT))
+    return 0;
+
+  g_autofree char *target = NULL;
+  ret->st_mode = S_IFLNK | 0777;
+  ret->st_rdev = 0;
+  r = pfs_rootfs_readlink (node, who, &target);
+  if (r == 0)
+    ret->st_size = (off_t) strlen (target);
+  return r == -ENAMETOOLONG ? 0 : r;
+}
+
+int
+pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  g_autoptr (PfsFile) open_file = NULL;
+  struct statx st;
+  PfsMount *mount;
+
+  if (node->flags & PFS_ROOTNODE_TOP)
+    return gate_attr (node, ret);
+  open_file = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
+  if (!open_file)
+    return attr_by_path (node, who, ret);
+  int r = pfs_rootfs_check (pfs_rootfs_of (node));
+  if (r == 0)
+    r = pfs_rootfs_statx (pfs_rootfs_of (node), open_file->fd, "", true, &st, &mount);
+  if (r < 0)
+    return r;
+  pfs_rootfs_attr (mount, &st, ret);
+  return 0;
+}
+
+double
+pfs_node_attr_timeout (const PfsNode *node)
+{
+  if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
+    return 0;
+  if (((const PfsRootNode *) node)->mount->flags & PFS_MOUNT_VOLATILE)
+    return 0;
+  return node->tree->options.attr_timeout;
+}
+
+int
+pfs_file_check (const PfsFile *file)
+{
+  return file->node->ops->fs ? pfs_rootfs_check (pfs_rootfs_of (file->node)) : 0;
+}
+
+void
+pfs_rootfs_refresh (PfsNode *node, int fd)
+{
+  PfsRootNode *self = pfs_rootnode (node);
+  struct statx st;
+  PfsMount *mount;
+
+  if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount) < 0)
+    return;
+  pfs_tree_lock (node->tree);
+  self->btime = pfs_statx_btime (&st);
+  if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP)) {
+    bool by_inode = node->flags & PFS_NODE_BY_INODE;
+    PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
+    PfsNode *other = g_hash_table_lookup (node->tree->by_inode, &key);
+
+    if (by_inode)
+      pfs_node_orphan_locked (node);
+    self->ino = st.stx_ino;
+    self->mount = mount;
+    if (by_inode && !other)
+      pfs_node_insert_by_inode_locked (node);
+  }
+  pfs_tree_unlock (node->tree);
+}
+
+static int
+set_size (PfsNode *node, PfsFile *file, int fd, off_t size)
+{
+  char number[16];
+
+  if (file && (file->flags & O_ACCMODE) != O_RDONLY)
+    return ftruncate (file->fd, size) < 0 ? -errno : 0;
+  if (!S_ISREG (PFS_ROOTNODE_TYPE (pfs_rootnode (node))))
+    return S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (node))) ? -EISDIR : -EINVAL;
+  g_snprintf (number, sizeof number, "%d", fd);
+  pfs_autofd writable = openat (node->tree->self_fds, number, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  if (writable < 0)
+    return -errno;
+  return ftruncate (writable, size) < 0 ? -errno : 0;
+}
+
+static int
+set_times (int fd, const struct stat *attr, unsigned int set)
+{
+  struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_OMIT } };
+
+  if (set & PFS_SET_ATIME_NOW)
+    times[0].tv_nsec = UTIME_NOW;
+  else if (set & PFS_SET_ATIME)
+    times[0] = attr->st_atim;
+  if (set & PFS_SET_MTIME_NOW)
+    times[1].tv_nsec = UTIME_NOW;
+  else if (set & PFS_SET_MTIME)
+    times[1] = attr->st_mtim;
+  return utimensat (fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int
+set_owner (int fd, const struct stat *attr, unsigned int set)
+{
+  uid_t uid = set & PFS_SET_UID ? attr->st_uid : (uid_t) -1;
+  gid_t gid = set & PFS_SET_GID ? attr->st_gid : (gid_t) -1;
+
+  return fchownat (fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int
+set_mode (PfsTree *tree, int fd, mode_t mode)
+{
+  char number[16];
+
+  g_snprintf (number, sizeof number, "%d", fd);
+  return fchmodat (tree->self_fds, number, mode & 07777, 0) < 0 ? -errno : 0;
+}
+
+int
+pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
+                    struct stat *ret)
+{
+  pfs_autofd fd = -1;
+
+  if (node->tree->options.read_only)
+    return -EROFS;
+  if ((node->flags & PFS_ROOTNODE_TOP) && (set & (PFS_SET_MODE | PFS_SET_UID | PFS_SET_GID)))
+    return -EPERM;
+  int r = pfs_rootfs_pin (node, file, &fd);
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0 && (set & (PFS_SET_UID | PFS_SET_GID)))
+      r = set_owner (fd, attr, set);
+    if (r == 0 && (set & PFS_SET_MODE))
+      r = set_mode (node->tree, fd, attr->st_mode);
+    if (r == 0 && (set & PFS_SET_SIZE))
+      r = set_size (node, file, fd, attr->st_size);
+    if (r == 0 && (set & (PFS_SET_ATIME | PFS_SET_MTIME | PFS_SET_ATIME_NOW | PFS_SET_MTIME_NOW)))
+      r = set_times (fd, attr, set);
+  }
+  pfs_rootfs_refresh (node, fd);
+  return r < 0 ? r : pfs_rootfs_getattr (node, file, who, ret);
+}
+
+int
+pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret)
+{
+  pfs_autofd fd = -1;
+
+  (void) who;
+  int r = pfs_rootfs_pin (node, NULL, &fd);
+  if (r < 0)
+    return r;
+  return fstatvfs (fd, ret) < 0 ? -errno : 0;
+}

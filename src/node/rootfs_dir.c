@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Directories of a peer, listed from their own descriptor. Offsets are the filesystem's own, so that they are as stable
+ * as there. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "rootfs_private.h"
+
+#define BUFFER_SIZE (32 * 1024)
+
+/* What getdents64(2) gives. */
+typedef struct {
+  uint64_t ino;
+  int64_t next;
+  unsigned short length;
+  unsigned char type;
+  char name[];
+} Dirent;
+
+typedef struct {
+  GMutex lock;
+  size_t filled, used;          /* bytes of the buffer */
+  off_t at;                     /* the offset of the entry at `used` */
+  dev_t dev;
+  char buffer[BUFFER_SIZE] __attribute__ ((aligned (8)));
+} Stream;
+
+static Stream *
+stream_new (dev_t dev)
+{
+  Stream *stream = g_malloc (sizeof *stream);
+
+  g_mutex_init (&stream->lock);
+  stream->filled = stream->used = 0;
+  stream->at = 0;
+  stream->dev = dev;
+  return stream;
+}
+
+void
+pfs_rootfs_dir_free (gpointer priv)
+{
+  Stream *stream = priv;
+
+  if (!stream)
+    return;
+  g_mutex_clear (&stream->lock);
+  g_free (stream);
+}
+
+/* The kernel may keep a listing for as long as it may keep names: then it asks again, and gets all attributes with it.
+ * It compares the directory's time itself, so only a change so recent that another one could have the same time is kept
+ * from it. */
+static guint
+listing_flags (PfsNode *dir, const struct statx *st, const PfsMount *mount)
+{
+  uint32_t ms = (uint32_t) (g_get_monotonic_time () / 1000) | 1;
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+  if ((mount->flags & (PFS_MOUNT_VOLATILE | PFS_MOUNT_REMOTE)) || now.tv_sec - st->stx_mtime.tv_sec < 2)
+    return 0;
+  pfs_tree_lock (dir->tree);
+  uint32_t since = pfs_rootnode (dir)->version;
+  bool keep = since != 0 && ms - since < dir->tree->options.entry_timeout * 1000;
+  if (!keep)
+    pfs_rootnode (dir)->version = ms;
+  pfs_tree_unlock (dir->tree);
+  return PFS_FILE_CACHE_DIR | (keep ? PFS_FILE_KEEP_CACHE : 0u);
+}
+
+int
+pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  pfs_autofd fd = -1;
+  struct statx st;
+  PfsMount *mount;
+
+  if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
+    return -ENOTDIR;
+  int r = pfs_rootfs_dir (dir, &dirfd);
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r < 0)
+      return r;
+    fd = openat (dirfd->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+      return -errno;
+  }
+  r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
+  if (r < 0)
+    return r;
+  r = pfs_rootfs_file_new (dir, pfs_fd_steal (&fd), O_RDONLY | O_DIRECTORY, ret);
+  if (r < 0)
+    return r;
+  (*ret)->priv = stream_new (makedev (st.stx_dev_major, st.stx_dev_minor));
+  (*ret)->file_flags = listing_flags (dir, &st, mount);
+  return 0;
+}
+
+static int
+fill (PfsFile *dir, Stream *stream)
+{
+  long n = syscall (SYS_getdents64, dir->fd, stream->buffer, sizeof stream->buffer);
+
+  if (n < 0)
+    return -errno;
+  stream->filled = (size_t) n;
+  stream->used = 0;
+  return n > 0;
+}
+
+static int
+seek_to (PfsFile *dir, Stream *stream, off_t offset)
+{
+  if (offset == stream->at)
+    return 0;
+  if (lseek (dir->fd, offset, SEEK_SET) < 0)
+    return -errno;
+  stream->filled = stream->used = 0;
+  stream->at = offset;
+  return 0;
+}
+
+static bool
+is_dot (const char *name)
+{
+  return strcmp (name, ".") == 0 || strcmp (name, "..") == 0;
+}
+
+/* A name whose attributes cannot be had (gone meanwhile, a dead mount) is listed all the same. */
+static bool
+emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const PfsCaller *who, PfsEmit emit,
+          gpointer data)
+{
+  PfsNode *node = dir->node;
+  mode_t type = DTTOIF (d->type);
+  PfsEntry entry;
+
+  if (d->type != DT_UNKNOWN && pfs_rootfs_is_link (node->tree, type))
+    type = S_IFLNK;
+  if (plus && !is_dot (d->name) && pfs_rootfs_lookup_at (node, dir->fd, d->name, false, who, &entry) == 0) {
+    bool taken = emit (d->name, entry.attr.st_ino, entry.attr.st_mode, d->next, &entry, data);
+
+    if (!taken)
+      pfs_node_unref (entry.node);
+    return taken;
+  }
+  return emit (d->name, pfs_rootfs_ino (pfs_rootfs_of (node), stream->dev, d->ino), type, d->next, NULL, data);
+}
+
+int
+pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data)
+{
+  Stream *stream = dir->priv;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&stream->lock);
+
+  int r = pfs_rootfs_check (pfs_rootfs_of (dir->node));
+  if (r == 0)
+    r = seek_to (dir, stream, offset);
+  while (r == 0) {
+    if (stream->used == stream->filled) {
+      r = fill (dir, stream);
+      if (r <= 0)
+        break;
+      r = 0;
+    }
+    const Dirent *d = (const Dirent *) (stream->buffer + stream->used);
+    if (!emit_one (dir, stream, d, plus, who, emit, data))
+      break;
+    stream->used += d->length;
+    stream->at = d->next;
+  }
+  return r == -ENOENT ? 0 : r;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a node to a descriptor: by its path, checked to be the node's own file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/inroot.h"
+#include "rootfs_private.h"
+
+/* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
+ * opened through the old one is not used again. */
+static int
+live_pin (PfsRootfs *rootfs, PfsPin **ret)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  bool fresh = false;
+
+  g_mutex_lock (&rootfs->lock);
+  bool ended = rootfs->ended;
+  if (rootfs->pin)
+    pin = pfs_pin_ref (rootfs->pin);
+  g_mutex_unlock (&rootfs->lock);
+  if (ended)
+    return -ESTALE;
+  if (pin && pfs_pin_alive (pin)) {
+    *ret = g_steal_pointer (&pin);
+    return 0;
+  }
+
+  if (pin)
+    pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
+  g_clear_pointer (&pin, pfs_pin_unref);
+  if (pfs_container_main (rootfs->container, &pin) < 0) {
+    pfs_rootfs_end (rootfs);
+    return -ESTALE;
+  }
+  g_mutex_lock (&rootfs->lock);
+  if (rootfs->pin != pin) {
+    g_clear_pointer (&rootfs->pin, pfs_pin_unref);
+    rootfs->pin = pfs_pin_ref (pin);
+    fresh = true;
+  }
+  g_mutex_unlock (&rootfs->lock);
+  if (fresh && rootfs->tree->held_func)
+    rootfs->tree->held_func (rootfs->tree->held_data);
+  *ret = g_steal_pointer (&pin);
+  return 0;
+}
+
+int
+pfs_rootfs_check (PfsRootfs *rootfs)
+{
+  g_autoptr (PfsPin) pin = NULL;
+
+  return live_pin (rootfs, &pin) < 0 ? -EIO : 0;
+}
+
+static int
+open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
+{
+  struct statx st;
+  PfsMount *mount;
+
+  pfs_autofd fd = openat (pfs_pin_fd (pin), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return errno == ENOENT || errno == ESRCH ? -ESTALE : -errno;
+  int r = pfs_rootfs_statx (rootfs, fd, "", false, &st, &mount);
+  if (r < 0)
+    return r;
+  /* The magic link was followed by pid: only a process that still lives makes it this container's root. */
+  if (!pfs_pin_alive (pin))
+    return -ESTALE;
+  *ret = pfs_dir_fd_new (pfs_fd_steal (&fd), mount);
+  pfs_fd_cache_put (rootfs->tree->fds, rootfs->top, *ret);
+  return 0;
+}
+
+int
+pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid)
+{
+  g_autoptr (PfsPin) pin = NULL;
+
+  int r = live_pin (rootfs, &pin);
+  if (r < 0)
+    return r;
+  PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->fds, rootfs->top);
+  if (cached)
+    *ret = cached;
+  else
+    r = open_top (rootfs, pin, ret);
+  if (r == 0 && ret_pid)
+    *ret_pid = pfs_pin_pid (pin);
+  return r;
+}
+
+static char *
+join_reversed (GPtrArray *names)
+{
+  GString *path = g_string_new (NULL);
+
+  for (guint i = names->len; i > 0; i--)
+    g_string_append_printf (path, "%s%s", path->len ? "/" : "", (char *) names->pdata[i - 1]);
+  return g_string_free (path, FALSE);
+}
+
+/* The node's path below the nearest directory above it of which a descriptor is cached (*ret_base; NULL: the root). */
+static char *
+path_below_cached (PfsNode *node, PfsDirFd **ret_base)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  PfsTree *tree = node->tree;
+  PfsDirFd *base = NULL;
+
+  pfs_tree_lock (tree);
+  while (!base && !(node->flags & PFS_ROOTNODE_TOP)) {
+    g_ptr_array_add (names, g_strdup (node->name));
+    node = node->parent;
+    base = pfs_fd_cache_get (tree->fds, node);
+  }
+  pfs_tree_unlock (tree);
+  *ret_base = base;
+  return join_reversed (names);
+}
+
+char *
+pfs_rootfs_path (PfsNode *node)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+
+  pfs_tree_lock (node->tree);
+  for (PfsNode *n = node; !(n->flags & PFS_ROOTNODE_TOP); n = n->parent)
+    g_ptr_array_add (names, g_strdup (n->name));
+  pfs_tree_unlock (node->tree);
+  g_autofree char *joined = join_reversed (names);
+  return g_strconcat ("/", joined, NULL);
+}
+
+int
+pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (dir);
+  g_autoptr (PfsDirFd) top = NULL;
+  g_autoptr (PfsDirFd) base = NULL;
+  struct statx st;
+  PfsMount *mount;
+
+  int r = pfs_rootfs_top (rootfs, &top, NULL);
+  if (r < 0)
+    return r;
+  if (dir->flags & PFS_ROOTNODE_TOP) {
+    *ret = g_steal_pointer (&top);
+    return 0;
+  }
+  PfsDirFd *cached = pfs_fd_cache_get (dir->tree->fds, dir);
+  if (cached) {
+    *ret = cached;
+    return 0;
+  }
+  g_autofree char *path = path_below_cached (dir, &base);
+  pfs_autofd fd = pfs_inroot_open (base ? base->fd : top->fd, path, O_PATH | O_DIRECTORY);
+  if (fd < 0)
+    return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+  r = pfs_rootfs_statx (rootfs, fd, "", false, &st, &mount);
+  if (r < 0)
+    return r == -EXDEV ? -ESTALE : r;
+  if (!pfs_rootfs_same (pfs_rootnode (dir), mount, &st))
+    return -ESTALE;
+  *ret = pfs_dir_fd_new (pfs_fd_steal (&fd), mount);
+  pfs_fd_cache_put (dir->tree->fds, dir, *ret);
+  return 0;
+}
+
+int
+pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
+{
+  pfs_tree_lock (node->tree);
+  g_autoptr (PfsNode) parent = pfs_node_ref_locked (node->parent);
+  g_autofree char *name = g_strdup (node->name);
+  pfs_tree_unlock (node->tree);
+
+  int r = pfs_rootfs_dir (parent, ret_dir);
+  if (r == 0)
+    *ret_name = g_steal_pointer (&name);
+  return r;
+}
+
+static int
+pin_by_path (PfsNode *node)
+{
+  g_autoptr (PfsDirFd) dir = NULL;
+  g_autofree char *name = NULL;
+  struct statx st;
+  PfsMount *mount;
+
+  int r = pfs_rootfs_parent (node, &dir, &name);
+  if (r < 0)
+    return r;
+  pfs_autofd fd = openat (dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return errno == ENOENT ? -ESTALE : -errno;
+  r = pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount);
+  if (r < 0)
+    return r == -EXDEV ? -ESTALE : r;
+  return pfs_rootfs_same (pfs_rootnode (node), mount, &st) ? pfs_fd_steal (&fd) : -ESTALE;
+}
+
+static int
+duplicate (int fd)
+{
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 3);
+
+  return copy < 0 ? -errno : copy;
+}
+
+int
+pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd)
+{
+  g_autoptr (PfsFile) other = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
+  g_autoptr (PfsDirFd) dir = NULL;
+  int fd;
+
+  if (other) {
+    int r = pfs_rootfs_check (pfs_rootfs_of (node));
+    if (r < 0)
+      return r;
+    fd = duplicate (other->fd);
+  } else if (node->flags & PFS_ROOTNODE_TOP) {
+    int r = pfs_rootfs_top (pfs_rootfs_of (node), &dir, NULL);
+    fd = r < 0 ? r : duplicate (dir->fd);
+  } else {
+    fd = pin_by_path (node);
+  }
+  if (fd < 0)
+    return fd;
+  *ret_fd = fd;
+  return 0;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a name to a node, and from a link to what it says. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "peerfs/base/inroot.h"
+#include "peerfs/base/name.h"
+#include "peerfs/base/read.h"
+#include "rootfs_private.h"
+
+guint
+pfs_rootnode_hash (gconstpointer data)
+{
+  const PfsRootNode *node = data;
+  guint64 key = node->ino * 0x9e3779b97f4a7c15u + (guint64) GPOINTER_TO_SIZE (node->mount);
+
+  return (guint) (key ^ (key >> 32));
+}
+
+gboolean
+pfs_rootnode_equal (gconstpointer a, gconstpointer b)
+{
+  const PfsRootNode *x = a, *y = b;
+
+  return x->mount == y->mount && x->ino == y->ino;
+}
+
+/* The birth time tells a file from another one that has got its inode number. It says nothing of directories: those of
+ * an overlay are born again when something is written below them, and they have no content of their own to mistake. */
+bool
+pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
+{
+  return node->mount == mount && node->ino == st->stx_ino && PFS_ROOTNODE_TYPE (node) == (st->stx_mode & S_IFMT)
+         && (S_ISDIR (st->stx_mode) || node->btime == pfs_statx_btime (st));
+}
+
+bool
+pfs_rootfs_is_link (const PfsTree *tree, mode_t type)
+{
+  return S_ISLNK (type) || (!tree->options.special_nodes && (S_ISSOCK (type) || S_ISFIFO (type)));
+}
+
+/* A socket or FIFO that FUSE serves is not the one its peer uses: the caller's own kernel is sent to the real one. */
+static int
+special_target (PfsNode *dir, const char *name, char **ret)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (dir);
+  g_autoptr (PfsDirFd) top = NULL;
+  g_autofree char *path = pfs_rootfs_path (dir);
+  pid_t pid;
+
+  int r = pfs_rootfs_top (rootfs, &top, &pid);
+  if (r < 0)
+    return r;
+  g_autofree char *target = g_strdup_printf ("%s/%d/root%s%s%s", pfs_proc_path (pfs_container_proc (rootfs->container)),
+                                             (int) pid, path, path[1] ? "/" : "", name);
+  if (strlen (target) >= PATH_MAX)
+    return -ENAMETOOLONG;
+  *ret = g_steal_pointer (&target);
+  return 0;
+}
+
+int
+pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, char **ret)
+{
+  PfsTree *tree = dir->tree;
+  g_autoptr (PfsDirFd) top = NULL;
+  g_autofree char *raw = NULL;
+  g_autofree char *path = NULL;
+
+  if (!S_ISLNK (type))
+    return special_target (dir, name, ret);
+  int r = pfs_readlink_at (dirfd, name, &raw);
+  if (r < 0)
+    return r == -EINVAL ? -ESTALE : r;
+  if (tree->options.raw_symlinks) {
+    *ret = g_steal_pointer (&raw);
+    return 0;
+  }
+  path = pfs_rootfs_path (dir);
+  if (pfs_inroot_contain_walks (raw)) {
+    r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
+    if (r < 0)
+      return r;
+  }
+  return pfs_inroot_contain (top ? top->fd : -1, path, raw, tree->own_device, ret);
+}
+
+/* --- finding or making the node; all with the table locked --- */
+
+static bool
+is_above_locked (PfsNode *node, PfsNode *below)
+{
+  while (below && below != node)
+    below = below->parent;
+  return below != NULL;
+}
+
+static PfsRootNode *
+make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount, bool link)
+{
+  PfsRootNode *node = pfs_rootnode (pfs_node_alloc_locked (dir, name, &pfs_rootfs_ops));
+
+  node->mount = mount;
+  node->ino = st->stx_ino;
+  node->btime = pfs_statx_btime (st);
+  node->node.flags |= (st->stx_mode & S_IFMT) >> 12;
+  if (link)
+    pfs_node_insert_by_name_locked (&node->node);
+  else
+    pfs_node_insert_by_inode_locked (&node->node);
+  return node;
+}
+
+static PfsRootNode *
+find_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount, bool link)
+{
+  PfsRootNode key = { .mount = mount, .ino = st->stx_ino };
+
+  if (link)
+    return pfs_rootnode (pfs_node_find_locked (dir, name, &pfs_rootfs_ops));
+  return g_hash_table_lookup (dir->tree->by_inode, &key);
+}
+
+/* A node of that inode number is known but was born at another time. If it is open and what is open was born at the new
+ * time, it is the same file, copied up from a lower layer; else the number was used again. */
+static bool
+was_copied_up (PfsRootNode *node, const struct statx *st)
+{
+  g_autoptr (PfsFile) file = pfs_rootfs_any_file (&node->node);
+  struct statx now;
+  PfsMount *mount;
+
+  if (!file || pfs_rootfs_statx (node->mount->rootfs, file->fd, "", false, &now, &mount) < 0)
+    return false;
+  if (mount != node->mount || now.stx_ino != st->stx_ino || pfs_statx_btime (&now) != pfs_statx_btime (st))
+    return false;
+  pfs_tree_lock (node->node.tree);
+  node->btime = pfs_statx_btime (st);
+  pfs_tree_unlock (node->node.tree);
+  return true;
+}
+
+/* Links have a node for each of their names: what they say depends on where they are. */
+static PfsNode *
+intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
+{
+  PfsTree *tree = dir->tree;
+  bool link = pfs_rootfs_is_link (tree, st->stx_mode & S_IFMT);
+  g_autoptr (PfsNode) doubtful = NULL;
+  PfsNode *old_parent = NULL;
+
+  pfs_tree_lock (tree);
+  PfsRootNode *node = find_locked (dir, name, st, mount, link);
+  if (node && node->open && !pfs_rootfs_same (node, mount, st)) {
+    doubtful = pfs_node_ref_locked (&node->node);
+    pfs_tree_unlock (tree);
+    was_copied_up (node, st);
+    pfs_tree_lock (tree);
+    node = find_locked (dir, name, st, mount, link);
+  }
+  if (node && (!pfs_rootfs_same (node, mount, st) || is_above_locked (&node->node, dir))) {
+    pfs_node_orphan_locked (&node->node);
+    node = NULL;
+  }
+  if (!node) {
+    node = make_locked (dir, name, st, mount, link);
+  } else {
+    pfs_node_ref_locked (&node->node);
+    if (node->node.parent != dir || strcmp (node->node.name, name) != 0)
+      old_parent = pfs_node_move_locked (&node->node, dir, name);
+  }
+  pfs_tree_unlock (tree);
+  if (old_parent)
+    pfs_node_unref (old_parent);
+  return &node->node;
+}
+
+static int
+fill_link (PfsNode *dir, int dirfd, const char *name, struct stat *attr)
+{
+  g_autofree char *target = NULL;
+
+  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, &target);
+  if (r == -ESTALE || r == -ENOENT)
+    return r;
+  attr->st_mode = S_IFLNK | 0777;
+  attr->st_rdev = 0;
+  if (target)
+    attr->st_size = (off_t) strlen (target);
+  return 0;
+}
+
+int
+pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, PfsEntry *ret)
+{
+  const PfsTreeOptions *options = &dir->tree->options;
+  bool cached = !(mount->flags & PFS_MOUNT_VOLATILE);
+  PfsEntry entry = {
+    .attr_timeout = cached ? options->attr_timeout : 0,
+    .entry_timeout = cached ? options->entry_timeout : 0,
+  };
+
+  pfs_rootfs_attr (mount, st, &entry.attr);
+  if (pfs_rootfs_is_link (dir->tree, st->stx_mode & S_IFMT)) {
+    int r = fill_link (dir, dirfd, name, &entry.attr);
+    if (r < 0)
+      return r;
+  }
+  entry.node = intern (dir, name, st, mount);
+  *ret = entry;
+  return 0;
+}
+
+int
+pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret)
+{
+  struct statx st;
+  PfsMount *mount;
+  int r;
+
+  if (!pfs_name_valid (name))
+    return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -ENOENT;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0)
+      r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, wait, &st, &mount);
+  }
+  if (r == -EXDEV)
+    return pfs_entry_of (pfs_node_child (dir, name, &pfs_cut_ops, NULL, NULL), who, ret);
+  if (r < 0)
+    return r;
+  return pfs_rootfs_entry (dir, dirfd, name, &st, mount, ret);
+}
+
+int
+pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+
+  if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
+    return -ENOTDIR;
+  int r = pfs_rootfs_dir (dir, &dirfd);
+  if (r < 0)
+    return r;
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+}
+
+int
+pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  g_autofree char *name = NULL;
+  mode_t type = PFS_ROOTNODE_TYPE (pfs_rootnode (node));
+
+  (void) who;   /* any caller that got to the link may read it, as by readlink(2) */
+  if (!pfs_rootfs_is_link (node->tree, type))
+    return -EINVAL;
+  int r = pfs_rootfs_parent (node, &dirfd, &name);
+  if (r < 0)
+    return r;
+  pfs_tree_lock (node->tree);
+  g_autoptr (PfsNode) dir = pfs_node_ref_locked (node->parent);
+  pfs_tree_unlock (node->tree);
+  r = pfs_rootfs_target (dir, dirfd->fd, name, type, ret);
+  return r == -ENOENT ? -ESTALE : r;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Changes to the names in a peer's directories. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/name.h"
+#include "rootfs_private.h"
+
+/* The directory to change, opened. */
+static int
+writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret)
+{
+  if (dir->tree->options.read_only)
+    return -EROFS;
+  if (!pfs_name_valid (name))
+    return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -EINVAL;
+  return pfs_rootfs_dir (dir, ret);
+}
+
+int
+pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  int r = writable_dir (dir, name, &dirfd);
+
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0 && mknodat (dirfd->fd, name, mode, rdev) < 0)
+      r = -errno;
+  }
+  if (r < 0)
+    return r;
+  r = pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  /* The kernel wants the type it asked for; the next look at it shows the link. */
+  if (r == 0 && !S_ISREG (mode) && S_ISLNK (ret->attr.st_mode)) {
+    ret->attr.st_mode = mode;
+    ret->attr_timeout = ret->entry_timeout = 0;
+  }
+  return r;
+}
+
+int
+pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  int r = writable_dir (dir, name, &dirfd);
+
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0 && mkdirat (dirfd->fd, name, mode & 07777) < 0)
+      r = -errno;
+  }
+  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+}
+
+int
+pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  int r = writable_dir (dir, name, &dirfd);
+
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0 && symlinkat (target, dirfd->fd, name) < 0)
+      r = -errno;
+  }
+  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+}
+
+/* An open file may have no name any more (O_TMPFILE): it is linked through its descriptor. */
+static int
+link_file (PfsNode *node, PfsFile *file, int newdir, const char *name, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  char number[16];
+
+  int r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  g_snprintf (number, sizeof number, "%d", file->fd);
+  return linkat (node->tree->self_fds, number, newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+static int
+link_name (PfsNode *node, int newdir, const char *name, const PfsCaller *who)
+{
+  g_autoptr (PfsDirFd) olddir = NULL;
+  g_autofree char *old_name = NULL;
+  struct statx st;
+  PfsMount *mount;
+
+  int r = pfs_rootfs_parent (node, &olddir, &old_name);
+  if (r == 0)
+    r = pfs_rootfs_statx (pfs_rootfs_of (node), olddir->fd, old_name, false, &st, &mount);
+  if (r < 0)
+    return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
+  if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
+    return -ESTALE;
+  pfs_auto_creds const PfsCaller *as = NULL;
+  r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  return linkat (olddir->fd, old_name, newdir, name, 0) < 0 ? -errno : 0;
+}
+
+int
+pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  g_autoptr (PfsFile) file = NULL;
+  int r = writable_dir (dir, name, &dirfd);
+
+  if (r < 0)
+    return r;
+  if (pfs_rootfs_of (node) != pfs_rootfs_of (dir))
+    return -EXDEV;
+  file = pfs_rootfs_any_file (node);
+  r = file ? link_file (node, file, dirfd->fd, name, who) : link_name (node, dirfd->fd, name, who);
+  if (r < 0)
+    return r;
+  pfs_autofd fd = openat (dirfd->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0)
+    pfs_rootfs_refresh (node, fd);
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+}
+
+int
+pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+  int r = writable_dir (dir, name, &dirfd);
+
+  if (r < 0)
+    return r;
+  pfs_auto_creds const PfsCaller *as = NULL;
+  r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  return unlinkat (dirfd->fd, name, directory ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+}
+
+/* The node of that name, as far as it is in the table: a reference. For other kinds than links it is known by what lies
+ * there now. */
+static PfsNode *
+known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_dir, const char *by_name)
+{
+  PfsTree *tree = dir->tree;
+  struct statx st;
+  PfsMount *mount;
+  PfsNode *node = NULL;
+
+  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, now_in_name, false, &st, &mount) < 0)
+    return NULL;
+  PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
+  pfs_tree_lock (tree);
+  if (pfs_rootfs_is_link (tree, st.stx_mode & S_IFMT))
+    node = pfs_node_find_locked (by_name_dir, by_name, &pfs_rootfs_ops);
+  else
+    node = g_hash_table_lookup (tree->by_inode, &key);
+  if (node)
+    pfs_node_ref_locked (node);
+  pfs_tree_unlock (tree);
+  return node;
+}
+
+static void
+move_node (PfsNode *node, PfsNode *dir, const char *name)
+{
+  PfsNode *old_parent = NULL;
+
+  if (!node)
+    return;
+  pfs_tree_lock (node->tree);
+  PfsNode *taken = pfs_node_find_locked (dir, name, node->ops);
+  if (taken && taken != node)
+    pfs_node_orphan_locked (taken);
+  old_parent = pfs_node_move_locked (node, dir, name);
+  pfs_tree_unlock (node->tree);
+  pfs_node_unref (old_parent);
+}
+
+int
+pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
+                   const PfsCaller *who)
+{
+  g_autoptr (PfsDirFd) from = NULL;
+  g_autoptr (PfsDirFd) to = NULL;
+  g_autoptr (PfsNode) moved = NULL;
+  g_autoptr (PfsNode) back = NULL;
+
+  if (pfs_rootfs_of (dir) != pfs_rootfs_of (new_dir))
+    return -EXDEV;
+  int r = writable_dir (dir, name, &from);
+  if (r == 0)
+    r = writable_dir (new_dir, new_name, &to);
+  if (r < 0)
+    return r;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r == 0 && renameat2 (from->fd, name, to->fd, new_name, flags) < 0)
+      r = -errno;
+  }
+  if (r < 0)
+    return r;
+  moved = known_node (new_dir, to->fd, new_name, dir, name);
+  if (flags & RENAME_EXCHANGE)
+    back = known_node (dir, from->fd, name, new_dir, new_name);
+  move_node (moved, new_dir, new_name);
+  move_node (back, dir, name);
+  return 0;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a file of a peer lies on, and what may be believed of its attributes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
+#include "rootfs_private.h"
+
+#define MOUNTS_MAX 65536
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U /* Linux 6.8, include/uapi/linux/stat.h: never used again after an unmount */
+#endif
+
+/* Generated content: st_size is 0 or wrong, and what was read a moment ago says nothing. */
+static const char *const volatile_types[] = {
+  "proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf",
+  "binfmt_misc", "fusectl", "selinuxfs", "smackfs", "rpc_pipefs", "nfsd", "resctrl", NULL,
+};
+
+/* Somebody else has to be asked, and may not answer. */
+static const char *const remote_types[] = {
+  "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse", "fuseblk", "virtiofs", "afs", "lustre", "gpfs", "beegfs",
+  "orangefs", "gfs2", "ocfs2", "vboxsf", "coda", "glusterfs", NULL,
+};
+
+guint
+pfs_mount_hash (gconstpointer data)
+{
+  const PfsMount *mount = data;
+  guint64 key = mount->id * 31 + mount->dev;
+
+  return g_int64_hash (&key);
+}
+
+gboolean
+pfs_mount_equal (gconstpointer a, gconstpointer b)
+{
+  const PfsMount *x = a, *y = b;
+
+  return x->id == y->id && x->dev == y->dev;
+}
+
+static guint
+type_flags (const char *type)
+{
+  if (g_strv_contains (volatile_types, type))
+    return PFS_MOUNT_VOLATILE;
+  if (g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse."))
+    return PFS_MOUNT_REMOTE;
+  return 0;
+}
+
+/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. */
+static guint
+mount_flags (PfsRootfs *rootfs, const struct statx *st)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (GBytes) content = NULL;
+  char type[64];
+  gsize len;
+
+  g_mutex_lock (&rootfs->lock);
+  if (rootfs->pin)
+    pin = pfs_pin_ref (rootfs->pin);
+  g_mutex_unlock (&rootfs->lock);
+  if (!pin || pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
+    return 0;
+  const char *text = g_bytes_get_data (content, &len);
+  if (!pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
+    return 0;
+  return type_flags (type);
+}
+
+static PfsMount *
+mount_get (PfsRootfs *rootfs, const struct statx *st)
+{
+  PfsMount key = { .id = st->stx_mnt_id, .dev = makedev (st->stx_dev_major, st->stx_dev_minor) };
+
+  g_mutex_lock (&rootfs->lock);
+  PfsMount *mount = g_hash_table_lookup (rootfs->mounts, &key);
+  g_mutex_unlock (&rootfs->lock);
+  if (mount)
+    return mount;
+
+  key.rootfs = rootfs;
+  key.flags = mount_flags (rootfs, st);
+  g_mutex_lock (&rootfs->lock);
+  mount = g_hash_table_lookup (rootfs->mounts, &key);
+  if (!mount && g_hash_table_size (rootfs->mounts) < MOUNTS_MAX) {
+    mount = g_memdup2 (&key, sizeof key);
+    g_hash_table_add (rootfs->mounts, mount);
+  }
+  g_mutex_unlock (&rootfs->lock);
+  return mount;
+}
+
+int
+pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount)
+{
+  const unsigned int mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
+  int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+  struct statx st;
+
+  if (statx (fd, name, flags | AT_STATX_DONT_SYNC, mask, &st) < 0)
+    return -errno;
+  if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->own_device)
+    return -EXDEV;
+  PfsMount *mount = mount_get (rootfs, &st);
+  if (!mount)
+    return -ENFILE;
+  if (wait && (mount->flags & PFS_MOUNT_REMOTE) && statx (fd, name, flags, mask, &st) < 0)
+    return -errno;
+  *ret = st;
+  *ret_mount = mount;
+  return 0;
+}
+
+int64_t
+pfs_statx_btime (const struct statx *st)
+{
+  if (!(st->stx_mask & STATX_BTIME))
+    return 0;
+  return st->stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + st->stx_btime.tv_nsec;
+}
+
+/* One number for each file across all mounts of the container: a device and an inode number mixed so that neighbours
+ * do not meet (splitmix64). */
+uint64_t
+pfs_rootfs_ino (const PfsRootfs *rootfs, dev_t dev, uint64_t ino)
+{
+  uint64_t device[2] = { dev, pfs_container_serial (rootfs->container) };
+  uint64_t h = ino + pfs_ino_hash (0, (const char *) device, sizeof device);
+
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+  h ^= h >> 31;
+  return h > 1 ? h : h + 2;
+}
+
+static struct timespec
+timespec_of (const struct statx_timestamp *t)
+{
+  return (struct timespec){ .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
+}
+
+void
+pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret)
+{
+  *ret = (struct stat){
+    .st_ino = pfs_rootfs_ino (mount->rootfs, makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
+    .st_mode = st->stx_mode,
+    .st_nlink = st->stx_nlink,
+    .st_uid = st->stx_uid,
+    .st_gid = st->stx_gid,
+    .st_rdev = makedev (st->stx_rdev_major, st->stx_rdev_minor),
+    .st_size = (off_t) st->stx_size,
+    .st_blksize = st->stx_blksize,
+    .st_blocks = (blkcnt_t) st->stx_blocks,
+    .st_atim = timespec_of (&st->stx_atime),
+    .st_mtim = timespec_of (&st->stx_mtime),
+    .st_ctim = timespec_of (&st->stx_ctime),
+  };
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files of a peer, opened: the descriptor is the file's own from here on, also when its name is gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/name.h"
+#include "rootfs_private.h"
+
+/* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
+#define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC)
+
+int
+pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (node);
+  PfsFile *file = pfs_file_new (node, fd, NULL, NULL);
+
+  file->flags = flags;
+  file->link.data = file;
+  g_mutex_lock (&rootfs->lock);
+  bool ended = rootfs->ended;
+  if (!ended)
+    g_queue_push_tail_link (&rootfs->files, &file->link);
+  g_mutex_unlock (&rootfs->lock);
+  if (ended) {
+    pfs_file_unref (file);
+    return -EIO;
+  }
+  pfs_tree_lock (node->tree);
+  pfs_rootnode (node)->open = g_list_prepend (pfs_rootnode (node)->open, file);
+  pfs_tree_unlock (node->tree);
+  *ret = file;
+  return 0;
+}
+
+void
+pfs_rootfs_close (PfsFile *file)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (file->node);
+
+  pfs_tree_lock (file->node->tree);
+  pfs_rootnode (file->node)->open = g_list_remove (pfs_rootnode (file->node)->open, file);
+  pfs_tree_unlock (file->node->tree);
+  g_mutex_lock (&rootfs->lock);
+  if (file->link.prev || file->link.next || rootfs->files.head == &file->link)
+    g_queue_unlink (&rootfs->files, &file->link);
+  g_mutex_unlock (&rootfs->lock);
+  if (S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (file->node))))
+    pfs_rootfs_dir_free (file->priv);
+}
+
+/* A file whose last reference is being dropped is in the list until its close has taken it out. */
+static bool
+ref_unless_dying (PfsFile *file)
+{
+  for (gint refs = g_atomic_int_get (&file->refs); refs > 0; refs = g_atomic_int_get (&file->refs))
+    if (g_atomic_int_compare_and_exchange (&file->refs, refs, refs + 1))
+      return true;
+  return false;
+}
+
+PfsFile *
+pfs_rootfs_any_file (PfsNode *node)
+{
+  PfsFile *found = NULL;
+
+  pfs_tree_lock (node->tree);
+  for (GList *link = pfs_rootnode (node)->open; link && !found; link = link->next)
+    if (ref_unless_dying (link->data))
+      found = link->data;
+  pfs_tree_unlock (node->tree);
+  return found;
+}
+
+/* May the kernel keep what it cached of the file? Only where nothing has changed since, and the last change is so long
+ * ago that another one would have given another time (times of files advance in ticks of up to 10 ms). */
+static bool
+unchanged (PfsNode *node, const struct statx *st)
+{
+  uint64_t parts[] = { (uint64_t) st->stx_mtime.tv_sec, st->stx_mtime.tv_nsec, (uint64_t) st->stx_ctime.tv_sec,
+                       st->stx_ctime.tv_nsec, st->stx_size };
+  uint32_t version = (uint32_t) pfs_ino_hash (0, (const char *) parts, sizeof parts) | 1;
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec - st->stx_ctime.tv_sec < 2)
+    version = 0;
+  pfs_tree_lock (node->tree);
+  bool same = version != 0 && pfs_rootnode (node)->version == version;
+  pfs_rootnode (node)->version = version;
+  pfs_tree_unlock (node->tree);
+  return same;
+}
+
+static void
+set_file_flags (PfsNode *node, PfsFile *file)
+{
+  struct statx st;
+  PfsMount *mount;
+
+  if (pfs_rootfs_statx (pfs_rootfs_of (node), file->fd, "", false, &st, &mount) < 0)
+    return;
+  if (mount->flags & PFS_MOUNT_VOLATILE)
+    file->file_flags |= PFS_FILE_DIRECT_IO;
+  else if (unchanged (node, &st))
+    file->file_flags |= PFS_FILE_KEEP_CACHE;
+}
+
+int
+pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+{
+  mode_t type = PFS_ROOTNODE_TYPE (pfs_rootnode (node));
+  pfs_autofd pinned = -1;
+  pfs_autofd fd = -1;
+  char number[16];
+
+  if (!S_ISREG (type))
+    return S_ISDIR (type) ? -EISDIR : -ENXIO;
+  if (node->tree->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
+    return -EROFS;
+  int r = pfs_rootfs_pin (node, NULL, &pinned);
+  if (r < 0)
+    return r;
+  g_snprintf (number, sizeof number, "%d", pinned);
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (who, &as);
+    if (r < 0)
+      return r;
+    fd = openat (node->tree->self_fds, number, (flags & OPEN_FLAGS) | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+      return -errno;
+  }
+  if ((flags & O_ACCMODE) != O_RDONLY)
+    pfs_rootfs_refresh (node, fd);
+  r = pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, ret);
+  if (r == 0)
+    set_file_flags (node, *ret);
+  return r;
+}
+
+/* The entry and the open file for what was just made; it may be anonymous (name "", O_TMPFILE). */
+static int
+adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, PfsEntry *ret, PfsFile **ret_file)
+{
+  pfs_autofd fd = newfd;
+  struct statx st;
+  PfsMount *mount;
+  PfsEntry entry;
+
+  int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
+  if (r < 0)
+    return r;
+  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, &entry);
+  if (r < 0)
+    return r;
+  r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, ret_file);
+  if (r < 0) {
+    pfs_node_unref (entry.node);
+    return r;
+  }
+  if (mount->flags & PFS_MOUNT_VOLATILE)
+    (*ret_file)->file_flags |= PFS_FILE_DIRECT_IO;
+  *ret = entry;
+  return 0;
+}
+
+static int
+open_as (int dirfd, const char *name, int flags, mode_t mode, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  if (r < 0)
+    return r;
+  int fd = openat (dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode & 07777);
+  return fd < 0 ? -errno : fd;
+}
+
+/* The name did not exist when the kernel looked; if it does by now it is opened as any other file. */
+static int
+open_existing (PfsNode *dir, int dirfd, const char *name, int flags, const PfsCaller *who, PfsEntry *ret,
+               PfsFile **ret_file)
+{
+  PfsEntry entry;
+
+  int r = pfs_rootfs_lookup_at (dir, dirfd, name, true, who, &entry);
+  if (r < 0)
+    return r;
+  if (entry.node->ops->open && !S_ISLNK (entry.attr.st_mode))
+    r = entry.node->ops->open (entry.node, flags, who, ret_file);
+  else
+    r = -ESTALE;
+  if (r == 0 && (flags & O_TRUNC))
+    r = entry.node->ops->getattr (entry.node, *ret_file, who, &entry.attr);
+  if (r < 0) {
+    pfs_node_unref (entry.node);
+    return r;
+  }
+  *ret = entry;
+  return 0;
+}
+
+int
+pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                   PfsFile **ret_file)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+
+  if (dir->tree->options.read_only)
+    return -EROFS;
+  if (!pfs_name_valid (name))
+    return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -EINVAL;
+  int r = pfs_rootfs_dir (dir, &dirfd);
+  if (r < 0)
+    return r;
+  int fd = open_as (dirfd->fd, name, (flags & OPEN_FLAGS) | O_CREAT | O_EXCL, mode, who);
+  if (fd == -EEXIST && !(flags & O_EXCL))
+    return open_existing (dir, dirfd->fd, name, flags, who, ret, ret_file);
+  if (fd < 0)
+    return fd;
+  return adopt (dir, dirfd->fd, name, fd, flags, ret, ret_file);
+}
+
+int
+pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file)
+{
+  g_autoptr (PfsDirFd) dirfd = NULL;
+
+  if (dir->tree->options.read_only)
+    return -EROFS;
+  int r = pfs_rootfs_dir (dir, &dirfd);
+  if (r < 0)
+    return r;
+  int fd = open_as (dirfd->fd, ".", (flags & OPEN_FLAGS) | (flags & O_EXCL) | O_TMPFILE, mode, who);
+  if (fd < 0)
+    return fd;
+  return adopt (dir, dirfd->fd, "", fd, flags, ret, ret_file);
+}
