@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One thread that waits for peers to end and for descriptors to become idle. While nothing is held it sleeps. */
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define UNPINNED_MS 50  /* how often to look after peers that have no pidfd (a /proc of another PID namespace) */
+
+struct PfsJanitor {
+  PfsSession *session;
+  GThread *thread;
+  int wake;             /* eventfd */
+  gint stopping;
+};
+
+static void
+wake (gpointer data)
+{
+  const PfsJanitor *janitor = data;
+  uint64_t one = 1;
+
+  if (write (janitor->wake, &one, sizeof one) < 0)
+    return;             /* full: it is awake already */
+}
+
+/* The names the kernel may still show for a container that has ended. */
+static void
+container_ended (PfsContainer *container, gpointer data)
+{
+  PfsSession *session = data;
+  g_autofree char *name = pfs_container_name (container);
+
+  fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, pfs_container_id (container));
+  fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
+}
+
+static int
+wait_ms (gint64 deadline, bool all_pinned)
+{
+  gint64 ms = -1;
+
+  if (deadline != G_MAXINT64)
+    ms = MAX (0, (deadline - g_get_monotonic_time ()) / 1000 + 1);
+  if (!all_pinned && (ms < 0 || ms > UNPINNED_MS))
+    ms = UNPINNED_MS;
+  return (int) MIN (ms, G_MAXINT);
+}
+
+static void
+wait_for_something (PfsJanitor *janitor)
+{
+  gint64 deadline;
+  g_autoptr (GPtrArray) pins = pfs_tree_held (janitor->session->tree, &deadline);
+  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 1);
+  bool all_pinned = true;
+  nfds_t n = 0;
+  uint64_t count;
+
+  polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
+  for (guint i = 0; i < pins->len; i++) {
+    int pidfd = pfs_pin_pidfd (pins->pdata[i]);
+
+    all_pinned = all_pinned && pidfd >= 0;
+    if (pidfd >= 0)
+      polled[n++] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+  }
+  if (poll (polled, n, wait_ms (deadline, all_pinned)) < 0 && errno != EINTR)
+    g_usleep (UNPINNED_MS * 1000);
+  while (read (janitor->wake, &count, sizeof count) > 0)
+    continue;
+}
+
+static gpointer
+janitor_main (gpointer data)
+{
+  PfsJanitor *janitor = data;
+
+  while (!g_atomic_int_get (&janitor->stopping)) {
+    wait_for_something (janitor);
+    if (!g_atomic_int_get (&janitor->stopping))
+      pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
+  }
+  return NULL;
+}
+
+PfsJanitor *
+pfs_janitor_start (PfsSession *session)
+{
+  PfsJanitor *janitor = g_new0 (PfsJanitor, 1);
+
+  janitor->session = session;
+  janitor->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  pfs_tree_set_held_func (session->tree, wake, janitor);
+  janitor->thread = g_thread_new ("janitor", janitor_main, janitor);
+  return janitor;
+}
+
+void
+pfs_janitor_stop (PfsJanitor *janitor)
+{
+  g_atomic_int_set (&janitor->stopping, 1);
+  wake (janitor);
+  g_thread_join (janitor->thread);
+  pfs_tree_set_held_func (janitor->session->tree, NULL, NULL);
+  close (janitor->wake);
+  g_free (janitor);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests about open files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "private.h"
+
+/* How the kernel treats an open file. No FLUSH on close: nothing is held back that it could write. */
+static void
+open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
+{
+  PfsSession *session = pfs_request_session (req);
+
+  fi->fh = (uintptr_t) file;
+  fi->direct_io = (file->file_flags & PFS_FILE_DIRECT_IO) != 0;
+  fi->keep_cache = (file->file_flags & PFS_FILE_KEEP_CACHE) != 0;
+  fi->noflush = 1;
+  if (session->passthrough && file->fd >= 0 && file->node->ops->fs && !fi->direct_io)
+    pfs_passthrough_open (session->passthrough, req, file, who, fi);
+  pfs_session_add_file (session, file);
+}
+
+static void
+forget_open (fuse_req_t req, PfsFile *file)
+{
+  PfsSession *session = pfs_request_session (req);
+
+  if (session->passthrough)
+    pfs_passthrough_close (session->passthrough, req, file);
+  pfs_session_drop_file (session, file);
+}
+
+void
+pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsNode *node = pfs_request_node (req, ino);
+  PfsFile *file;
+
+  int r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
+  if (r < 0) {
+    pfs_reply (req, r);
+    return;
+  }
+  open_info (req, file, &requester.who, fi);
+  if (fuse_reply_open (req, fi) != 0)
+    forget_open (req, file);
+}
+
+static void
+reply_create (fuse_req_t req, PfsEntry *entry, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
+{
+  struct fuse_entry_param param;
+
+  open_info (req, file, who, fi);
+  pfs_entry_param (entry, &param);
+  pfs_node_remember (entry->node);
+  if (fuse_reply_create (req, &param, fi) != 0) {
+    pfs_node_forget (entry->node, 1);
+    forget_open (req, file);
+  }
+  pfs_node_unref (entry->node);
+}
+
+void
+pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsNode *dir = pfs_request_node (req, parent);
+  PfsEntry entry;
+  PfsFile *file;
+
+  int r = dir->ops->fs ? dir->ops->fs->create (dir, name, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
+  if (r < 0)
+    pfs_reply (req, r);
+  else
+    reply_create (req, &entry, file, &requester.who, fi);
+}
+
+void
+pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+  PfsFile *file = pfs_request_file (fi);
+
+  (void) ino;
+  if (file->content) {
+    gsize length;
+    const char *content = g_bytes_get_data (file->content, &length);
+    size_t from = off < 0 ? length : (size_t) MIN ((gsize) off, length);
+
+    fuse_reply_buf (req, content + from, MIN (size, length - from));
+    return;
+  }
+  int r = pfs_file_check (file);
+  if (r < 0) {
+    pfs_reply (req, r);
+    return;
+  }
+  struct fuse_bufvec data = FUSE_BUFVEC_INIT (size);
+  data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+  data.buf[0].fd = file->fd;
+  data.buf[0].pos = off;
+  fuse_reply_data (req, &data, FUSE_BUF_SPLICE_MOVE);
+}
+
+/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. */
+static ssize_t
+write_as (PfsFile *file, const char *buf, size_t size, off_t off, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_file_check (file);
+
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  ssize_t n = pwrite (file->fd, buf, size, off);
+  return n < 0 ? -errno : n;
+}
+
+void
+pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+
+  (void) ino;
+  ssize_t n = write_as (pfs_request_file (fi), buf, size, off, &requester.who);
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_write (req, (size_t) n);
+}
+
+void
+pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+  (void) ino;
+  forget_open (req, pfs_request_file (fi));
+  pfs_reply (req, 0);
+}
+
+void
+pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+  PfsFile *file = pfs_request_file (fi);
+
+  (void) ino;
+  int r = pfs_file_check (file);
+  if (r == 0 && file->fd >= 0)
+    r = (datasync ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? -errno : 0;
+  pfs_reply (req, r);
+}
+
+void
+pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsFile *file = pfs_request_file (fi);
+  int r = pfs_file_check (file);
+
+  (void) ino;
+  if (r == 0) {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    r = pfs_creds_take (&requester.who, &as);
+    if (r == 0 && fallocate (file->fd, mode, offset, length) < 0)
+      r = -errno;
+  }
+  pfs_reply (req, r);
+}
+
+void
+pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+  PfsFile *file = pfs_request_file (fi);
+  int r = pfs_file_check (file);
+
+  (void) ino;
+  off_t found = r < 0 ? -1 : lseek (file->fd, off, whence);
+  if (found < 0)
+    pfs_reply (req, r < 0 ? r : -errno);
+  else
+    fuse_reply_lseek (req, found);
+}
+
+static ssize_t
+copy_as (PfsFile *in, off_t off_in, PfsFile *out, off_t off_out, size_t len, unsigned int flags, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (in);
+  if (r == 0)
+    r = pfs_file_check (out);
+  if (r == 0 && (in->fd < 0 || out->fd < 0))
+    r = -EOPNOTSUPP;
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  ssize_t n = copy_file_range (in->fd, &off_in, out->fd, &off_out, len, flags);
+  return n < 0 ? -errno : n;
+}
+
+void
+pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+                        fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+
+  (void) ino_in, (void) ino_out;
+  ssize_t n = copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len,
+                       (unsigned int) flags, &requester.who);
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_write (req, (size_t) n);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Kernel passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough.rst): read, write and mmap
+ * of a regular file go to the peer's file without entering the daemon.
+ *
+ * The kernel takes one backing file for an inode at a time, and no cached I/O beside it. It does the I/O with the
+ * credentials that registered the backing file, so it is registered as the caller; a caller with other credentials gets
+ * direct I/O through the daemon for as long as that lasts. */
+#include "private.h"
+
+struct PfsPassthrough {
+  GMutex lock;
+  GHashTable *nodes;            /* PfsNode -> Backing: those with an open file */
+};
+
+typedef struct {
+  int id;                       /* 0: the open files of this node go through the daemon, cached by the kernel */
+  guint opens;
+  uid_t uid;                    /* whose credentials the backing file has */
+  gid_t gid;
+} Backing;
+
+const char *
+pfs_passthrough_build (void)
+{
+  return "built in";
+}
+
+PfsPassthrough *
+pfs_passthrough_new (struct fuse_conn_info *conn)
+{
+  if (!(conn->capable & FUSE_CAP_PASSTHROUGH))
+    return NULL;
+  conn->want |= FUSE_CAP_PASSTHROUGH;
+  conn->max_backing_stack_depth = 1;    /* the root of a container is an overlay: one filesystem on top of another */
+
+  PfsPassthrough *passthrough = g_new0 (PfsPassthrough, 1);
+  g_mutex_init (&passthrough->lock);
+  passthrough->nodes = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  return passthrough;
+}
+
+void
+pfs_passthrough_free (PfsPassthrough *passthrough)
+{
+  g_hash_table_unref (passthrough->nodes);
+  g_mutex_clear (&passthrough->lock);
+  g_free (passthrough);
+}
+
+static int
+register_as (fuse_req_t req, int fd, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  if (pfs_creds_take (who, &as) < 0)
+    return 0;
+  return MAX (fuse_passthrough_open (req, fd), 0);
+}
+
+/* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
+#define FILE_COUNTED (1u << 16)
+
+void
+pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
+                      struct fuse_file_info *fi)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
+  Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
+
+  if (!backing) {
+    backing = g_new0 (Backing, 1);
+    backing->id = register_as (req, file->fd, who);
+    backing->uid = who->uid;
+    backing->gid = who->gid;
+    g_hash_table_insert (passthrough->nodes, file->node, backing);
+  } else if (backing->id > 0 && (backing->uid != who->uid || backing->gid != who->gid)) {
+    fi->direct_io = 1;
+    return;
+  }
+  backing->opens++;
+  file->file_flags |= FILE_COUNTED;
+  fi->backing_id = backing->id;
+  if (backing->id > 0)
+    fi->keep_cache = 0;
+}
+
+void
+pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
+  Backing *backing;
+
+  if (!(file->file_flags & FILE_COUNTED))
+    return;
+  backing = g_hash_table_lookup (passthrough->nodes, file->node);
+  if (--backing->opens > 0)
+    return;
+  if (backing->id > 0)
+    fuse_passthrough_close (req, backing->id);
+  g_hash_table_remove (passthrough->nodes, file->node);
+}

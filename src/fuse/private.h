@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the sources of the fuse layer share. */
+#pragma once
+
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 314
+#endif
+#include <fuse_lowlevel.h>
+#include <glib.h>
+
+#include "peerfs/fuse/session.h"
+#include "peerfs/node/node.h"
+#include "peerfs/node/rootfs.h"
+
+typedef struct PfsPassthrough PfsPassthrough;
+typedef struct PfsJanitor PfsJanitor;
+
+typedef struct {
+  const PfsMountOptions *options;
+  char *mountpoint;             /* absolute */
+  PfsTree *tree;
+  struct fuse_session *fuse;
+  PfsPassthrough *passthrough;  /* NULL where it is not in use */
+  PfsJanitor *janitor;
+  GMutex lock;
+  GHashTable *files;            /* a set of the PfsFile the kernel knows; guarded by lock */
+} PfsSession;
+
+/* --- ops.c and its neighbours: requests --- */
+extern const struct fuse_lowlevel_ops pfs_ops;
+
+void pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_readdir (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_readdirplus (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+                   struct fuse_file_info *fi);
+void pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                       struct fuse_file_info *fi);
+void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+                             fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+void pfs_op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void pfs_op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void pfs_op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void pfs_op_link (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+void pfs_op_unlink (fuse_req_t req, fuse_ino_t parent, const char *name);
+void pfs_op_rmdir (fuse_req_t req, fuse_ino_t parent, const char *name);
+void pfs_op_rename (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+                    unsigned int flags);
+void pfs_op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void pfs_op_listxattr (fuse_req_t req, fuse_ino_t ino, size_t size);
+void pfs_op_setxattr (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void pfs_op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* --- request.c --- */
+
+/* Who sent the request. groups is read only where credentials have to change. */
+typedef struct {
+  PfsCaller who;
+  gid_t *groups;
+} PfsRequester;
+
+PfsRequester pfs_requester (fuse_req_t req);
+void pfs_requester_clear (PfsRequester *requester);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsRequester, pfs_requester_clear)
+
+static inline PfsSession *
+pfs_request_session (fuse_req_t req)
+{
+  return fuse_req_userdata (req);
+}
+
+PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
+
+static inline PfsFile *
+pfs_request_file (const struct fuse_file_info *fi)
+{
+  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
+}
+
+/* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
+void pfs_reply (fuse_req_t req, int r);
+void pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry);
+void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
+
+/* The kernel gets the file (its reference is taken over) by an open or create; false: it did not want it any more. */
+void pfs_session_add_file (PfsSession *session, PfsFile *file);
+void pfs_session_drop_file (PfsSession *session, PfsFile *file);
+
+/* --- mountpoint.c: 0, or -1 with *ret_error for the user --- */
+
+/* Checks that a mount is possible, clears a stale one, gives the absolute path (g_free). */
+int pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error);
+/* st_dev of the mount there, without asking it. 0 where it is not to be found. */
+dev_t pfs_mountpoint_device (const char *path);
+
+/* --- janitor.c: the thread that lets go of what is idle or has ended --- */
+PfsJanitor *pfs_janitor_start (PfsSession *session);
+void pfs_janitor_stop (PfsJanitor *janitor);
+
+/* --- passthrough_kernel.c or passthrough_none.c --- */
+
+/* What this build can do: "kernel passthrough" or why not. */
+const char *pfs_passthrough_build (void);
+/* At INIT: asks the kernel for it. NULL where it is not to be had. */
+PfsPassthrough *pfs_passthrough_new (struct fuse_conn_info *conn);
+void pfs_passthrough_free (PfsPassthrough *passthrough);
+/* A regular file was opened for who: decides how its I/O goes, and says so in *fi. */
+void pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
+                           struct fuse_file_info *fi);
+void pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a request to a caller and a node; from a result to a reply. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+
+PfsRequester
+pfs_requester (fuse_req_t req)
+{
+  const struct fuse_ctx *ctx = fuse_req_ctx (req);
+  PfsRequester requester = {
+    .who = {
+      .uid = ctx->uid,
+      .gid = ctx->gid,
+      .pid = ctx->pid,
+      .umask = ctx->umask,
+      .switching = ctx->uid != geteuid () || ctx->gid != getegid (),
+    },
+  };
+
+  if (!requester.who.switching)
+    return requester;
+  int n = fuse_req_getgroups (req, 0, NULL);
+  if (n > 0 && n <= GROUPS_MAX) {
+    requester.groups = g_new0 (gid_t, n);
+    int got = fuse_req_getgroups (req, n, requester.groups);
+    requester.who.groups = requester.groups;
+    requester.who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
+  }
+  return requester;
+}
+
+void
+pfs_requester_clear (PfsRequester *requester)
+{
+  g_free (requester->groups);
+}
+
+PfsNode *
+pfs_request_node (fuse_req_t req, fuse_ino_t ino)
+{
+  if (ino == FUSE_ROOT_ID)
+    return pfs_tree_top (pfs_request_session (req)->tree);
+  return (PfsNode *) (uintptr_t) ino;
+}
+
+void
+pfs_reply (fuse_req_t req, int r)
+{
+  fuse_reply_err (req, -r);
+}
+
+void
+pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret)
+{
+  *ret = (struct fuse_entry_param){
+    .ino = (uintptr_t) entry->node,
+    .attr = entry->attr,
+    .attr_timeout = entry->attr_timeout,
+    .entry_timeout = entry->entry_timeout,
+  };
+}
+
+void
+pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
+{
+  struct fuse_entry_param param;
+
+  if (r < 0) {
+    pfs_reply (req, r);
+    return;
+  }
+  pfs_entry_param (entry, &param);
+  pfs_node_remember (entry->node);
+  if (fuse_reply_entry (req, &param) != 0)
+    pfs_node_forget (entry->node, 1);
+  pfs_node_unref (entry->node);
+}
+
+void
+pfs_session_add_file (PfsSession *session, PfsFile *file)
+{
+  g_mutex_lock (&session->lock);
+  g_hash_table_add (session->files, file);
+  g_mutex_unlock (&session->lock);
+}
+
+void
+pfs_session_drop_file (PfsSession *session, PfsFile *file)
+{
+  g_mutex_lock (&session->lock);
+  g_hash_table_steal (session->files, file);
+  g_mutex_unlock (&session->lock);
+  pfs_file_unref (file);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From the check of the mountpoint to the clean unmount. */
+#include "peerfs/fuse/session.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "private.h"
+
+/* A caller that waits for a dead mount below a peer occupies a thread: there are more than the machine has cores. */
+#define MAX_THREADS 32
+#define IDLE_THREADS 4
+
+/* libfuse explains failures on stderr by itself; the user gets one line, ours. */
+static void
+log_line (enum fuse_log_level level, const char *format, va_list args)
+{
+  if (level <= FUSE_LOG_WARNING || level == FUSE_LOG_INFO || level == FUSE_LOG_NOTICE || level == FUSE_LOG_DEBUG)
+    vfprintf (stderr, format, args);
+}
+
+static void
+log_nothing (enum fuse_log_level level, const char *format, va_list args)
+{
+  (void) level, (void) format, (void) args;
+}
+
+static char *
+mount_arguments (const PfsMountOptions *options)
+{
+  GString *opts = g_string_new ("default_permissions,nosuid,nodev,subtype=peerfs,fsname=");
+
+  g_string_append (opts, options->fsname ? options->fsname : "peerfs");
+  if (options->allow_other)
+    g_string_append (opts, ",allow_other");
+  if (options->tree.read_only)
+    g_string_append (opts, ",ro");
+  if (options->kernel_options && *options->kernel_options)
+    g_string_append_printf (opts, ",%s", options->kernel_options);
+  return g_string_free (opts, FALSE);
+}
+
+static struct fuse_session *
+fuse_session_make (PfsSession *session)
+{
+  struct fuse_args args = FUSE_ARGS_INIT (0, NULL);
+  g_autofree char *opts = mount_arguments (session->options);
+
+  fuse_opt_add_arg (&args, "peerfs");
+  fuse_opt_add_arg (&args, "-o");
+  fuse_opt_add_arg (&args, opts);
+  if (session->options->debug)
+    fuse_opt_add_arg (&args, "-d");
+  struct fuse_session *fuse = fuse_session_new (&args, &pfs_ops, sizeof pfs_ops, session);
+  fuse_opt_free_args (&args);
+  return fuse;
+}
+
+/* As many descriptors as we may have: each file that a caller has open is one. */
+static void
+raise_limits (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &limit);
+  }
+}
+
+static int
+serve (PfsSession *session)
+{
+  struct fuse_loop_config *config = fuse_loop_cfg_create ();
+
+  fuse_loop_cfg_set_max_threads (config, MAX_THREADS);
+  fuse_loop_cfg_set_idle_threads (config, IDLE_THREADS);
+  fuse_loop_cfg_set_clone_fd (config, 0);
+  session->janitor = pfs_janitor_start (session);
+  int r = fuse_session_loop_mt (session->fuse, config);
+  pfs_janitor_stop (session->janitor);
+  fuse_loop_cfg_destroy (config);
+  return r;
+}
+
+static int
+mount_and_serve (PfsSession *session, char **ret_error)
+{
+  fuse_set_log_func (log_nothing);
+  int r = fuse_session_mount (session->fuse, session->mountpoint);
+  fuse_set_log_func (log_line);
+  if (r != 0) {
+    *ret_error = g_strdup_printf ("cannot mount on %s: the kernel refused; see dmesg, and give the container "
+                                  "CAP_SYS_ADMIN and an AppArmor or seccomp profile that allows mount (privileged: true)",
+                                  session->mountpoint);
+    return 1;
+  }
+  pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
+  fuse_daemonize (session->options->foreground || session->options->debug);
+  umask (0);
+  r = serve (session);
+  fuse_session_unmount (session->fuse);
+  fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
+  return r < 0 ? 1 : 0;
+}
+
+static void
+session_clear (PfsSession *session)
+{
+  g_clear_pointer (&session->fuse, fuse_session_destroy);
+  g_clear_pointer (&session->passthrough, pfs_passthrough_free);
+  g_clear_pointer (&session->files, g_hash_table_unref);
+  g_clear_pointer (&session->tree, pfs_tree_free);
+  g_mutex_clear (&session->lock);
+  g_free (session->mountpoint);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
+
+int
+pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
+{
+  g_auto (PfsSession) session = { .options = options };
+
+  g_mutex_init (&session.lock);
+  fuse_set_log_func (log_line);
+  if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
+    return 1;
+  raise_limits ();
+  session.tree = pfs_tree_new (table, &options->tree);
+  session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
+  session.fuse = fuse_session_make (&session);
+  if (!session.fuse) {
+    *ret_error = g_strdup ("libfuse does not take the mount options: see mount.fuse3(8) for those there are");
+    return 1;
+  }
+  if (fuse_set_signal_handlers (session.fuse) != 0) {
+    *ret_error = g_strdup ("cannot set signal handlers");
+    return 1;
+  }
+  int status = mount_and_serve (&session, ret_error);
+  fuse_remove_signal_handlers (session.fuse);
+  return status;
+}
+
+char *
+pfs_session_describe (void)
+{
+  return g_strdup_printf ("libfuse %s, kernel passthrough %s", fuse_pkgversion (), pfs_passthrough_build ());
+}
