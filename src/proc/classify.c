@@ -20,10 +20,14 @@
 #define INITIAL_CGROUP_NAMESPACE "cgroup:[4026531835]"
 
 bool
-pfs_comm_is_runtime (const char *comm)
+pfs_name_is_runtime (const char *name)
 {
-  return g_str_has_prefix (comm, "runc:") || g_str_equal (comm, "runc") || g_str_has_prefix (comm, "crun") ||
-         g_str_has_prefix (comm, "conmon") || g_str_has_prefix (comm, "youki");
+  static const char *const runtimes[] = { "runc", "crun", "conmon", "conmonrs", "youki" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (runtimes); i++)
+    if (g_str_has_prefix (name, runtimes[i]) && !g_ascii_isalnum (name[strlen (runtimes[i])]))
+      return true;
+  return false;
 }
 
 GBytes *
@@ -192,7 +196,7 @@ classify_without_id (PfsTable *table, PfsRecord *record, int dir, const PfsStat 
     learn_host_root (table, stat, g_steal_pointer (&root_key));
     return;
   }
-  if (pfs_comm_is_runtime (stat->comm))
+  if (pfs_name_is_runtime (stat->comm))
     return;
   g_autofree char *key = has_kubelet ? kubelet_key (&kubelet) : g_strdup (self->key);
   PfsContainer *known = has_kubelet ? find_by_kubelet (table, &kubelet) : NULL;
@@ -219,6 +223,6 @@ pfs_classify (PfsTable *table, PfsRecord *record)
     return;
   if (has_id == 0)
     classify_without_id (table, record, dir, &stat);
-  else if (!pfs_comm_is_runtime (stat.comm))
+  else if (!pfs_name_is_runtime (stat.comm))
     join (table, record, cgroup.id, &cgroup);
 }

@@ -116,8 +116,8 @@ bool pfs_table_is_young (const PfsTable *table, guint64 start_time, guint second
 /* classify.c: decides which container the process of the record belongs to, joining or creating its instance. */
 void pfs_classify (PfsTable *table, PfsRecord *record);
 void pfs_self_clear (PfsSelf *self);
-/* True for the names under which runtimes prepare a container. */
-bool pfs_comm_is_runtime (const char *comm);
+/* True for the names (comm, or of the executable) under which runtimes prepare a container: "runc:[2:INIT]", "crun". */
+bool pfs_name_is_runtime (const char *name);
 /* Reads the mountinfo of an open process directory, cut where it is overlong. NULL where it cannot be read. */
 GBytes *pfs_read_mountinfo (int piddir);
 
