@@ -18,10 +18,12 @@ is_reachable (PfsContainer *c)
   return fstatat (pfs_proc_fd (pfs_container_proc (c)), root, &st, 0) == 0 || (errno != EACCES && errno != EPERM);
 }
 
-/* Without CAP_SYS_PTRACE only peers of the same user can be entered: none is a failure, some are worth a word. */
+/* Without CAP_SYS_PTRACE only peers of the same user can be entered: none is a failure, some are worth a word (which the
+ * session has where it is for want of the capability). */
 static int
 check_reach (GPtrArray *containers)
 {
+  bool capable = capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
   guint peers = 0, refused = 0;
   for (guint i = 0; i < containers->len; i++) {
     if (pfs_app_is_own (containers->pdata[i]))
@@ -29,16 +31,14 @@ check_reach (GPtrArray *containers)
     peers++;
     refused += is_reachable (containers->pdata[i]) ? 0 : 1;
   }
-  if (!refused)
-    return PFS_EXIT_DONE;
-  const char *cure = capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_PTRACE)
-                       ? "a security policy (AppArmor, SELinux, Yama) refuses it"
-                       : "run as root with CAP_SYS_PTRACE (capabilities: add: [SYS_PTRACE])";
-  if (refused == peers) {
+  const char *cure = capable ? "a security policy (AppArmor, SELinux, Yama) refuses it"
+                             : "run as root with CAP_SYS_PTRACE (capabilities: add: [SYS_PTRACE])";
+  if (refused && refused == peers) {
     pfs_say ("no access to the files of any other container: %s", cure);
     return PFS_EXIT_FAILURE;
   }
-  pfs_say ("warning: no access to the files of %u of %u other containers: %s", refused, peers, cure);
+  if (refused && capable)
+    pfs_say ("warning: no access to the files of %u of %u other containers: %s", refused, peers, cure);
   return PFS_EXIT_DONE;
 }
 
