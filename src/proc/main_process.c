@@ -43,20 +43,16 @@ exe_is_runtime (int dir)
          pfs_name_is_runtime (base ? base + 1 : exe);
 }
 
-/* Where the executable cannot be looked at, the name alone has to tell. runc starts itself as /proc/self/exe and is
- * called "exe" then, with the node's root: only the link's target gives it away. Being on no mount of its own counts for
- * a while only: programs do run from memfds and from mounts that were taken away. */
+/* Where the executable cannot be looked at, its name alone has to tell. Being on no mount of its own counts for a while
+ * only: programs do run from memfds and from mounts that were taken away. */
 static bool
 has_finished_exec (PfsTable *table, int dir, const PfsStat *stat, const char *content, gsize len)
 {
   struct statx stx;
 
-  if (!pfs_proc_is_live (table->proc))
-    return true;
-  if (exe_is_runtime (dir))
-    return false;
-  return statx (dir, "exe", 0, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
-         has_mount (content, len, stx.stx_mnt_id) || !pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS);
+  return !pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS) ||
+         statx (dir, "exe", 0, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
+         has_mount (content, len, stx.stx_mnt_id);
 }
 
 static bool
@@ -150,7 +146,9 @@ rank_of (PfsTable *table, PfsContainer *c, PfsRecord *record)
   if (record->rank == PFS_RANK_OTHER_ROOT)
     return PFS_RANK_OTHER_ROOT;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  if (dir < 0 || pfs_proc_stat_at (dir, &stat) < 0 || pfs_stat_is_dead (&stat) ||
+  /* In this order: runc starts itself as /proc/self/exe and is called "exe" at first, with the node's root; from a memfd
+   * after that, under its own name; what bears neither sign one after the other has become the container's program. */
+  if (dir < 0 || exe_is_runtime (dir) || pfs_proc_stat_at (dir, &stat) < 0 || pfs_stat_is_dead (&stat) ||
       stat.start_time != record->start_time || pfs_name_is_runtime (stat.comm))
     return PFS_RANK_UNKNOWN;
   if (record->rank == PFS_RANK_UNKNOWN)
