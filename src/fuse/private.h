@@ -17,6 +17,7 @@ typedef struct PfsJanitor PfsJanitor;
 
 typedef struct {
   const PfsMountOptions *options;
+  PfsTable *table;              /* borrowed */
   char *mountpoint;             /* absolute */
   PfsTree *tree;
   struct fuse_session *fuse;

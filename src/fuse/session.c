@@ -100,9 +100,10 @@ mount_and_serve (PfsSession *session, char **ret_error)
                                   session->mountpoint);
     return 1;
   }
-  pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
   fuse_daemonize (session->options->foreground || session->options->debug);
   umask (0);
+  session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
+  pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
   r = serve (session);
   fuse_session_unmount (session->fuse);
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
@@ -124,14 +125,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
-  g_auto (PfsSession) session = { .options = options };
+  g_auto (PfsSession) session = { .options = options, .table = table };
 
   g_mutex_init (&session.lock);
   fuse_set_log_func (log_line);
   if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
     return 1;
   raise_limits ();
-  session.tree = pfs_tree_new (table, &options->tree);
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
   if (!session.fuse) {
