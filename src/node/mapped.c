@@ -101,18 +101,22 @@ same_inode (int pin_fd, const Mapped *object, int fd, const struct stat *st)
          && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, st->st_dev, makedev (object->major, object->minor));
 }
 
-/* Older kernels show an overlay's lower file in maps: then the path that the link in map_files shows decides. */
+/* Older kernels print an overlay's lower file in maps: another device, and the inode number without the bits that xino
+ * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. */
 static bool
-is_object (const Mapped *object, const struct stat *st, int map_files, const char *range)
+is_object (int pin_fd, const Mapped *object, int fd, const struct stat *st, int map_files, const char *range)
 {
+  static const char deleted[] = " (deleted)";
   g_autofree char *target = NULL;
 
-  if (st->st_ino == object->inode && st->st_dev == makedev (object->major, object->minor))
+  if ((uint32_t) st->st_ino != (uint32_t) object->inode)
+    return false;
+  if (same_inode (pin_fd, object, fd, st))
     return true;
   if (pfs_readlink_at (map_files, range, &target) < 0)
     return false;
-  if (g_str_has_suffix (target, " (deleted)") && !g_str_has_suffix (object->path, " (deleted)"))
-    target[strlen (target) - strlen (" (deleted)")] = '\0';
+  if (g_str_has_suffix (target, deleted) && !g_str_has_suffix (object->path, deleted))
+    target[strlen (target) - strlen (deleted)] = '\0';
   return strcmp (target, object->path) == 0;
 }
 
@@ -130,7 +134,7 @@ open_at_address (int pin_fd, const Mapped *object, struct stat *ret)
   pfs_autofd fd = openat (map_files, range, O_PATH | O_CLOEXEC);
   if (fd < 0 || fstat (fd, &st) < 0)
     return -errno;
-  if (!S_ISREG (st.st_mode) || !is_object (object, &st, map_files, range))
+  if (!S_ISREG (st.st_mode) || !is_object (pin_fd, object, fd, &st, map_files, range))
     return -ENOENT;
   *ret = st;
   return pfs_fd_steal (&fd);
