@@ -4,7 +4,8 @@
  * decides over /proc/<pid>/root, environ and maps. Where something about the caller cannot be learnt, the answer is no:
  * never more permissive than the kernel, sometimes stricter:
  * - a caller outside our PID namespace has pid 0 here, and nothing is known about its capabilities;
- * - a process of root that made itself not dumpable can be told from others only by asking the kernel, see below. */
+ * - a process of root that made itself not dumpable can be told from others only by asking the kernel, see below;
+ * - a process that looks at itself gets no exemption. */
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
