@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "peerfs/base/name.h"
+#include "peerfs/parse/mountinfo.h"
+
+#define POD "121157b5-c67d-4c3e-9052-cb27bbb711fb"
+
+static void
+check_kubelet (const PfsKubeletMount *mount)
+{
+  size_t len = strlen (mount->pod_uid), name_len = strlen (mount->name);
+
+  MUST (pfs_name_valid (mount->name) && name_len <= 63);
+  MUST (strspn (mount->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == name_len);
+  MUST (mount->name[0] != '-' && mount->name[name_len - 1] != '-');
+  MUST (len == 32 || len == 36);
+  MUST (strspn (mount->pod_uid, "0123456789abcdef-") == len);
+  MUST (strspn (mount->instance, "0123456789abcdef") == 8 && mount->instance[8] == '\0');
+}
+
+/* A line is there that ends as the answer says. */
+static bool
+has_origin (const char *content, size_t size, const PfsKubeletMount *mount)
+{
+  g_autofree char *tail
+    = g_strdup_printf ("/pods/%s/containers/%s/%s", mount->pod_uid, mount->name, mount->instance);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, size);
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line))
+    if (g_str_has_suffix (line.root, tail) && !strstr (line.mount_point, "/rootfs/"))
+      return true;
+  return false;
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  const char *content = (const char *) data;
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, size);
+  static const PfsKubeletMount zero;
+  g_autofree char *key = NULL;
+  PfsKubeletMount mount, ours;
+  bool has_root = false;
+  unsigned long id;
+  PfsMountLine line;
+  char type[16];
+
+  while (pfs_mount_iter_next (iter, &line)) {
+    MUST (line.mount_point[0] == '/' && *line.root && *line.fstype);
+    MUST (strlen (line.root) + strlen (line.mount_point) + strlen (line.options) + strlen (line.fstype)
+            + strlen (line.source) + strlen (line.super_options) < size);
+    has_root = has_root || strcmp (line.mount_point, "/") == 0;
+    MUST (pfs_mountinfo_fstype (content, MIN (size, 4096), line.major, line.minor, type, sizeof type)
+          || size > 4096);
+    if (size > 4096)
+      break;
+  }
+
+  if (pfs_mountinfo_root (content, size, &id, &key))
+    MUST (key && (has_root || size > 4096));
+  else
+    MUST (!key && !has_root);
+
+  memset (&mount, 0xaa, sizeof mount);
+  memset (&ours, 0xaa, sizeof ours);
+  MUST (pfs_mountinfo_kubelet (content, size, NULL, &mount) == pfs_mountinfo_kubelet (content, size, POD, &ours));
+  if (memcmp (&mount, &zero, sizeof mount) == 0) {
+    MUST (memcmp (&ours, &zero, sizeof ours) == 0);
+    return 0;
+  }
+  check_kubelet (&mount);
+  check_kubelet (&ours);
+  MUST (has_origin (content, size, &mount) && has_origin (content, size, &ours));
+  return 0;
+}
