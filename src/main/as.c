@@ -79,12 +79,28 @@ become (const PfsStatus *status)
   return capng_apply (CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
 }
 
+/* execvp(3) says EACCES also where the command is nowhere, but a folder of PATH is closed to this user. */
+static bool
+is_nowhere (const char *command)
+{
+  const char *path = g_getenv ("PATH");
+  if (strchr (command, '/') || !path)
+    return false;
+  g_auto (GStrv) dirs = g_strsplit (path, ":", -1);
+  for (char **dir = dirs; *dir; dir++) {
+    g_autofree char *file = g_build_filename (**dir ? *dir : ".", command, NULL);
+    if (access (file, F_OK) == 0)
+      return false;
+  }
+  return true;
+}
+
 static int
 run (char **command)
 {
   execvp (command[0], command);
   int error = errno;
-  if (error == ENOENT || error == ENOTDIR) {
+  if (error == ENOENT || error == ENOTDIR || is_nowhere (command[0])) {
     pfs_say ("%s: command not found; it has to be in this container, not in the peer", command[0]);
     return PFS_EXIT_NOT_FOUND;
   }
