@@ -12,6 +12,7 @@
 #include <linux/stat.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
@@ -106,20 +107,24 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   return PFS_RANK_OWN_ROOT;
 }
 
-/* A zombie, and a leader that has ended before its threads, has no memory and no root. */
+/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the cheapest
+ * to ask, where we may. */
 static bool
 is_alive (PfsTable *table, const PfsRecord *record)
 {
-  g_autofree char *name = g_strdup_printf ("%d/statm", record->pid);
+  char name[32], buf[2];
   g_autoptr (GBytes) bytes = NULL;
   PfsStat stat;
-  gsize len;
 
   if (pfs_proc_is_live (table->proc)) {
-    if (pfs_read_prefix_at (pfs_proc_fd (table->proc), name, 2, &bytes) < 0)
+    g_snprintf (name, sizeof name, "%d/root", record->pid);
+    if (readlinkat (pfs_proc_fd (table->proc), name, buf, sizeof buf) > 0)
+      return true;
+    if (errno == ENOENT || errno == ESRCH)
       return false;
-    const char *content = g_bytes_get_data (bytes, &len);
-    return len == 2 && memcmp (content, "0 ", 2) != 0;
+    g_snprintf (name, sizeof name, "%d/statm", record->pid);
+    return pfs_read_prefix_at (pfs_proc_fd (table->proc), name, sizeof buf, &bytes) == 0 &&
+           g_bytes_get_size (bytes) == 2 && memcmp (g_bytes_get_data (bytes, NULL), "0 ", 2) != 0;
   }
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
   return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && !pfs_stat_is_dead (&stat);
