@@ -102,7 +102,7 @@ pfs_fd_cache_get (PfsFdCache *cache, PfsNode *dir)
   return found;
 }
 
-void
+bool
 pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
 {
   g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func (slot_free);
@@ -114,6 +114,7 @@ pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
   fresh->link.data = fresh;
 
   g_mutex_lock (&cache->lock);
+  bool was_empty = cache->used.length == 0;
   Slot *old = g_hash_table_lookup (cache->slots, dir);
   if (old)
     g_ptr_array_add (gone, take_locked (cache, old));
@@ -122,6 +123,7 @@ pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd)
   g_hash_table_insert (cache->slots, dir, fresh);
   g_queue_push_head_link (&cache->used, &fresh->link);
   g_mutex_unlock (&cache->lock);
+  return was_empty;
 }
 
 bool

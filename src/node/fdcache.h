@@ -30,8 +30,8 @@ void pfs_fd_cache_free (PfsFdCache *cache);
 /* A reference to the directory's descriptor, or NULL. */
 PfsDirFd *pfs_fd_cache_get (PfsFdCache *cache, PfsNode *dir);
 
-/* Keeps a reference to dir and fd; the one least recently used may go for it. */
-void pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd);
+/* Keeps a reference to dir and fd; the one least recently used may go for it. True where the cache was empty before. */
+bool pfs_fd_cache_put (PfsFdCache *cache, PfsNode *dir, PfsDirFd *fd);
 
 /* Drops what was last used at or before `before`; returns when the oldest one left was used (G_MAXINT64: none left). */
 gint64 pfs_fd_cache_drop_idle (PfsFdCache *cache, gint64 before);

@@ -8,6 +8,21 @@
 #include "peerfs/base/inroot.h"
 #include "rootfs_private.h"
 
+/* Whoever lets go of what is held sleeps while there is nothing to let go of. */
+static void
+tell_held (PfsTree *tree)
+{
+  if (tree->held_func)
+    tree->held_func (tree->held_data);
+}
+
+static void
+keep (PfsNode *dir, PfsDirFd *fd)
+{
+  if (pfs_fd_cache_put (dir->tree->fds, dir, fd))
+    tell_held (dir->tree);
+}
+
 /* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
  * opened through the old one is not used again. */
 static int
@@ -42,8 +57,8 @@ live_pin (PfsRootfs *rootfs, PfsPin **ret)
     fresh = true;
   }
   g_mutex_unlock (&rootfs->lock);
-  if (fresh && rootfs->tree->held_func)
-    rootfs->tree->held_func (rootfs->tree->held_data);
+  if (fresh)
+    tell_held (rootfs->tree);
   *ret = g_steal_pointer (&pin);
   return 0;
 }
@@ -72,7 +87,7 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
   if (!pfs_pin_alive (pin))
     return -ESTALE;
   *ret = pfs_dir_fd_new (pfs_fd_steal (&fd), mount);
-  pfs_fd_cache_put (rootfs->tree->fds, rootfs->top, *ret);
+  keep (rootfs->top, *ret);
   return 0;
 }
 
@@ -167,7 +182,7 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
   if (!pfs_rootfs_same (pfs_rootnode (dir), mount, &st))
     return -ESTALE;
   *ret = pfs_dir_fd_new (pfs_fd_steal (&fd), mount);
-  pfs_fd_cache_put (dir->tree->fds, dir, *ret);
+  keep (dir, *ret);
   return 0;
 }
 
