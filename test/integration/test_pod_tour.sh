@@ -31,6 +31,8 @@ for name in nginx redis plain shell; do
 done
 check_output "an env value" 'good  morning' in_shell 'cat /peers/plain/env/GREETING'
 check_output "the size of an env value" 13 in_shell 'stat -c %s /peers/plain/env/GREETING'
+check_output "an env value of redis" cache in_shell 'cat /peers/redis/env/REDIS_ROLE'
+check "an environment that its process overwrote" in_shell 'find /peers/nginx/env'
 check "proc/status" in_shell 'grep -q "^Name:.*redis-server" /peers/redis/proc/status'
 check "pids are the container's processes" in_shell \
   'for p in $(pidof nginx); do [ -e /peers/nginx/pids/$p/status ] && [ ! -e /peers/redis/pids/$p ] || exit 1; done'
