@@ -44,16 +44,23 @@ pod_uid_of (Bytes c, char uid[64])
   return false;
 }
 
-/* Copies b as an id where it is one that may also be a file name and be printed. */
+/* What may also be a file name and be printed. */
 static bool
-set_id (PfsCgroup *cg, Bytes b, const char *runtime)
+is_plain (Bytes b)
 {
-  if (b.len == 0 || b.len >= sizeof cg->id || !g_ascii_isalnum (b.p[0]))
+  if (b.len == 0 || !g_ascii_isalnum (b.p[0]))
     return false;
   for (size_t i = 0; i < b.len; i++)
     if (!g_ascii_isalnum (b.p[i]) && !memchr ("_.-+@", b.p[i], 5))
       return false;
+  return true;
+}
 
+static bool
+set_id (PfsCgroup *cg, Bytes b, const char *runtime)
+{
+  if (b.len >= sizeof cg->id || !is_plain (b))
+    return false;
   memset (cg, 0, sizeof *cg);
   memcpy (cg->id, b.p, b.len);
   g_strlcpy (cg->runtime, runtime, sizeof cg->runtime);
@@ -182,7 +189,7 @@ match_nomad (const Walk *w, PfsCgroup *cg)
   if (bytes_has_suffix (c, ".scope"))
     c.len -= strlen (".scope");
   if (!w->in_nomad || c.len <= 37 || c.p[36] != '.' || !bytes_is_uuid (bytes_of (c.p, 36), '-')
-      || !set_id (cg, c, "unknown"))
+      || !is_plain (bytes_skip (c, 37)) || !set_id (cg, c, "unknown"))
     return false;
   set_machine (cg, bytes_skip (c, 37));
   return true;

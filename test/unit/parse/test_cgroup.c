@@ -186,6 +186,7 @@ test_no_container (void **state G_GNUC_UNUSED)
     "/machine.slice/machine-.scope", "/machine.slice/machine-a\\x2fb.scope", "/machine.slice/machine-\\x2e\\x2e.scope",
     "/machine.slice/machine-a\\x00.scope", "/machine.slice/machine-a\\x2.scope",
     "/" U, "/system.slice/" U, "/nomad.slice/share.slice/" U, "/nomad.slice/share.slice/" U "..scope/x y",
+    "/nomad/" U "..", "/nomad/" U "..x",
     "/ecs/" U, "/ecs/55091c13b8cf4801b88f527601cce204",
     "/ecs/55091c13b8cf4801b88f527601cce204/55091c13b8cf4801b88f527601cce204",
     "/garden/70eb4ce5-a065-4401-6990-88e", "/garden/good", "/actions_job",
