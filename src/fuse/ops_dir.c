@@ -96,6 +96,8 @@ read_directory (fuse_req_t req, size_t size, off_t off, struct fuse_file_info *f
     pfs_reply (req, r);
     return;
   }
+  if (plus)
+    pfs_trimmer_poke (pfs_request_session (req)->trimmer);
   if (fuse_reply_buf (req, buffer, reply.used) != 0)
     for (guint i = 0; i < known->len; i++)
       pfs_node_forget (known->pdata[i], 1);

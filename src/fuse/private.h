@@ -14,6 +14,7 @@
 
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
+typedef struct PfsTrimmer PfsTrimmer;
 
 typedef struct {
   const PfsMountOptions *options;
@@ -23,6 +24,7 @@ typedef struct {
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
   PfsJanitor *janitor;
+  PfsTrimmer *trimmer;
   GMutex lock;
   GHashTable *files;            /* a set of the PfsFile the kernel knows; guarded by lock */
 } PfsSession;
@@ -103,6 +105,16 @@ dev_t pfs_mountpoint_device (const char *path);
 /* --- janitor.c: the thread that lets go of what is idle or has ended --- */
 PfsJanitor *pfs_janitor_start (PfsSession *session);
 void pfs_janitor_stop (PfsJanitor *janitor);
+
+/* --- trim.c: the thread that keeps the number of nodes bounded, however many files a caller walks over --- */
+PfsTrimmer *pfs_trimmer_start (PfsSession *session);
+void pfs_trimmer_stop (PfsTrimmer *trimmer);
+/* A node may have been added. Cheap. */
+void pfs_trimmer_poke (PfsTrimmer *trimmer);
+
+/* --- signals.c: SIGTERM, SIGINT and SIGHUP end the session, within two seconds even where a caller hangs --- */
+int pfs_signals_set (PfsSession *session);
+void pfs_signals_remove (PfsSession *session);
 
 /* --- passthrough_kernel.c or passthrough_none.c --- */
 

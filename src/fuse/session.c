@@ -82,7 +82,11 @@ serve (PfsSession *session)
   fuse_loop_cfg_set_idle_threads (config, IDLE_THREADS);
   fuse_loop_cfg_set_clone_fd (config, 0);
   session->janitor = pfs_janitor_start (session);
+  session->trimmer = pfs_trimmer_start (session);
   int r = fuse_session_loop_mt (session->fuse, config);
+  /* The unmount comes first: it ends whatever the two threads may be waiting for in the kernel. */
+  fuse_session_unmount (session->fuse);
+  pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
   fuse_loop_cfg_destroy (config);
   return r;
@@ -105,7 +109,6 @@ mount_and_serve (PfsSession *session, char **ret_error)
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
   pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
   r = serve (session);
-  fuse_session_unmount (session->fuse);
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   return r < 0 ? 1 : 0;
 }
@@ -138,12 +141,12 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
     *ret_error = g_strdup ("libfuse does not take the mount options: see mount.fuse3(8) for those there are");
     return 1;
   }
-  if (fuse_set_signal_handlers (session.fuse) != 0) {
+  if (pfs_signals_set (&session) < 0) {
     *ret_error = g_strdup ("cannot set signal handlers");
     return 1;
   }
   int status = mount_and_serve (&session, ret_error);
-  fuse_remove_signal_handlers (session.fuse);
+  pfs_signals_remove (&session);
   return status;
 }
 

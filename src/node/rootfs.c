@@ -181,6 +181,39 @@ pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data)
   }
 }
 
+void
+pfs_name_free (gpointer data)
+{
+  PfsName *name = data;
+
+  pfs_node_unref (name->parent);
+  g_free (name->name);
+  g_free (name);
+}
+
+GPtrArray *
+pfs_tree_idle_names (PfsTree *tree, guint max)
+{
+  GPtrArray *names = g_ptr_array_new_full (max, pfs_name_free);
+  GHashTableIter iter;
+  gpointer key;
+
+  pfs_tree_lock (tree);
+  g_hash_table_iter_init (&iter, tree->by_inode);
+  while (names->len < max && g_hash_table_iter_next (&iter, &key, NULL)) {
+    PfsNode *node = key;
+
+    if (node->refs > 0)
+      continue;
+    PfsName *name = g_new (PfsName, 1);
+    name->parent = pfs_node_ref_locked (node->parent);
+    name->name = g_strdup (node->name);
+    g_ptr_array_add (names, name);
+  }
+  pfs_tree_unlock (tree);
+  return names;
+}
+
 static const PfsFsOps fs_ops = {
   .setattr = pfs_rootfs_setattr,
   .create = pfs_rootfs_create,

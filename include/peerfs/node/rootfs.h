@@ -62,6 +62,16 @@ int pfs_file_check (const PfsFile *file);
  * before the first request. */
 void pfs_tree_set_own_device (PfsTree *tree, dev_t own);
 
+/* A name the kernel may be asked to forget. Owns both; pfs_name_free(). */
+typedef struct {
+  PfsNode *parent;
+  char *name;
+} PfsName;
+void pfs_name_free (gpointer name);
+
+/* Up to max names of nodes below root/ that nothing but the kernel's memory keeps: a GPtrArray of PfsName. */
+GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
+
 /* --- what is held of containers, for the thread that lets go of it --- */
 
 /* The main processes of all containers of which anything is held: a GPtrArray of PfsPin references.
