@@ -77,7 +77,8 @@ for case in "0 true" "3 sh -c 'exit 3'" "126 /etc/passwd" "127 nothing-of-that-n
   eval "set -- $case"
   expected=$1
   shift
-  "$PEERFS" --as web -- "$@" 2>/dev/null
+  # LeakSanitizer needs to trace its own process, which is another user's by then.
+  ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 "$PEERFS" --as web -- "$@" 2>/dev/null
   check_equal "--as: exit status of $1" "$expected" $?
 done
 check_equal "--as of nobody names who is there" 1 "$("$PEERFS" --as nobody -- true 2>&1 | grep -c 'idle, web')"
