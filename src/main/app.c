@@ -45,7 +45,8 @@ pfs_app_containers (PfsTable *table, GPtrArray **ret)
   if (r == 0)
     return PFS_EXIT_DONE;
   if (r == -ENOTUNIQ)
-    pfs_say ("--name %s matches more than one container; give more digits of the id (see peerfs --list)", bad ? bad : "");
+    pfs_say ("--name %s matches more than one container; give more digits of the id (see peerfs --list)",
+             bad ? bad : "");
   else
     pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_proc_path (pfs_table_proc (table)),
              g_strerror (-r));

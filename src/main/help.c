@@ -31,5 +31,5 @@ const char pfs_options_help[] =
   "  fsname=NAME               source shown in the mount table (peerfs)\n"
   "  noexec, noatime, sync, dirsync and other options of mount(8)\n"
   "\n"
-  "Exit status: 0 done, 1 failure, 2 wrong usage, 124 --wait timed out; with --as that of COMMAND, 126 where it cannot\n"
-  "be run, 127 where it is not found. See peerfs(1).\n";
+  "Exit status: 0 done, 1 failure, 2 wrong usage, 124 --wait timed out; with --as that of COMMAND, 126 where it\n"
+  "cannot be run, 127 where it is not found. See peerfs(1).\n";

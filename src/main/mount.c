@@ -15,7 +15,8 @@ is_reachable (PfsContainer *c)
 {
   struct stat st;
   g_autofree char *root = g_strdup_printf ("%d/root/.", (int) pfs_container_pid (c));
-  return fstatat (pfs_proc_fd (pfs_container_proc (c)), root, &st, 0) == 0 || (errno != EACCES && errno != EPERM);
+  int r = fstatat (pfs_proc_fd (pfs_container_proc (c)), root, &st, 0);
+  return r == 0 || (errno != EACCES && errno != EPERM);
 }
 
 /* Without CAP_SYS_PTRACE only peers of the same user can be entered: none is a failure, some are worth a word (which the

@@ -10,8 +10,8 @@
 /* Options that mount(8), fstab(5) and their users write and that change nothing here: either they say what is so anyway
  * (a peer's devices and setuid files are never honoured, whatever is asked for), or they are for others to read. */
 static const char *const ignored[] = {
-  "rw", "dev", "nodev", "suid", "nosuid", "async", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime",
-  "nolazytime", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup", "nofail",
+  "dev", "nodev", "suid", "nosuid", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+  "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup", "nofail",
   "_netdev", "defaults", "loud", "silent", "default_permissions",
 };
 static const char *const ignored_prefixes[] = { "x-", "X-", "comment=", "user=", "helper=", "uhelper=" };
