@@ -19,8 +19,8 @@ is_reachable (PfsContainer *c)
   return r == 0 || (errno != EACCES && errno != EPERM);
 }
 
-/* Without CAP_SYS_PTRACE only peers of the same user can be entered: none is a failure, some are worth a word, which the
- * session has where it is for want of the capability. */
+/* Without CAP_SYS_PTRACE only peers of the same user can be entered. None is a failure; some are worth a word, which
+ * the session has where it is for want of the capability. */
 static int
 check_reach (GPtrArray *containers)
 {
