@@ -8,6 +8,8 @@
 
 #include "escape.h"
 
+#define NAMES_SHOWN 20
+
 void
 pfs_say (const char *format, ...)
 {
@@ -60,10 +62,12 @@ pfs_app_not_found (PfsTable *table, const char *name, int error)
   if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE)
     return PFS_EXIT_FAILURE;
   g_autoptr (GString) names = g_string_new (NULL);
-  for (guint i = 0; i < containers->len; i++) {
+  for (guint i = 0; i < MIN (containers->len, NAMES_SHOWN); i++) {
     g_autofree char *known = pfs_container_name (containers->pdata[i]);
     g_string_append_printf (names, "%s%s", i ? ", " : "", known);
   }
+  if (containers->len > NAMES_SHOWN)
+    g_string_append_printf (names, " and %u more (see peerfs --list)", containers->len - NAMES_SHOWN);
   if (error != -ENOENT)
     pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));
   else if (containers->len)

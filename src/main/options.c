@@ -205,7 +205,7 @@ take_mountpoint (char *const *positional, char *const *rest, PfsOptions *options
       words[n++] = *word;
     }
   }
-  if (n == 0)
+  if (n == 0 || !*words[n - 1])
     return usage_error (error, "no MOUNTPOINT given");
   options->mountpoint = g_strdup (words[n - 1]);
   /* "none" is what one writes where there is no source. */
@@ -267,6 +267,8 @@ fill (const Raw *raw, char *const *rest, PfsOptions *options, GError **error)
   if (!take_timeout (raw->timeout, options, error) || !take_names (raw->names, options, error)
       || !take_operands (raw, rest, options, error))
     return false;
+  if (raw->proc && !*raw->proc)
+    return usage_error (error, "--proc takes a directory");
   options->proc = g_strdup (raw->proc ? raw->proc : "/proc");
   options->json = raw->json;
   options->table.sandbox = raw->sandbox;

@@ -176,6 +176,8 @@ wrong_usage_is_refused (void **state)
 {
   (void) state;
   bad ("peerfs", "MOUNTPOINT");
+  bad ("peerfs -f ", "MOUNTPOINT");
+  bad ("peerfs --list --proc=", "--proc");
   bad ("peerfs a b c", "too many");
   bad ("peerfs --frobnicate /peers", "--frobnicate");
   bad ("peerfs -o frobnicate /peers", "'frobnicate'");
