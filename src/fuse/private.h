@@ -116,6 +116,11 @@ void pfs_trimmer_poke (PfsTrimmer *trimmer);
 int pfs_signals_set (PfsSession *session);
 void pfs_signals_remove (PfsSession *session);
 
+/* --- sandbox.c --- */
+
+/* Gives up every privilege that is not in use from here on; for good, in all threads. 0 or -errno. */
+int pfs_sandbox_enter (void);
+
 /* --- passthrough_kernel.c or passthrough_none.c --- */
 
 /* What this build can do: "kernel passthrough" or why not. */

@@ -108,6 +108,9 @@ mount_and_serve (PfsSession *session, char **ret_error)
   umask (0);
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
   pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
+  r = session->options->sandbox ? pfs_sandbox_enter () : 0;
+  if (r < 0)
+    fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", g_strerror (-r));
   r = serve (session);
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   return r < 0 ? 1 : 0;

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the daemon gives up once the mount is there: capabilities it does not use, new privileges, core dumps, and the
+ * system calls it never makes. Peers choose names, links and sizes; this bounds what a mistake of ours is worth. */
+#include <cap-ng.h>
+#include <errno.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+
+#include "private.h"
+
+/* In use: entering peers (SYS_PTRACE); acting for root and for others on their files; registering backing files,
+ * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs. */
+static const unsigned int kept[] = {
+  CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_CHOWN, CAP_MKNOD,
+  CAP_SETUID, CAP_SETGID, CAP_SETFCAP, CAP_SYS_RESOURCE, CAP_LINUX_IMMUTABLE, CAP_LEASE, CAP_CHECKPOINT_RESTORE,
+};
+
+/* A sanitizer looks for leaks at the end by attaching to our threads. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZER_CALLS "ptrace", "process_vm_readv", "getdents",
+#define DUMPABLE 1
+#else
+#define SANITIZER_CALLS
+#define DUMPABLE 0
+#endif
+
+/* Everything else fails with EPERM. By family; those of libc, libfuse and GLib included. */
+static const char *const allowed[] = {
+  SANITIZER_CALLS
+  /* files, by descriptor and beneath descriptors */
+  "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek",
+  "open", "openat", "openat2", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "ioctl", "flock", "fsync",
+  "fdatasync", "syncfs", "sync_file_range", "ftruncate", "truncate", "fallocate", "copy_file_range", "splice", "tee",
+  "vmsplice", "sendfile", "fadvise64", "readahead",
+  /* names and attributes */
+  "stat", "fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+  "getdents64", "getcwd", "chdir", "fchdir", "readlink", "readlinkat", "symlinkat", "linkat", "unlink", "unlinkat",
+  "rmdir", "mkdir", "mkdirat", "mknodat", "renameat", "renameat2", "fchmod", "fchmodat", "fchmodat2", "fchown",
+  "fchownat", "utimensat", "umask", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
+  "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "name_to_handle_at",
+  "umount2",
+  /* memory and threads */
+  "brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "clone", "clone3", "set_robust_list", "get_robust_list",
+  "rseq", "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "tkill", "kill", "exit", "exit_group", "futex",
+  "futex_waitv", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",
+  "sched_setscheduler", "sched_get_priority_max", "sched_get_priority_min", "getpriority", "setpriority", "membarrier",
+  "unshare", "setns", "arch_prctl", "prctl", "wait4", "waitid", "uname", "sysinfo", "getrandom", "getcpu",
+  /* credentials and limits */
+  "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "setgroups", "setfsuid", "setfsgid",
+  "capget", "capset", "getrlimit", "prlimit64", "getrusage",
+  /* signals, time and waiting */
+  "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "alarm",
+  "restart_syscall", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times",
+  "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "pipe2",
+  "pidfd_open", "pidfd_send_signal",
+  /* sock_diag */
+  "socket", "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "setsockopt", "getsockopt",
+};
+
+/* Keeps those of `kept` that we have. */
+static int
+drop_capabilities (void)
+{
+  bool have[G_N_ELEMENTS (kept)];
+
+  if (capng_get_caps_process () < 0)
+    return -EPERM;
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    have[i] = capng_have_capability (CAPNG_PERMITTED, kept[i]);
+  capng_clear (CAPNG_SELECT_CAPS);
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    if (have[i])
+      capng_update (CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
+  return capng_apply (CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
+}
+
+static int
+filter_calls (void)
+{
+  scmp_filter_ctx filter = seccomp_init (SCMP_ACT_ERRNO (EPERM));
+  int r = filter ? 0 : -ENOMEM;
+
+  for (guint i = 0; r == 0 && i < G_N_ELEMENTS (allowed); i++) {
+    int number = seccomp_syscall_resolve_name (allowed[i]);
+
+    if (number >= 0)
+      r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, number, 0);
+  }
+  /* Threads that run already (a sanitizer's) are meant too. */
+  if (r == 0)
+    r = seccomp_attr_set (filter, SCMP_FLTATR_CTL_TSYNC, 1);
+  if (r == 0)
+    r = seccomp_load (filter);
+  if (filter)
+    seccomp_release (filter);
+  return r;
+}
+
+int
+pfs_sandbox_enter (void)
+{
+  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl (PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0)
+    return -errno;
+  int r = drop_capabilities ();
+  return r < 0 ? r : filter_calls ();
+}
