@@ -29,7 +29,8 @@ void pfs_peer_finalize (PfsNode *node);
 int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start);
 
 /* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace
- * access mode checking")? 0, -EACCES, or -ESRCH. Always 0 where the caller is the daemon's own user alone. */
+ * access mode checking")? 0, -EACCES, or -ESRCH. Root is asked for its capabilities like anybody else; only the daemon
+ * itself (pfs_caller_self) is not. A caller outside our PID namespace, of whom nothing is known, is refused. */
 int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 
 /* Each gives the child of a peer's directory with that name, as a reference. */
