@@ -54,7 +54,8 @@ register_as (fuse_req_t req, int fd, const PfsCaller *who)
 
   if (pfs_creds_take (who, &as) < 0)
     return 0;
-  return MAX (fuse_passthrough_open (req, fd), 0);
+  int id = fuse_passthrough_open (req, fd);
+  return id > 0 ? id : 0;
 }
 
 /* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
