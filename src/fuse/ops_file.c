@@ -81,7 +81,8 @@ pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-  PfsFile *file = pfs_request_file (fi);
+  /* The reply wakes the reader, whose close may come before it has returned here. */
+  g_autoptr (PfsFile) file = pfs_file_ref (pfs_request_file (fi));
 
   (void) ino;
   if (file->content) {

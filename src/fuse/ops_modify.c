@@ -108,6 +108,9 @@ pfs_op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
   if (node->ops->fs)
     n = node->ops->fs->getxattr (node, name, value, size, &requester.who);
+  /* Where the kernel checks ACLs it takes any other answer than "there is none" for a refusal. */
+  if (n == -EOPNOTSUPP && g_str_has_prefix (name, "system.posix_acl_"))
+    n = -ENODATA;
   reply_xattr (req, n, size, value);
 }
 

@@ -9,10 +9,13 @@
 #include "private.h"
 
 /* In use: entering peers (SYS_PTRACE); acting for root and for others on their files; registering backing files,
- * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs. */
+ * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs. The last line is never
+ * used: the kernel lets one root process look into another only if it has all of the other's capabilities, and the gate
+ * asks it with a caller's; these are what container runtimes give by default. */
 static const unsigned int kept[] = {
   CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_CHOWN, CAP_MKNOD,
   CAP_SETUID, CAP_SETGID, CAP_SETFCAP, CAP_SYS_RESOURCE, CAP_LINUX_IMMUTABLE, CAP_LEASE, CAP_CHECKPOINT_RESTORE,
+  CAP_KILL, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_CHROOT, CAP_SETPCAP, CAP_AUDIT_WRITE,
 };
 
 /* A sanitizer looks for leaks at the end by attaching to our threads. */
