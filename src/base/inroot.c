@@ -78,7 +78,7 @@ typedef struct {
   int links;
   GPtrArray *names;     /* the components of the directory reached */
   GString *pending;     /* what is still to be walked */
-  char *failed;         /* the component that could not be walked */
+  char *failed;         /* the component that could not be walked; NULL where the directory reached says enough */
 } Walk;
 
 static void
@@ -123,12 +123,24 @@ join_names (GPtrArray *names, guint from)
   return g_string_free (path, FALSE);
 }
 
+/* "." and ".." need search permission as any other name does. */
+static int
+walk_stay (const Walk *walk)
+{
+  if (walk->at_avoid)
+    return 0;
+  pfs_autofd fd = openat (walk->fd >= 0 ? walk->fd : walk->rootfd, ".", O_PATH | O_CLOEXEC);
+  return fd < 0 ? -errno : 0;
+}
+
 /* The parent is opened by its path again: ".." of a directory that is moved meanwhile could lead anywhere. */
 static int
 walk_up (Walk *walk)
 {
-  if (walk->names->len == 0)
-    return 0;
+  int r = walk_stay (walk);
+
+  if (r < 0 || walk->names->len == 0)
+    return r;
   g_ptr_array_set_size (walk->names, walk->names->len - 1);
   g_autofree char *path = join_names (walk->names, 0);
   int fd = pfs_inroot_open (walk->rootfd, path, O_PATH | O_DIRECTORY);
@@ -214,13 +226,13 @@ walk_run (Walk *walk)
     if (!walk->is_dir)
       r = -ENOTDIR;
     else if (strcmp (name, ".") == 0)
-      r = 0;
+      r = walk_stay (walk);
     else if (strcmp (name, "..") == 0)
       r = walk_up (walk);
     else
       r = walk_down (walk, name);
     if (r < 0) {
-      walk->failed = walk->is_dir ? g_steal_pointer (&name) : NULL;
+      walk->failed = walk->is_dir && strcmp (name, "..") != 0 ? g_steal_pointer (&name) : NULL;
       return r;
     }
   }
@@ -279,14 +291,6 @@ target_split (const char *target)
   return t;
 }
 
-bool
-pfs_inroot_contain_walks (const char *target)
-{
-  Target t = target_split (target);
-
-  return t.rest > t.after_leading;
-}
-
 static int
 finish_target (GString *out, const char *rest, char **ret_target)
 {
@@ -325,9 +329,41 @@ split_names (const char *path)
   return names;
 }
 
-/* Where ".." follows something else, that something may be a link: the part up to the last ".." is resolved here and
- * replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's kernel.
- * Where it does not resolve, the result is made to fail with the same error at the same place. */
+/* How long the link's content is with what has to be put before it, at most. */
+static bool
+may_be_too_long (const Target *t, size_t depth)
+{
+  return 3 * (t->absolute ? depth : MIN (t->leading, depth)) + strlen (t->after_leading) >= PATH_MAX;
+}
+
+static size_t
+count_names (const char *path)
+{
+  size_t n = 0;
+
+  for (; *(path += strspn (path, "/")); path += strcspn (path, "/"))
+    n++;
+  return n;
+}
+
+bool
+pfs_inroot_contain_walks (const char *dir, const char *target)
+{
+  Target t = target_split (target);
+
+  return t.rest > t.after_leading || may_be_too_long (&t, count_names (dir));
+}
+
+/* An error that the caller's kernel meets too, at the component where the walk ended. */
+static bool
+fails_again (int r)
+{
+  return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -ENAMETOOLONG;
+}
+
+/* Where ".." follows something else, that something may be a link: the part up to the last ".." (the head) is resolved
+ * here and replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's
+ * kernel. Where it does not resolve, the result is made to fail with the same error at the same place. */
 static int
 contain_walked (int rootfd, GPtrArray *dir, const char *dir_path, const char *target, const Target *t, PfsAvoid avoid,
                 char **ret_target)
@@ -338,7 +374,10 @@ contain_walked (int rootfd, GPtrArray *dir, const char *dir_path, const char *ta
   guint common = 0;
 
   walk_init (&walk, rootfd, avoid, path);
+  walk.links = 1;       /* the one whose content this is */
   int r = walk_run (&walk);
+  if (r < 0 && !fails_again (r))
+    return r;
   while (common < dir->len && common < walk.names->len
          && strcmp (dir->pdata[common], walk.names->pdata[common]) == 0)
     common++;
@@ -355,6 +394,19 @@ contain_walked (int rootfd, GPtrArray *dir, const char *dir_path, const char *ta
   return finish_target (out, ".", ret_target);
 }
 
+/* The last component with the '/' that may follow it: what is not a part of the head at the most. */
+static const char *
+last_component (const char *path)
+{
+  const char *end = path + strlen (path);
+
+  while (end > path && end[-1] == '/')
+    end--;
+  while (end > path && end[-1] != '/')
+    end--;
+  return end;
+}
+
 int
 pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target)
 {
@@ -365,6 +417,9 @@ pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid av
     return 0;
   }
   g_autoptr (GPtrArray) names = split_names (dir);
+  /* The physical path is the shortest there is. */
+  if (may_be_too_long (&t, names->len))
+    t.rest = MAX (t.rest, last_component (target));
   if (t.rest > t.after_leading)
     return contain_walked (rootfd, names, dir, target, &t, avoid, ret_target);
   return finish_target (climb (t.absolute ? names->len : MIN (t.leading, names->len)), t.after_leading, ret_target);

@@ -63,7 +63,7 @@ special_target (PfsNode *dir, const char *name, char **ret)
 }
 
 int
-pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, char **ret)
+pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret)
 {
   PfsTree *tree = dir->tree;
   g_autoptr (PfsDirFd) top = NULL;
@@ -80,12 +80,19 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, char 
     return 0;
   }
   path = pfs_rootfs_path (dir);
-  if (pfs_inroot_contain_walks (raw)) {
+  if (pfs_inroot_contain_walks (path, raw)) {
     r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
     if (r < 0)
       return r;
   }
-  return pfs_inroot_contain (top ? top->fd : -1, path, raw, tree->own_device, ret);
+  pfs_auto_creds const PfsCaller *as = NULL;
+  r = pfs_creds_take (who, &as);
+  if (r == 0)
+    r = pfs_inroot_contain (top ? top->fd : -1, path, raw, tree->own_device, ret);
+  if (r != -ELOOP)
+    return r;
+  *ret = g_strdup (name);
+  return 0;
 }
 
 /* --- finding or making the node; all with the table locked --- */
@@ -179,11 +186,11 @@ intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
 }
 
 static int
-fill_link (PfsNode *dir, int dirfd, const char *name, struct stat *attr)
+fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, struct stat *attr)
 {
   g_autofree char *target = NULL;
 
-  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, &target);
+  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, who, &target);
   if (r == -ESTALE || r == -ENOENT)
     return r;
   attr->st_mode = S_IFLNK | 0777;
@@ -194,7 +201,8 @@ fill_link (PfsNode *dir, int dirfd, const char *name, struct stat *attr)
 }
 
 int
-pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, PfsEntry *ret)
+pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
+                  const PfsCaller *who, PfsEntry *ret)
 {
   const PfsTreeOptions *options = &dir->tree->options;
   bool cached = !(mount->flags & PFS_MOUNT_VOLATILE);
@@ -205,7 +213,7 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
 
   pfs_rootfs_attr (mount, st, &entry.attr);
   if (pfs_rootfs_is_link (dir->tree, st->stx_mode & S_IFMT)) {
-    int r = fill_link (dir, dirfd, name, &entry.attr);
+    int r = fill_link (dir, dirfd, name, who, &entry.attr);
     if (r < 0)
       return r;
   }
@@ -233,7 +241,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
     return pfs_entry_of (pfs_node_child (dir, name, &pfs_cut_ops, NULL, NULL), who, ret);
   if (r < 0)
     return r;
-  return pfs_rootfs_entry (dir, dirfd, name, &st, mount, ret);
+  return pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, ret);
 }
 
 int
@@ -256,7 +264,6 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
   g_autofree char *name = NULL;
   mode_t type = PFS_ROOTNODE_TYPE (pfs_rootnode (node));
 
-  (void) who;   /* any caller that got to the link may read it, as by readlink(2) */
   if (!pfs_rootfs_is_link (node->tree, type))
     return -EINVAL;
   int r = pfs_rootfs_parent (node, &dirfd, &name);
@@ -265,6 +272,6 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
   pfs_tree_lock (node->tree);
   g_autoptr (PfsNode) dir = pfs_node_ref_locked (node->parent);
   pfs_tree_unlock (node->tree);
-  r = pfs_rootfs_target (dir, dirfd->fd, name, type, ret);
+  r = pfs_rootfs_target (dir, dirfd->fd, name, type, who, ret);
   return r == -ENOENT ? -ESTALE : r;
 }

@@ -146,7 +146,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 
 /* The entry and the open file for what was just made; it may be anonymous (name "", O_TMPFILE). */
 static int
-adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, PfsEntry *ret, PfsFile **ret_file)
+adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const PfsCaller *who, PfsEntry *ret,
+       PfsFile **ret_file)
 {
   pfs_autofd fd = newfd;
   struct statx st;
@@ -156,7 +157,7 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, PfsEntry
   int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
   if (r < 0)
     return r;
-  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, &entry);
+  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, &entry);
   if (r < 0)
     return r;
   r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, ret_file);
@@ -224,7 +225,7 @@ pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const
     return open_existing (dir, dirfd->fd, name, flags, who, ret, ret_file);
   if (fd < 0)
     return fd;
-  return adopt (dir, dirfd->fd, name, fd, flags, ret, ret_file);
+  return adopt (dir, dirfd->fd, name, fd, flags, who, ret, ret_file);
 }
 
 int
@@ -240,5 +241,5 @@ pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, 
   int fd = open_as (dirfd->fd, ".", (flags & OPEN_FLAGS) | (flags & O_EXCL) | O_TMPFILE, mode, who);
   if (fd < 0)
     return fd;
-  return adopt (dir, dirfd->fd, "", fd, flags, ret, ret_file);
+  return adopt (dir, dirfd->fd, "", fd, flags, who, ret, ret_file);
 }

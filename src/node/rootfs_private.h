@@ -98,14 +98,15 @@ void pfs_rootfs_end (PfsRootfs *rootfs);
 bool pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
 /* The entry for what statx found under that name: its node is found or made, attributes filled. */
 int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
-                      PfsEntry *ret);
+                      const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 /* As lookup, with the directory's descriptor at hand. With wait, see pfs_rootfs_statx(). */
 int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
-/* Is a file of that type shown as a link? What does it show as its target, given its directory? */
+/* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
+ * are searched as the caller: else a link of his own would tell him what lies where he may not look. */
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
-int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, char **ret);
+int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret);
 
 /* rootfs_attr.c */
 int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);

@@ -26,9 +26,10 @@ int pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, 
 /* The link at physical directory dir (below rootfd) has the content target. Gives a relative target that the *caller's*
  * kernel, walking from that directory in a tree mounted anywhere, resolves as the peer's kernel would: absolute targets
  * start at the root, ".." never climbs above it, also after a component that is itself a link.
- * *ret_target (g_free) is untouched on failure. Returns 0, or -ENAMETOOLONG where the result reaches PATH_MAX. */
+ * *ret_target (g_free) is untouched on failure. Returns 0; -ENAMETOOLONG where the result reaches PATH_MAX; -ELOOP where
+ * there are too many links before its last ".." (the link leads nowhere); or another -errno of looking. */
 int pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target);
 
-/* True where pfs_inroot_contain() has to look at the peer's tree (rootfd): a ".." that follows another component.
- * Everything else is decided by the two strings alone, and rootfd may be -1. */
-bool pfs_inroot_contain_walks (const char *target);
+/* True where pfs_inroot_contain() has to look at the peer's tree (rootfd): a ".." that follows another component, or a
+ * target that is too long to be put behind a way up. Else the two strings alone decide, and rootfd may be -1. */
+bool pfs_inroot_contain_walks (const char *dir, const char *target);
