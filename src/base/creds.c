@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stddef.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
@@ -28,12 +29,29 @@ thread_setfsids (uid_t uid, gid_t gid)
   return 0;
 }
 
+/* setfsuid(2) takes only the capabilities over files from the thread. The others, CAP_SYS_PTRACE above all, would open
+ * a peer's procfs to callers who may not look into it: all are taken, or given back as far as they are permitted. */
+static int
+thread_set_effective (bool all)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+  if (syscall (SYS_capget, &header, data) < 0)
+    return -errno;
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+    data[i].effective = all ? data[i].permitted : 0;
+  return syscall (SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
 void
 pfs_creds_leave (const PfsCaller *caller)
 {
   int saved = errno;
 
   if (caller->switching) {
+    if (caller->uid != 0)
+      (void) thread_set_effective (true);
     setfsuid (geteuid ());
     setfsgid (getegid ());
     (void) thread_setgroups (0, NULL);
@@ -50,6 +68,8 @@ pfs_creds_enter (const PfsCaller *caller)
   int r = thread_setgroups (caller->n_groups, caller->groups);
   if (r == 0)
     r = thread_setfsids (caller->uid, caller->gid);
+  if (r == 0 && caller->uid != 0)
+    r = thread_set_effective (false);
   if (r < 0)
     pfs_creds_leave (caller);
   return r;

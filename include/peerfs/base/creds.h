@@ -20,7 +20,7 @@ typedef struct {
 /* The daemon itself: no switching. */
 extern const PfsCaller pfs_caller_self;
 
-/* Takes the caller's credentials on this thread. Returns 0 or -errno; on failure the thread is as it was. */
+/* Takes the caller's credentials on this thread; for a caller that is not root no capability stays effective. Returns 0 or -errno; on failure the thread is as it was. */
 int pfs_creds_enter (const PfsCaller *caller);
 
 /* Gives the thread its own credentials back. Preserves errno. */
