@@ -6,6 +6,18 @@
 #include "fuzz.h"
 #include "peerfs/parse/netunix.h"
 
+/* The first place from which on path is the end of a line; matches may overlap. */
+static const uint8_t *
+find_line_end (const uint8_t *from, const uint8_t *end, const char *path, size_t len)
+{
+  while ((from = memmem (from, (size_t) (end - from), path, len))) {
+    if (from + len == end || from[len] == '\n')
+      return from + len;
+    from++;
+  }
+  return NULL;
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
@@ -21,12 +33,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     MUST (row->listening == TRUE || row->listening == FALSE);
     MUST (len > 0 && row->path[0] != '@' && !strchr (row->path, '\n'));
 
-    /* in order, each at the end of its line */
-    do {
-      from = memmem (from, (size_t) (data + size - from), row->path, len);
-      MUST (from != NULL);
-      from += len;
-    } while (from < data + size && *from != '\n');
+    from = find_line_end (from, data + size, row->path, len);
+    MUST (from != NULL);
   }
   return 0;
 }
