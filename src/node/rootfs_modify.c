@@ -22,25 +22,42 @@ writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret)
   return pfs_rootfs_dir (dir, ret);
 }
 
-int
-pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret)
+static int
+make_as (int dirfd, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  if (r < 0)
+    return r;
+  if (S_ISLNK (mode))
+    r = symlinkat (target, dirfd, name);
+  else if (S_ISDIR (mode))
+    r = mkdirat (dirfd, name, mode & 07777);
+  else
+    r = mknodat (dirfd, name, mode, rdev);
+  return r < 0 ? -errno : 0;
+}
+
+/* Whatever has a name and no content: a directory, a link, a special or an empty file. */
+static int
+make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who, PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
   int r = writable_dir (dir, name, &dirfd);
 
-  if (r < 0)
-    return r;
-  {
-    pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
-    if (r == 0 && mknodat (dirfd->fd, name, mode, rdev) < 0)
-      r = -errno;
-  }
-  if (r < 0)
-    return r;
-  r = pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  if (r == 0)
+    r = make_as (dirfd->fd, name, mode, rdev, target, who);
+  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+}
+
+int
+pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret)
+{
+  int r = make (dir, name, mode, rdev, NULL, who, ret);
+
   /* The kernel wants the type it asked for; the next look at it shows the link. */
-  if (r == 0 && !S_ISREG (mode) && S_ISLNK (ret->attr.st_mode)) {
+  if (r == 0 && S_ISLNK (ret->attr.st_mode)) {
     ret->attr.st_mode = mode;
     ret->attr_timeout = ret->entry_timeout = 0;
   }
@@ -50,35 +67,13 @@ pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const
 int
 pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret)
 {
-  g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = writable_dir (dir, name, &dirfd);
-
-  if (r < 0)
-    return r;
-  {
-    pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
-    if (r == 0 && mkdirat (dirfd->fd, name, mode & 07777) < 0)
-      r = -errno;
-  }
-  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  return make (dir, name, S_IFDIR | mode, 0, NULL, who, ret);
 }
 
 int
 pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret)
 {
-  g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = writable_dir (dir, name, &dirfd);
-
-  if (r < 0)
-    return r;
-  {
-    pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
-    if (r == 0 && symlinkat (target, dirfd->fd, name) < 0)
-      r = -errno;
-  }
-  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  return make (dir, name, S_IFLNK | 0777, 0, target, who, ret);
 }
 
 /* An open file may have no name any more (O_TMPFILE): it is linked through its descriptor. */

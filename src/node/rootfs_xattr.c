@@ -7,93 +7,83 @@
 #include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
+/* The four calls differ in one system call each; around it they are the same. */
 typedef struct {
-  int fd;
-  char path[32];
-} Place;
+  enum { GET, LIST, SET, REMOVE } what;
+  const char *name;
+  void *out;
+  const void *value;
+  size_t size;
+  int flags;
+} Call;
 
-static void
-place_clear (Place *place)
+static ssize_t
+call_path (const char *path, const Call *call)
 {
-  pfs_fd_cleanup (&place->fd);
+  switch (call->what) {
+  case GET:
+    return getxattr (path, call->name, call->out, call->size);
+  case LIST:
+    return listxattr (path, call->out, call->size);
+  case SET:
+    return setxattr (path, call->name, call->value, call->size, call->flags);
+  case REMOVE:
+    return removexattr (path, call->name);
+  }
+  g_assert_not_reached ();
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
 
-static int
-place_open (PfsNode *node, bool write, Place *place)
+static ssize_t
+call_as (const char *path, const Call *call, const PfsCaller *who)
 {
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  if (r < 0)
+    return r;
+  ssize_t n = call_path (path, call);
+  return n < 0 ? -errno : n;
+}
+
+static ssize_t
+call_node (PfsNode *node, const Call *call, const PfsCaller *who)
+{
+  bool write = call->what == SET || call->what == REMOVE;
+  pfs_autofd fd = -1;
+  char path[32];
+
   if (write && node->tree->options.read_only)
     return -EROFS;
-  int r = pfs_rootfs_pin (node, NULL, &place->fd);
-  if (r == 0)
-    g_snprintf (place->path, sizeof place->path, "/proc/self/fd/%d", place->fd);
-  return r;
+  int r = pfs_rootfs_pin (node, NULL, &fd);
+  if (r < 0)
+    return r;
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  ssize_t n = call_as (path, call, who);
+  if (write)
+    pfs_rootfs_refresh (node, fd);      /* it may have copied the file up */
+  return n;
 }
 
 ssize_t
 pfs_rootfs_getxattr (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who)
 {
-  g_auto (Place) place = { .fd = -1 };
-  pfs_auto_creds const PfsCaller *as = NULL;
-
-  int r = place_open (node, false, &place);
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  ssize_t n = getxattr (place.path, name, value, size);
-  return n < 0 ? -errno : n;
+  return call_node (node, &(Call){ GET, .name = name, .out = value, .size = size }, who);
 }
 
 ssize_t
 pfs_rootfs_listxattr (PfsNode *node, char *list, size_t size, const PfsCaller *who)
 {
-  g_auto (Place) place = { .fd = -1 };
-  pfs_auto_creds const PfsCaller *as = NULL;
-
-  int r = place_open (node, false, &place);
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  ssize_t n = listxattr (place.path, list, size);
-  return n < 0 ? -errno : n;
-}
-
-/* Ends what pfs_rootfs_setxattr() and pfs_rootfs_removexattr() have in common: the change may have copied the file up. */
-static int
-changed (PfsNode *node, const Place *place, int result)
-{
-  int r = result < 0 ? -errno : 0;
-
-  pfs_rootfs_refresh (node, place->fd);
-  return r;
+  return call_node (node, &(Call){ LIST, .out = list, .size = size }, who);
 }
 
 int
 pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t size, int flags, const PfsCaller *who)
 {
-  g_auto (Place) place = { .fd = -1 };
-  pfs_auto_creds const PfsCaller *as = NULL;
-
-  int r = place_open (node, true, &place);
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  return changed (node, &place, setxattr (place.path, name, value, size, flags));
+  return (int) call_node (node, &(Call){ SET, .name = name, .value = value, .size = size, .flags = flags }, who);
 }
 
 int
 pfs_rootfs_removexattr (PfsNode *node, const char *name, const PfsCaller *who)
 {
-  g_auto (Place) place = { .fd = -1 };
-  pfs_auto_creds const PfsCaller *as = NULL;
-
-  int r = place_open (node, true, &place);
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  return changed (node, &place, removexattr (place.path, name));
+  return (int) call_node (node, &(Call){ REMOVE, .name = name }, who);
 }
