@@ -83,6 +83,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   pfs_autofd fd = -1;
   struct statx st;
   PfsMount *mount;
+  char number[16];
 
   if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
     return -ENOTDIR;
@@ -94,7 +95,9 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     r = pfs_creds_take (who, &as);
     if (r < 0)
       return r;
-    fd = openat (dirfd->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* To open "." in it would take the right to search it; a listing takes the right to read alone. */
+    g_snprintf (number, sizeof number, "%d", dirfd->fd);
+    fd = openat (dir->tree->self_fds, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
       return -errno;
   }
