@@ -136,6 +136,9 @@ runtime_of (const Walk *w, Bytes prefix)
     for (size_t i = 0; i < G_N_ELEMENTS (parents); i++)
       if (bytes_equal (w->parent, parents[i].word))
         return parents[i].runtime;
+  /* Nothing in these paths says who runs them. The one seen for a static pod (its uid is 32 hex digits) was containerd's. */
+  if (w->parent_is_pod && w->parent.len == 3 + 32 && bytes_is_hex (bytes_of (w->parent.p + 3, 32)))
+    return "containerd";
   if (w->parent_is_pod || w->is_pod)
     return "k8s";
   return w->in_ecs && prefix.len == 0 ? "ecs" : "unknown";
