@@ -241,6 +241,7 @@ pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret)
   int r = node->ops->getattr (node, NULL, who, &entry.attr);
   if (r < 0)
     return r;
+  entry.attr_timeout = node->ops->fixed ? node->tree->options.attr_timeout : 0;
   entry.node = g_steal_pointer (&node);
   *ret = entry;
   return 0;

@@ -67,6 +67,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 const PfsNodeOps pfs_top_ops = {
   .kind = "top",
+  .fixed = true,
   .size = sizeof (PfsNode),
   .getattr = top_getattr,
   .lookup = top_lookup,

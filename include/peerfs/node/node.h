@@ -26,7 +26,7 @@ typedef struct {
   bool read_only;               /* -o ro: EROFS for every change */
   bool raw_symlinks;            /* -o symlinks=raw */
   bool special_nodes;           /* -o special=node */
-  double attr_timeout;          /* seconds, below root/ only; everything else is 0 */
+  double attr_timeout;          /* seconds, below root/ and for attributes that are fixed; everything else is 0 */
   double entry_timeout;
 } PfsTreeOptions;
 
@@ -90,6 +90,7 @@ const char *pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_ty
  * a lock held, and leave outputs untouched on failure. */
 struct PfsNodeOps {
   const char *kind;             /* for logs: "top", "peer", "env", ... */
+  bool fixed;                   /* its attributes never change: the kernel may believe them for a while */
   size_t size;                  /* of the node's struct, whose first member is the PfsNode */
   void (*finalize) (PfsNode *node);     /* frees what the struct owns beyond PfsNode; may be NULL */
 
@@ -137,5 +138,5 @@ void pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_
                     struct stat *ret);
 
 /* ops->getattr of the child, put into an entry that takes over the reference; on failure the reference is dropped.
- * Timeouts are 0. */
+ * The entry's timeout is 0. */
 int pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret);

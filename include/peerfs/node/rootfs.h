@@ -52,7 +52,7 @@ struct PfsFsOps {
   int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 };
 
-/* For how long the kernel may believe the node's attributes, in seconds: 0 outside of root/. */
+/* For how long the kernel may believe the node's attributes, in seconds. */
 double pfs_node_attr_timeout (const PfsNode *node);
 
 /* 0, or -EIO once the container of an open file of root/ has ended. */
