@@ -2,6 +2,7 @@
 /* Requests about open files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -105,10 +106,12 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
   fuse_reply_data (req, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
-/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. */
+/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes to
+ * the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
 static ssize_t
-write_as (PfsFile *file, const char *buf, size_t size, off_t off, const PfsCaller *who)
+write_as (PfsFile *file, const struct iovec *data, off_t off, const struct fuse_file_info *fi, const PfsCaller *who)
 {
+  bool append = (fi->flags & O_APPEND) && !fi->writepage;
   pfs_auto_creds const PfsCaller *as = NULL;
   int r = pfs_file_check (file);
 
@@ -116,7 +119,7 @@ write_as (PfsFile *file, const char *buf, size_t size, off_t off, const PfsCalle
     r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
-  ssize_t n = pwrite (file->fd, buf, size, off);
+  ssize_t n = pwritev2 (file->fd, data, 1, off, append ? RWF_APPEND : 0);
   return n < 0 ? -errno : n;
 }
 
@@ -124,9 +127,10 @@ void
 pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
   g_auto (PfsRequester) requester = pfs_requester (req);
+  struct iovec data = { (void *) buf, size };
 
   (void) ino;
-  ssize_t n = write_as (pfs_request_file (fi), buf, size, off, &requester.who);
+  ssize_t n = write_as (pfs_request_file (fi), &data, off, fi, &requester.who);
   if (n < 0)
     pfs_reply (req, (int) n);
   else

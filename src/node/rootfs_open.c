@@ -14,6 +14,17 @@
 /* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC)
 
+/* On a descriptor that appends, pwrite(2) appends wherever it is told to write: pages of a shared mapping would end up
+ * behind the file. O_APPEND is needed to open a file that is append-only (chattr(1)); that one keeps it. */
+static void
+write_anywhere (int fd)
+{
+  int flags = fcntl (fd, F_GETFL);
+
+  if (flags & O_APPEND)
+    fcntl (fd, F_SETFL, flags & ~O_APPEND);
+}
+
 int
 pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
 {
@@ -22,6 +33,8 @@ pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
 
   file->flags = flags;
   file->link.data = file;
+  if (flags & O_APPEND)
+    write_anywhere (fd);
   g_mutex_lock (&rootfs->lock);
   bool ended = rootfs->ended;
   if (!ended)
