@@ -81,11 +81,12 @@ add_name (PfsOptions *options, const char *value, GError **error)
   return true;
 }
 
+/* It becomes part of an option string, where these would begin something else. */
 static bool
 set_fsname (PfsOptions *options, const char *value, GError **error)
 {
-  if (!value || !*value)
-    return bad_value ("fsname", "a name", error);
+  if (!value || !*value || strpbrk (value, ",\\"))
+    return bad_value ("fsname", "a name without comma and backslash", error);
   g_free (options->fsname);
   options->fsname = g_strdup (value);
   return true;

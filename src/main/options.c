@@ -209,8 +209,11 @@ take_mountpoint (char *const *positional, char *const *rest, PfsOptions *options
     return usage_error (error, "no MOUNTPOINT given");
   options->mountpoint = g_strdup (words[n - 1]);
   /* "none" is what one writes where there is no source. */
-  if (n == 2 && *words[0] && !options->fsname && !g_str_equal (words[0], "none"))
+  if (n == 2 && *words[0] && !options->fsname && !g_str_equal (words[0], "none")) {
+    if (strpbrk (words[0], ",\\"))
+      return usage_error (error, "a source has no comma and no backslash");
     options->fsname = g_strdup (words[0]);
+  }
   return true;
 }
 

@@ -91,16 +91,16 @@ own_mount_options (void **state)
 {
   (void) state;
   g_autoptr (PfsOptions) o = good ("peerfs -o symlinks=raw,special=node,attr_timeout=2.5,entry_timeout=0 "
-                                   "-o passthrough=off,sandbox=off,name=3f2a=web,fsname=a\\,b --name ab=c /peers");
+                                   "-o passthrough=off,sandbox=off,name=3f2a=w\\,eb,fsname=a --name ab=c /peers");
   assert_true (o->mount.tree.raw_symlinks);
   assert_true (o->mount.tree.special_nodes);
   assert_true (o->mount.tree.attr_timeout == 2.5);
   assert_true (o->mount.tree.entry_timeout == 0);
   assert_false (o->mount.passthrough);
   assert_false (o->mount.sandbox);
-  assert_string_equal (o->mount.fsname, "a,b");
+  assert_string_equal (o->mount.fsname, "a");
   assert_int_equal (o->table.names->len, 2);
-  assert_string_equal (o->table.names->pdata[0], "3f2a=web");
+  assert_string_equal (o->table.names->pdata[0], "3f2a=w,eb");
   assert_string_equal (o->table.names->pdata[1], "ab=c");
 
   g_autoptr (PfsOptions) last = good ("peerfs -o nopassthrough,nosandbox,symlinks=raw,ro "
@@ -192,6 +192,8 @@ wrong_usage_is_refused (void **state)
   bad ("peerfs -o entry_timeout=1s /peers", "seconds");
   bad ("peerfs -o name=web /peers", "ID_PREFIX=NAME");
   bad ("peerfs -o fsname= /peers", "name");
+  bad ("peerfs -o fsname=a\\,allow_other /peers", "comma");
+  bad ("peerfs a,allow_other /peers", "comma");
   bad ("peerfs --name web /peers", "ID_PREFIX=NAME");
   bad ("peerfs --name a=b/c /peers", "ID_PREFIX=NAME");
   bad ("peerfs --list /peers", "MOUNTPOINT");
