@@ -24,6 +24,9 @@ op_init (void *userdata, struct fuse_conn_info *conn)
     conn->want = (conn->want | FUSE_CAP_READDIRPLUS) & ~(unsigned int) FUSE_CAP_READDIRPLUS_AUTO;
   if (session->options->allow_other && (conn->capable & FUSE_CAP_POSIX_ACL))
     conn->want |= FUSE_CAP_POSIX_ACL;
+  /* Whether a umask applies depends on the directory's default ACL, which the kernel does not look at. */
+  if (conn->capable & FUSE_CAP_DONT_MASK)
+    conn->want |= FUSE_CAP_DONT_MASK;
   conn->max_background = 64;
   conn->congestion_threshold = 48;
   if (session->options->passthrough)

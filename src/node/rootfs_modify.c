@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
@@ -22,6 +23,15 @@ writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret)
   return pfs_rootfs_dir (dir, ret);
 }
 
+mode_t
+pfs_rootfs_mode (int dirfd, mode_t mode, const PfsCaller *who)
+{
+  char path[32];
+
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", dirfd);
+  return getxattr (path, "system.posix_acl_default", NULL, 0) > 0 ? mode : mode & ~who->umask;
+}
+
 static int
 make_as (int dirfd, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who)
 {
@@ -33,9 +43,9 @@ make_as (int dirfd, const char *name, mode_t mode, dev_t rdev, const char *targe
   if (S_ISLNK (mode))
     r = symlinkat (target, dirfd, name);
   else if (S_ISDIR (mode))
-    r = mkdirat (dirfd, name, mode & 07777);
+    r = mkdirat (dirfd, name, pfs_rootfs_mode (dirfd, mode, who) & 07777);
   else
-    r = mknodat (dirfd, name, mode, rdev);
+    r = mknodat (dirfd, name, pfs_rootfs_mode (dirfd, mode, who), rdev);
   return r < 0 ? -errno : 0;
 }
 

@@ -28,21 +28,15 @@ write_anywhere (int fd)
 int
 pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
 {
-  PfsRootfs *rootfs = pfs_rootfs_of (node);
   PfsFile *file = pfs_file_new (node, fd, NULL, NULL);
 
   file->flags = flags;
-  file->link.data = file;
   if (flags & O_APPEND)
     write_anywhere (fd);
-  g_mutex_lock (&rootfs->lock);
-  bool ended = rootfs->ended;
-  if (!ended)
-    g_queue_push_tail_link (&rootfs->files, &file->link);
-  g_mutex_unlock (&rootfs->lock);
-  if (ended) {
+  int r = pfs_rootfs_attach (pfs_rootfs_of (node), file);
+  if (r < 0) {
     pfs_file_unref (file);
-    return -EIO;
+    return r;
   }
   pfs_tree_lock (node->tree);
   pfs_rootnode (node)->open = g_list_prepend (pfs_rootnode (node)->open, file);
@@ -54,15 +48,10 @@ pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
 void
 pfs_rootfs_close (PfsFile *file)
 {
-  PfsRootfs *rootfs = pfs_rootfs_of (file->node);
-
   pfs_tree_lock (file->node->tree);
   pfs_rootnode (file->node)->open = g_list_remove (pfs_rootnode (file->node)->open, file);
   pfs_tree_unlock (file->node->tree);
-  g_mutex_lock (&rootfs->lock);
-  if (file->link.prev || file->link.next || rootfs->files.head == &file->link)
-    g_queue_unlink (&rootfs->files, &file->link);
-  g_mutex_unlock (&rootfs->lock);
+  pfs_rootfs_detach (pfs_rootfs_of (file->node), file);
   if (S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (file->node))))
     pfs_rootfs_dir_free (file->priv);
 }
@@ -192,7 +181,8 @@ open_as (int dirfd, const char *name, int flags, mode_t mode, const PfsCaller *w
 
   if (r < 0)
     return r;
-  int fd = openat (dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode & 07777);
+  mode = pfs_rootfs_mode (dirfd, mode, who) & 07777;
+  int fd = openat (dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
   return fd < 0 ? -errno : fd;
 }
 

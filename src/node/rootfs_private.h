@@ -128,12 +128,22 @@ int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret);
 /* Some open file of the node, as a reference; NULL where there is none. */
 PfsFile *pfs_rootfs_any_file (PfsNode *node);
 
+/* rootfs_hold.c */
+
+/* Into the list of what is open in the container, which is watched from then on; and out of it, if it is there.
+ * 0, or -EIO once the container has ended. */
+int pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file);
+void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
+
 /* rootfs_dir.c */
 int pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
 int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 void pfs_rootfs_dir_free (gpointer priv);
 
 /* rootfs_modify.c */
+
+/* The mode for a new file in that directory: a default ACL of it takes the place of the caller's umask (acl(5)). */
+mode_t pfs_rootfs_mode (int dirfd, mode_t mode, const PfsCaller *who);
 int pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
