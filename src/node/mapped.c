@@ -214,6 +214,9 @@ mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat 
 
   (void) who;
   if (file && file->fd >= 0) {
+    int r = pfs_file_check (file);
+    if (r < 0)
+      return r;
     if (fstat (file->fd, &st) < 0)
       return -errno;
   } else {
@@ -233,7 +236,7 @@ mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat 
 static int
 mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
-  const PfsCaller *pfs_auto_creds as = NULL;
+  pfs_autofd fd = -1;
   struct stat st;
   char name[16];
 
@@ -242,16 +245,17 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   pfs_autofd path_fd = node_open (node, &st);
   if (path_fd < 0)
     return path_fd;
-  int r = pfs_creds_enter (who);
-  if (r < 0)
-    return r;
-  as = who;
   g_snprintf (name, sizeof name, "%d", path_fd);
-  int fd = openat (node->tree->self_fds, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0)
-    return -errno;
-  *ret = pfs_file_new (node, fd, NULL, NULL);
-  return 0;
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    int r = pfs_creds_take (who, &as);
+    if (r < 0)
+      return r;
+    fd = openat (node->tree->self_fds, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+      return -errno;
+  }
+  return pfs_maps_file (node, pfs_fd_steal (&fd), 0, ret);
 }
 
 static void
@@ -273,6 +277,7 @@ static const PfsNodeOps mapped_ops = {
   .finalize = mapped_finalize,
   .getattr = mapped_getattr,
   .open = mapped_open,
+  .close = pfs_file_let_go,
 };
 
 /* --- all of them --- */

@@ -8,4 +8,7 @@
 
 #include "peerfs/node/kinds.h"
 
+/* An open file of the container or of its memory, let go of at its end. Takes over fd. 0, or -ESTALE once it ended. */
+int pfs_maps_file (PfsNode *node, int fd, guint file_flags, PfsFile **ret);
+
 PfsNode *pfs_mapped_new (PfsNode *maps, const char *name);

@@ -6,6 +6,7 @@
 #include "mapped.h"
 #include "peer.h"
 #include "peerfs/base/fd.h"
+#include "peerfs/node/rootfs.h"
 
 static const char *const tables[] = { "maps", "smaps", "smaps_rollup", "numa_maps" };
 
@@ -27,6 +28,18 @@ table_open_fd (PfsNode *node, const char *name, int flags)
   return fd < 0 ? -errno : fd;
 }
 
+int
+pfs_maps_file (PfsNode *node, int fd, guint file_flags, PfsFile **ret)
+{
+  g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);
+
+  file->file_flags = file_flags;
+  if (pfs_file_hold (file) < 0)
+    return -ESTALE;
+  *ret = g_steal_pointer (&file);
+  return 0;
+}
+
 static int
 table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
@@ -35,10 +48,7 @@ table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   int fd = table_open_fd (node, node->name, O_RDONLY);
   if (fd < 0)
     return pfs_gone (fd, -ESTALE);
-  PfsFile *file = pfs_file_new (node, fd, NULL, NULL);
-  file->file_flags = PFS_FILE_DIRECT_IO;
-  *ret = file;
-  return 0;
+  return pfs_maps_file (node, fd, PFS_FILE_DIRECT_IO, ret);
 }
 
 static int
@@ -55,6 +65,7 @@ static const PfsNodeOps table_ops = {
   .finalize = pfs_peer_finalize,
   .getattr = table_getattr,
   .open = table_open,
+  .close = pfs_file_let_go,
 };
 
 static int

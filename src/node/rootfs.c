@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
 static PfsRootfs *
@@ -75,16 +74,14 @@ rootnode_finalize (PfsNode *node)
 }
 
 /* Every open file becomes a descriptor of nothing in place, so that readers under way end with an error and none is
- * mistaken for another file. */
+ * mistaken for another file. That descriptor is at hand also where no other is to be had. */
 void
 pfs_rootfs_end (PfsRootfs *rootfs)
 {
-  pfs_autofd nothing = open ("/", O_PATH | O_CLOEXEC);
-
   g_mutex_lock (&rootfs->lock);
   rootfs->ended = true;
-  for (GList *link = rootfs->files.head; link && nothing >= 0; link = link->next)
-    dup3 (nothing, ((PfsFile *) link->data)->fd, O_CLOEXEC);
+  for (GList *link = rootfs->files.head; link && rootfs->tree->nothing >= 0; link = link->next)
+    dup3 (rootfs->tree->nothing, ((PfsFile *) link->data)->fd, O_CLOEXEC);
   g_autoptr (PfsPin) pin = g_steal_pointer (&rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
   pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);

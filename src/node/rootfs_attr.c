@@ -106,12 +106,6 @@ pfs_node_attr_timeout (const PfsNode *node)
   return node->tree->options.attr_timeout;
 }
 
-int
-pfs_file_check (const PfsFile *file)
-{
-  return file->node->ops->fs ? pfs_rootfs_check (pfs_rootfs_of (file->node)) : 0;
-}
-
 void
 pfs_rootfs_refresh (PfsNode *node, int fd)
 {

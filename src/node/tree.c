@@ -44,6 +44,7 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
   tree->table = pfs_table_ref (table);
   tree->options = *options;
   tree->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  tree->nothing = open ("/", O_PATH | O_CLOEXEC);
   g_mutex_init (&tree->lock);
   g_mutex_init (&tree->rootfs_lock);
   tree->by_name = g_hash_table_new (name_hash, name_equal);
@@ -92,6 +93,8 @@ pfs_tree_free (PfsTree *tree)
   g_mutex_clear (&tree->rootfs_lock);
   if (tree->self_fds >= 0)
     close (tree->self_fds);
+  if (tree->nothing >= 0)
+    close (tree->nothing);
   pfs_table_unref (tree->table);
   g_free (tree);
 }

@@ -13,6 +13,7 @@ struct PfsTree {
   PfsNode *top;
   uint64_t own_device;          /* st_dev of our own mount */
   int self_fds;                 /* /proc/self/fd: O_PATH descriptors are reopened through it */
+  int nothing;                  /* a descriptor of nothing to be had, to put in the place of others */
 
   GMutex lock;                  /* guards both tables and what node.h says */
   GHashTable *by_name;          /* a set of nodes, equal by parent and name (and kind) */

@@ -68,6 +68,7 @@ struct PfsFile {
   PfsListing *listing;          /* for generated directories, else NULL */
   void *priv;                   /* of the kind; freed by ops->close */
   GList link;                   /* in the list of what is open in a container (rootfs) */
+  PfsNode *root;                /* whose list that is, where it is no file of root/ itself: a reference */
 };
 
 /* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */

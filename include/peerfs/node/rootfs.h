@@ -55,8 +55,13 @@ struct PfsFsOps {
 /* For how long the kernel may believe the node's attributes, in seconds. */
 double pfs_node_attr_timeout (const PfsNode *node);
 
-/* 0, or -EIO once the container of an open file of root/ has ended. */
+/* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
+
+/* Lets go of an open file's descriptor once the container of its node has ended, as of one of root/. Returns 0, or -EIO
+ * where it has ended already. To be undone by the kind's close. */
+int pfs_file_hold (PfsFile *file);
+void pfs_file_let_go (PfsFile *file);
 
 /* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
  * before the first request. */
