@@ -45,14 +45,15 @@ exe_is_runtime (int dir)
 }
 
 /* Where the executable cannot be looked at, its name alone has to tell. Being on no mount of its own counts for a while
- * only: programs do run from memfds and from mounts that were taken away. */
+ * only: programs do run from memfds and from mounts that were taken away. It may lie on a mount that does not answer:
+ * only what the kernel knows already is asked for. */
 static bool
 has_finished_exec (PfsTable *table, int dir, const PfsStat *stat, const char *content, gsize len)
 {
   struct statx stx;
 
   return !pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS) ||
-         statx (dir, "exe", 0, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
+         statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
          has_mount (content, len, stx.stx_mnt_id);
 }
 
@@ -130,14 +131,16 @@ is_alive (PfsTable *table, const PfsRecord *record)
   return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && !pfs_stat_is_dead (&stat);
 }
 
-/* Kubernetes' pause, or podman's infra container. */
+/* Kubernetes' pause, or podman's infra container. Its arguments are in its memory, and reading there may take as long as
+ * the process likes (a mapping of a dead mount): only what calls itself so is asked. */
 static bool
 is_sandbox_process (PfsTable *table, const PfsRecord *record)
 {
   PfsStat stat;
 
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && (g_str_equal (stat.comm, "pause") || is_catatonit (dir));
+  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 &&
+         (g_str_equal (stat.comm, "pause") || (g_str_equal (stat.comm, "catatonit") && is_catatonit (dir)));
 }
 
 /* Returns its rank as a main process, UNKNOWN where it can be none now. */
