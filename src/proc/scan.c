@@ -2,8 +2,9 @@
 /* Reading /proc incrementally.
  *
  * procfs gives the directory of a process a new inode number whenever it makes one, and throws the old one away when the
- * process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()). getdents64(2) tells it for free: a pid with the number it had is the process it was, and nothing is
- * read about it. The number may also change under memory pressure, so that a new one means: compare the start time. */
+ * process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()).
+ * getdents64(2) tells it for free: a pid with the number it had is the process it was, and nothing is read about it.
+ * The number may also change under memory pressure, so that a new one means: compare the start time. */
 #include "table_priv.h"
 
 #include <dirent.h>
