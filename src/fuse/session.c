@@ -3,6 +3,7 @@
 #include "peerfs/fuse/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,23 @@ raise_limits (void)
   }
 }
 
+/* Comes before the end of the two threads: it ends whatever they may be waiting for in the kernel. libfuse by itself
+ * would run umount(8), which the sandbox forbids. A busy mount lives until the connection ends, with the descriptor of
+ * /dev/fuse; in its place libfuse gets one that polls as /dev/fuse does after an unmount, so that it only cleans up. */
+static void
+unmount (PfsSession *session)
+{
+  int ends[2];
+
+  if ((umount2 (session->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL)
+      && pipe2 (ends, O_CLOEXEC) == 0) {
+    close (ends[0]);
+    dup3 (ends[1], fuse_session_fd (session->fuse), O_CLOEXEC);
+    close (ends[1]);
+  }
+  fuse_session_unmount (session->fuse);
+}
+
 static int
 serve (PfsSession *session)
 {
@@ -84,8 +102,7 @@ serve (PfsSession *session)
   session->janitor = pfs_janitor_start (session);
   session->trimmer = pfs_trimmer_start (session);
   int r = fuse_session_loop_mt (session->fuse, config);
-  /* The unmount comes first: it ends whatever the two threads may be waiting for in the kernel. */
-  fuse_session_unmount (session->fuse);
+  unmount (session);
   pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
   fuse_loop_cfg_destroy (config);
