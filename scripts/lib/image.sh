@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# The images, built by podman or buildah from a base that mmdebstrap makes: no registry is asked.
+#
+#   image_build PODMAN [BUILDAH_SUBCOMMAND]   peerfs:latest and peerfs:static in PODMAN's storage; PODMAN may be a function
+
+image_size_limit=$((150 * 1024 * 1024))
+image_static_limit=$((6 * 1024 * 1024))
+
+# All times in the images are this one: that of the last commit, or SOURCE_DATE_EPOCH.
+image_epoch ()
+{
+  echo "${SOURCE_DATE_EPOCH:-$(git -C "$peerfs_top" log -1 --format=%ct 2>/dev/null || echo 1735689600)}"
+}
+
+# The base, Debian 13 with the tools, as a tar archive: $image_base. Made once for a list of packages. mmdebstrap sorts
+# the archive and takes its times from SOURCE_DATE_EPOCH.
+image_base ()
+{
+  local list exclude options=() wanted
+  image_base=$peerfs_cache/image-trixie.tar
+  list=$(paste -sd, "$peerfs_top/manifests/image/packages")
+  wanted="trixie $list"
+  while read -r exclude; do
+    options+=(--dpkgopt="$exclude")
+  done <"$peerfs_top/manifests/image/dpkg-excludes"
+  need_root
+  mkdir -p "$peerfs_cache" || die "cannot create $peerfs_cache: set PEERFS_CACHE to a folder that root can write"
+  (
+    flock 9
+    [ "$(cat "$image_base.packages" 2>/dev/null)" = "$wanted" ] && [ -s "$image_base" ] && exit 0
+    say "making the image's base (Debian 13) in $image_base, once"
+    rm -f -- "$image_base" "$image_base.new" "$image_base.packages"
+    SOURCE_DATE_EPOCH=1735689600 quietly "mmdebstrap trixie" mmdebstrap --quiet --mode=root --variant=minbase \
+      --include="$list" --dpkgopt=force-unsafe-io "${options[@]}" --format=tar trixie "$image_base.new" \
+      "$(root_mirror)" || exit 1
+    mv -T "$image_base.new" "$image_base" && echo "$wanted" >"$image_base.packages"
+  ) 9>"$image_base.lock" || exit 1
+}
+
+# image_import PODMAN: the base as localhost/peerfs-base in its storage.
+image_import ()
+{
+  local podman=$1 container
+  if "$podman" import --help >/dev/null 2>&1; then
+    quietly "import of the base" "$podman" import -q "$image_base" localhost/peerfs-base:trixie
+    return
+  fi
+  container=$("$podman" from scratch) || return 1
+  quietly "import of the base" "$podman" add "$container" "$image_base" / &&
+    quietly "import of the base" "$podman" commit --rm "$container" localhost/peerfs-base:trixie
+}
+
+# image_target PODMAN TARGET TAG LIMIT
+image_target ()
+{
+  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 version
+  version=$(sed -n 's/^project *(peerfs VERSION \([0-9.]*\).*/\1/p' "$peerfs_top/CMakeLists.txt")
+  quietly "build of $tag" "$podman" build --isolation chroot --pull=never --timestamp "$(image_epoch)" \
+    --build-arg BASE=localhost/peerfs-base:trixie --target "$target" --tag "localhost/$tag" \
+    --label "org.opencontainers.image.version=${version:-0}" \
+    --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
+    --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \
+    --file "$peerfs_top/manifests/image/Containerfile" "$peerfs_top" || return 1
+  size=$("$podman" inspect --type image --format '{{.Size}}' "localhost/$tag") || return 1
+  case $size in
+    ''|*[!0-9]*) say "localhost/$tag"; return ;;
+  esac
+  [ "$size" -lt "$limit" ] || { echo "localhost/$tag has $size bytes; the limit is $limit" >&2; return 1; }
+  say "localhost/$tag: $size bytes"
+}
+
+image_build ()
+{
+  image_base
+  image_import "$1" && image_target "$1" static peerfs:static "$image_static_limit" &&
+    image_target "$1" peerfs peerfs:latest "$image_size_limit"
+}
