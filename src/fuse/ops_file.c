@@ -80,6 +80,21 @@ pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 }
 
 void
+pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsNode *dir = pfs_request_node (req, parent);
+  PfsEntry entry;
+  PfsFile *file;
+
+  int r = dir->ops->fs ? dir->ops->fs->tmpfile (dir, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
+  if (r < 0)
+    pfs_reply (req, r);
+  else
+    reply_create (req, &entry, file, &requester.who, fi);
+}
+
+void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
   /* The reply wakes the reader, whose close may come before it has returned here. */

@@ -37,6 +37,7 @@ void pfs_op_readdir (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, str
 void pfs_op_readdirplus (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
 void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
                    struct fuse_file_info *fi);
@@ -120,6 +121,12 @@ void pfs_signals_remove (PfsSession *session);
 
 /* Gives up every privilege that is not in use from here on; for good, in all threads. 0 or -errno. */
 int pfs_sandbox_enter (void);
+
+/* --- libfuse_3_14.c or libfuse_3_17.c: requests and capabilities that came later --- */
+
+/* FUSE_CAP_*: the file system drops setuid bits and file capabilities by itself. */
+unsigned int pfs_libfuse_killpriv (void);
+void pfs_libfuse_extend (struct fuse_lowlevel_ops *ops);
 
 /* --- passthrough_kernel.c or passthrough_none.c --- */
 

@@ -51,13 +51,15 @@ fuse_session_make (PfsSession *session)
 {
   struct fuse_args args = FUSE_ARGS_INIT (0, NULL);
   g_autofree char *opts = mount_arguments (session->options);
+  struct fuse_lowlevel_ops ops = pfs_ops;
 
+  pfs_libfuse_extend (&ops);
   fuse_opt_add_arg (&args, "peerfs");
   fuse_opt_add_arg (&args, "-o");
   fuse_opt_add_arg (&args, opts);
   if (session->options->debug)
     fuse_opt_add_arg (&args, "-d");
-  struct fuse_session *fuse = fuse_session_new (&args, &pfs_ops, sizeof pfs_ops, session);
+  struct fuse_session *fuse = fuse_session_new (&args, &ops, sizeof ops, session);
   fuse_opt_free_args (&args);
   return fuse;
 }

@@ -173,13 +173,28 @@ set_owner (int fd, const struct stat *attr, unsigned int set)
   return fchownat (fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+static bool
+only_drops_setid (int fd, mode_t mode)
+{
+  struct stat st;
+
+  return fstat (fd, &st) == 0 && (mode & 07777) == (st.st_mode & mode & 07777)
+         && !((st.st_mode ^ mode) & 07777 & ~(mode_t) (S_ISUID | S_ISGID));
+}
+
+/* Before a write, truncation or change of owner the kernel may ask for the setuid and setgid bits to be dropped, in the
+ * name of a caller who is not the owner. There is nothing to do then: what follows is done as the caller, and drops
+ * them. */
 static int
 set_mode (PfsTree *tree, int fd, mode_t mode)
 {
   char number[16];
 
   g_snprintf (number, sizeof number, "%d", fd);
-  return fchmodat (tree->self_fds, number, mode & 07777, 0) < 0 ? -errno : 0;
+  if (fchmodat (tree->self_fds, number, mode & 07777, 0) == 0)
+    return 0;
+  int r = -errno;
+  return r == -EPERM && only_drops_setid (fd, mode) ? 0 : r;
 }
 
 int

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What there is to libfuse before 3.17: no O_TMPFILE. */
+#include "private.h"
+
+unsigned int
+pfs_libfuse_killpriv (void)
+{
+  return FUSE_CAP_HANDLE_KILLPRIV;
+}
+
+void
+pfs_libfuse_extend (struct fuse_lowlevel_ops *ops)
+{
+  (void) ops;
+}

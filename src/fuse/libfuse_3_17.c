@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What libfuse 3.17 adds to the requests that 3.14 knows. */
+#include "private.h"
+
+/* With V2 the kernel remembers that a file has no capabilities; else it asks for that attribute before every write. */
+unsigned int
+pfs_libfuse_killpriv (void)
+{
+  return FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_HANDLE_KILLPRIV_V2;
+}
+
+void
+pfs_libfuse_extend (struct fuse_lowlevel_ops *ops)
+{
+  ops->tmpfile = pfs_op_tmpfile;
+}
