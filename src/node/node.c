@@ -124,31 +124,31 @@ pfs_node_find_locked (PfsNode *parent, const char *name, const PfsNodeOps *ops)
 void
 pfs_node_insert_by_name_locked (PfsNode *node)
 {
-  node->flags |= PFS_NODE_BY_NAME;
+  node->tables |= PFS_NODE_BY_NAME;
   g_hash_table_add (node->tree->by_name, node);
 }
 
 void
 pfs_node_insert_by_inode_locked (PfsNode *node)
 {
-  node->flags |= PFS_NODE_BY_INODE;
+  node->tables |= PFS_NODE_BY_INODE;
   g_hash_table_add (node->tree->by_inode, node);
 }
 
 void
 pfs_node_orphan_locked (PfsNode *node)
 {
-  if (node->flags & PFS_NODE_BY_NAME)
+  if (node->tables & PFS_NODE_BY_NAME)
     g_hash_table_remove (node->tree->by_name, node);
-  if (node->flags & PFS_NODE_BY_INODE)
+  if (node->tables & PFS_NODE_BY_INODE)
     g_hash_table_remove (node->tree->by_inode, node);
-  node->flags &= ~(PFS_NODE_BY_NAME | PFS_NODE_BY_INODE);
+  node->tables &= ~(PFS_NODE_BY_NAME | PFS_NODE_BY_INODE);
 }
 
 PfsNode *
 pfs_node_move_locked (PfsNode *node, PfsNode *parent, const char *name)
 {
-  bool by_name = node->flags & PFS_NODE_BY_NAME;
+  bool by_name = node->tables & PFS_NODE_BY_NAME;
   PfsNode *old = node->parent;
 
   if (by_name)

@@ -42,6 +42,7 @@ top_init (PfsNode *node, gpointer data)
 {
   PfsRootfs **rootfs = data;
 
+  pfs_rootnode (node)->rootfs = *rootfs;
   pfs_rootnode (node)->mount = (*rootfs)->anchor;
   node->flags |= PFS_ROOTNODE_TOP | (S_IFDIR >> 12);
   (*rootfs)->top = node;

@@ -101,9 +101,10 @@ pfs_node_attr_timeout (const PfsNode *node)
     return node->tree->options.attr_timeout;
   if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
     return 0;
-  if (((const PfsRootNode *) node)->mount->flags & PFS_MOUNT_VOLATILE)
-    return 0;
-  return node->tree->options.attr_timeout;
+  pfs_tree_lock (node->tree);
+  bool generated = ((const PfsRootNode *) node)->mount->flags & PFS_MOUNT_VOLATILE;
+  pfs_tree_unlock (node->tree);
+  return generated ? 0 : node->tree->options.attr_timeout;
 }
 
 void
@@ -118,7 +119,7 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
   pfs_tree_lock (node->tree);
   self->btime = pfs_statx_btime (&st);
   if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP)) {
-    bool by_inode = node->flags & PFS_NODE_BY_INODE;
+    bool by_inode = node->tables & PFS_NODE_BY_INODE;
     PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
     PfsNode *other = g_hash_table_lookup (node->tree->by_inode, &key);
 

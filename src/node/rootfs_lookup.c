@@ -30,10 +30,19 @@ pfs_rootnode_equal (gconstpointer a, gconstpointer b)
 /* The birth time tells a file from another one that has got its inode number. It says nothing of directories: those of
  * an overlay are born again when something is written below them, and they have no content of their own to mistake. */
 bool
-pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
+pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
 {
   return node->mount == mount && node->ino == st->stx_ino && PFS_ROOTNODE_TYPE (node) == (st->stx_mode & S_IFMT)
          && (S_ISDIR (st->stx_mode) || node->btime == pfs_statx_btime (st));
+}
+
+bool
+pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
+{
+  pfs_tree_lock (node->node.tree);
+  bool same = pfs_rootfs_same_locked (node, mount, st);
+  pfs_tree_unlock (node->node.tree);
+  return same;
 }
 
 bool
@@ -97,8 +106,8 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const
 
 /* --- finding or making the node; all with the table locked --- */
 
-static bool
-is_above_locked (PfsNode *node, PfsNode *below)
+bool
+pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below)
 {
   while (below && below != node)
     below = below->parent;
@@ -110,6 +119,7 @@ make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *m
 {
   PfsRootNode *node = pfs_rootnode (pfs_node_alloc_locked (dir, name, &pfs_rootfs_ops));
 
+  node->rootfs = mount->rootfs;
   node->mount = mount;
   node->ino = st->stx_ino;
   node->btime = pfs_statx_btime (st);
@@ -133,21 +143,21 @@ find_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *m
 
 /* A node of that inode number is known but was born at another time. If it is open and what is open was born at the new
  * time, it is the same file, copied up from a lower layer; else the number was used again. */
-static bool
-was_copied_up (PfsRootNode *node, const struct statx *st)
+static void
+follow_copy_up (PfsRootNode *node, const struct statx *st)
 {
   g_autoptr (PfsFile) file = pfs_rootfs_any_file (&node->node);
   struct statx now;
   PfsMount *mount;
 
-  if (!file || pfs_rootfs_statx (node->mount->rootfs, file->fd, "", false, &now, &mount) < 0)
-    return false;
-  if (mount != node->mount || now.stx_ino != st->stx_ino || pfs_statx_btime (&now) != pfs_statx_btime (st))
-    return false;
+  if (!file || pfs_rootfs_statx (node->rootfs, file->fd, "", false, &now, &mount) < 0)
+    return;
+  if (now.stx_ino != st->stx_ino || pfs_statx_btime (&now) != pfs_statx_btime (st))
+    return;
   pfs_tree_lock (node->node.tree);
-  node->btime = pfs_statx_btime (st);
+  if (mount == node->mount && now.stx_ino == node->ino)
+    node->btime = pfs_statx_btime (st);
   pfs_tree_unlock (node->node.tree);
-  return true;
 }
 
 /* Links have a node for each of their names: what they say depends on where they are. */
@@ -161,14 +171,14 @@ intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
 
   pfs_tree_lock (tree);
   PfsRootNode *node = find_locked (dir, name, st, mount, link);
-  if (node && node->open && !pfs_rootfs_same (node, mount, st)) {
+  if (node && node->open && !pfs_rootfs_same_locked (node, mount, st)) {
     doubtful = pfs_node_ref_locked (&node->node);
     pfs_tree_unlock (tree);
-    was_copied_up (node, st);
+    follow_copy_up (node, st);
     pfs_tree_lock (tree);
     node = find_locked (dir, name, st, mount, link);
   }
-  if (node && (!pfs_rootfs_same (node, mount, st) || is_above_locked (&node->node, dir))) {
+  if (node && (!pfs_rootfs_same_locked (node, mount, st) || pfs_rootnode_is_above_locked (&node->node, dir))) {
     pfs_node_orphan_locked (&node->node);
     node = NULL;
   }

@@ -41,9 +41,11 @@ struct PfsRootfs {
 
 typedef struct {
   PfsNode node;
-  PfsMount *mount;
+  PfsRootfs *rootfs;
+  PfsMount *mount;              /* may change with ino where a file is copied up; like what follows it is guarded by
+                                 * the tree's lock */
   uint64_t ino;
-  int64_t btime;                /* nanoseconds; 0 where the filesystem has none. Guarded by the tree's lock */
+  int64_t btime;                /* nanoseconds; 0 where the filesystem has none */
   GList *open;                  /* of PfsFile, borrowed: those that are open on this node; likewise */
   uint32_t version;             /* of the content, when the kernel last began to cache it; for a directory that time
                                  * itself (milliseconds); 0: never. Likewise */
@@ -61,7 +63,7 @@ pfs_rootnode (PfsNode *node)
 static inline PfsRootfs *
 pfs_rootfs_of (PfsNode *node)
 {
-  return pfs_rootnode (node)->mount->rootfs;
+  return pfs_rootnode (node)->rootfs;
 }
 
 /* rootfs_mount.c */
@@ -96,6 +98,9 @@ void pfs_rootfs_end (PfsRootfs *rootfs);
 
 /* Is what statx found the node's own file? */
 bool pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
+bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
+/* Would the node be below itself there? */
+bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
 /* The entry for what statx found under that name: its node is found or made, attributes filled. */
 int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
                       const PfsCaller *who, PfsEntry *ret);

@@ -34,9 +34,9 @@ void pfs_tree_unlock (PfsTree *tree);
 PfsNode *pfs_node_ref_locked (PfsNode *node);
 PfsNode *pfs_node_alloc_locked (PfsNode *parent, const char *name, const PfsNodeOps *ops);
 
-/* Names of the kind of table a node is in, kept in PfsNode.flags above those of the kind. */
-#define PFS_NODE_BY_NAME (1u << 30)
-#define PFS_NODE_BY_INODE (1u << 31)
+/* Values of PfsNode.tables. */
+#define PFS_NODE_BY_NAME (1u << 0)
+#define PFS_NODE_BY_INODE (1u << 1)
 
 /* With the lock held: the node with that parent and name, borrowed; into and out of the tables (a node that is in
  * neither is an orphan: still valid, but found no more). */

@@ -113,7 +113,8 @@ struct PfsNode {
   char *name;                   /* guarded likewise */
   uint64_t nlookup;             /* guarded likewise */
   gint refs;
-  guint32 flags;                /* of the kind */
+  guint32 flags;                /* of the kind; fixed once the node can be found */
+  guint32 tables;               /* those it is in; guarded likewise */
 };
 
 PfsNode *pfs_node_ref (PfsNode *node);
