@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# kubectl, where it knows kustomize's components (1.21); else that of Debian 13, in a root of its own.
+
+kubectl_new=
+
+kubectl_is_new ()
+{
+  local minor
+  [ -z "$kubectl_new" ] || { [ "$kubectl_new" -ge 21 ]; return; }
+  minor=$(kubectl version --client -o json 2>/dev/null | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
+  kubectl_new=${minor:-0}
+  [ "$kubectl_new" -ge 21 ]
+}
+
+# kubectl_kustomize FOLDER: renders manifests/FOLDER.
+kubectl_kustomize ()
+{
+  if kubectl_is_new; then
+    kubectl kustomize "$peerfs_top/manifests/$1"
+    return
+  fi
+  apt_need mmdebstrap debian-archive-keyring util-linux
+  root_make kubectl trixie kubernetes-client
+  # shellcheck disable=SC2016
+  unshare --mount --propagation private sh -c 'mount --bind "$1" "$2/mnt" && exec chroot "$2" kubectl kustomize "/mnt/$3"' \
+    kubectl "$peerfs_top/manifests" "$peerfs_cache/kubectl" "$1"
+}

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Every manifest renders, and has no field that the API does not know.
+. "$(dirname -- "$0")/lib.sh"
+. "$test_dir/../../scripts/lib/kubectl.sh"
+
+apt_need python3 python3-yaml
+manifests=$test_dir/../../manifests
+rendered=$(mktemp -d /tmp/peerfs-manifests.XXXXXX) || exit 1
+trap 'rm -rf -- "$rendered"; at_exit' EXIT
+
+fields ()
+{
+  local file=$1
+  shift
+  /usr/bin/python3 "$test_dir/helpers/check_fields.py" "$test_dir/../fixtures/kubernetes/fields.tsv" "$@" <"$file"
+}
+
+render ()
+{
+  kubectl_kustomize "$1" >"$rendered/$1.yaml" && [ -s "$rendered/$1.yaml" ]
+}
+
+for file in "$manifests"/*/kustomization.yaml; do
+  folder=$(basename -- "$(dirname -- "$file")")
+  [ "$folder" != component ] || continue
+  check "kubectl kustomize manifests/$folder" render "$folder"
+  check "fields of manifests/$folder" fields "$rendered/$folder.yaml"
+done
+check "fields of flux-jobset.yaml" fields "$manifests/flux-jobset.yaml"
+check "fields of debug/custom.yaml" fields "$manifests/debug/custom.yaml" Container
+check "a wrong field is found" sh -c '! "$@" <<END
+kind: Pod
+spec:
+  shareProcesNamespace: true
+END' sh /usr/bin/python3 "$test_dir/helpers/check_fields.py" "$test_dir/../fixtures/kubernetes/fields.tsv"
+check "a wrong type is found" sh -c '! "$@" <<END
+kind: Pod
+spec:
+  shareProcessNamespace: "true"
+END' sh /usr/bin/python3 "$test_dir/helpers/check_fields.py" "$test_dir/../fixtures/kubernetes/fields.tsv"
+
+# The component, on each kind that it is for: the sidecar once, the process namespace shared, what was there kept.
+mkdir -p "$rendered/manifests/app"
+cp -r -- "$manifests/component" "$rendered/manifests/"
+cat >"$rendered/manifests/app/kustomization.yaml" <<END
+resources: [app.yaml]
+components: [../component]
+images: [{name: peerfs, newName: registry.example/peerfs}]
+END
+for kind in Deployment StatefulSet Job; do
+  version=apps/v1
+  [ "$kind" != Job ] || version=batch/v1
+  cat <<END
+---
+apiVersion: $version
+kind: $kind
+metadata: {name: app}
+spec:
+  template:
+    spec:
+      initContainers: [{name: first, image: first}]
+      containers: [{name: app, image: app}]
+END
+done >"$rendered/manifests/app/app.yaml"
+peerfs_top_kept=$peerfs_top
+peerfs_top=$rendered
+check "the component renders" render app
+peerfs_top=$peerfs_top_kept
+check "fields of the component" fields "$rendered/app.yaml"
+for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'name: first'; do
+  check_output "$what, in each kind" 3 grep -c -F "$what" "$rendered/app.yaml"
+done
+check "the sidecar's template stays at home" sh -c '! grep -q PodTemplate "$1"' sh "$rendered/app.yaml"
+
+# The policy's sidecar is the component's.
+for what in /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold; do
+  check "the policy has $what" grep -q "$what" "$rendered/inject.yaml"
+done
+finish
