@@ -93,6 +93,7 @@ pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data)
 {
   tree->held_func = func;
   tree->held_data = data;
+  pfs_table_set_pinned_func (tree->table, func, data);
 }
 
 /* All filesystems in use, each with a reference to its top node, which keeps it. A node that nobody knows any more is
@@ -119,7 +120,7 @@ GPtrArray *
 pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
 {
   g_autoptr (GPtrArray) tops = rootfs_tops (tree);
-  GPtrArray *pins = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_pin_unref);
+  GPtrArray *pins = pfs_table_pinned (tree->table);
 
   for (guint i = 0; i < tops->len; i++) {
     PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);
@@ -170,6 +171,7 @@ pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data)
 {
   g_autoptr (GPtrArray) tops = rootfs_tops (tree);
 
+  pfs_table_drop_dead (tree->table);
   pfs_fd_cache_drop_idle (tree->fds, g_get_monotonic_time () - PFS_FD_IDLE);
   for (guint i = 0; i < tops->len; i++) {
     PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);

@@ -103,6 +103,7 @@ cache_pin (PfsContainer *c, PfsPin *pin, guint64 start)
 {
   PfsTable *table = c->table;
   PfsPin *dropped = NULL;
+  void (*func) (gpointer data) = NULL;
 
   pthread_mutex_lock (&table->lock);
   if (!pfs_container_ended (c) && !c->pin && c->main_pid == pfs_pin_pid (pin) && c->main_start == start) {
@@ -112,9 +113,13 @@ cache_pin (PfsContainer *c, PfsPin *pin, guint64 start)
     }
     c->pin = pfs_pin_ref (pin);
     g_queue_push_head (&table->pinned, c);
+    func = table->pinned_func;
   }
+  gpointer data = table->pinned_data;
   pthread_mutex_unlock (&table->lock);
   g_clear_pointer (&dropped, pfs_pin_unref);
+  if (func)
+    func (data);
 }
 
 int

@@ -97,6 +97,8 @@ struct PfsTable {
   GPtrArray *listed;            /* [lock] of PfsContainer references, by name */
   GHashTable *by_name;          /* [lock] into listed */
   GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
+  void (*pinned_func) (gpointer data);  /* [lock] */
+  gpointer pinned_data;         /* [lock] */
 
   GArray *records;              /* [scan] of PfsRecord, by pid */
   GHashTable *instances;        /* [scan] key -> PfsContainer reference */

@@ -39,6 +39,12 @@ int pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad);
  * *ret is a reference (pfs_container_unref). Returns 0, -ENOENT, or as pfs_table_list(). */
 int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
 
+/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with no
+ * lock held, whenever there is one more. Drops those that have ended. */
+void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
+GPtrArray *pfs_table_pinned (PfsTable *table);
+void pfs_table_drop_dead (PfsTable *table);
+
 PfsContainer *pfs_container_ref (PfsContainer *c);
 void pfs_container_unref (PfsContainer *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsContainer, pfs_container_unref)

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# 100 ms after a container's end nothing of it is held, whatever was open: no descriptor of the daemon leads to it, and
+# its filesystem is gone with its last mount (a new overlay over the same upper directory is no longer refused).
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+
+# held [KILL]: the descriptors of the daemon that lead to the container: by their paths, or by its overlay's device. With
+# KILL, its main process is killed, and the answer is after how many milliseconds there were none any more.
+held ()
+{
+  perl -MTime::HiRes=time,sleep -e '
+    my ($daemon, $peer, $overlay, $kill) = @ARGV;
+    sub held
+    {
+      my @held;
+      for my $fd (glob "/proc/$daemon/fd/*") {
+        my $target = readlink $fd or next;
+        my $device = (stat $fd)[0];
+        push @held, $target if $target =~ m{held-by-peer|^/proc/$peer\b} || ($device && $device == $overlay);
+      }
+      return @held;
+    }
+    if ($kill) {
+      kill "KILL", $peer;
+      my $start = time;
+      while (held () && time < $start + 5) { sleep 0.005 }
+      printf "%d\n", (time - $start) * 1000;
+    } else {
+      print "$_\n" for held ();
+    }' "$peerfs_pid" "$imitated_pid" "$overlay" "$@"
+}
+
+# Readers that hold files of each kind open below $mnt/NAME, from their own process: prints its pid.
+hold ()
+{
+  perl -e '
+    use Fcntl;
+    my ($peer, @open) = (shift);
+    for my $path (map { "$peer/$_" } @ARGV) {
+      my $handle;
+      if (-d $path) { opendir ($handle, $path) or next; readdir $handle }
+      else { open ($handle, "<", $path) or next; sysread ($handle, my $byte, 1) }
+      push @open, $handle;
+    }
+    my ($write, $done);
+    open ($write, ">>", "$peer/root/held-by-peer/written") and push @open, $write;
+    chdir "$peer/root/held-by-peer";
+    open ($done, ">", $ENV{HOLD_DONE});
+    print $done scalar (@open), "\n";
+    close $done;
+    sleep 60;' "$mnt/$1" root root/held-by-peer root/held-by-peer/file root/etc/passwd root/proc/1/stat root/dev/zero \
+    root/tmp env env/PATH maps maps/maps maps/smaps maps/files maps/files/program sockets sockets/run pids id pid &
+  holder=$!
+}
+
+for round in 1 2 3; do
+  name=end-$round
+  upper=$work/c/$name/upper
+  mkdir -p "$upper/held-by-peer"
+  echo content >"$upper/held-by-peer/file"
+  cp "$PEERFS_HELPERS/helper_hostile" "$upper/program"
+  imitate "$name" -- /program names
+  overlay=$(stat -L -c %d "/proc/$imitated_pid/root/etc")
+  [ -n "${peerfs_pid:-}" ] || peerfs_start -o passthrough=off
+  rm -f "$work/done"
+  HOLD_DONE=$work/done hold "$name"
+  pod_until 50 test -s "$work/done"
+  check "round $round: $(cat "$work/done") things are open" test "$(cat "$work/done")" -ge 18
+  [ -n "$(held)" ] || failed "round $round: the test sees what is held"
+
+  check_less "round $round: milliseconds until nothing was held" 101 "$(held KILL)"
+  wait "$imitated_pid" 2>/dev/null
+  check_equal "round $round: nothing is held" "" "$(held)"
+  # An overlay takes its upper directory for itself for as long as it lives.
+  check "round $round: the filesystem is gone" mount -t overlay \
+    -o "lowerdir=$root_pod_dir,upperdir=$upper,workdir=$work/c/$name/work,index=on" again "$work/c/$name/merged"
+  umount "$work/c/$name/merged"
+  rm -rf "$work/c/$name" && passed "round $round: its folder can be removed"
+  check_equal "round $round: its directory is gone" "" "$(ls "$mnt")"
+  kill "$holder"
+  wait "$holder" 2>/dev/null
+done
+peerfs_stop
+check_equal "exit status" 0 "$peerfs_status"
+finish
