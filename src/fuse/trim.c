@@ -2,6 +2,7 @@
 /* A walk over a million files makes a million nodes, which the kernel forgets only when it is short of memory. Beyond a
  * bound it is asked to forget those that nobody uses. A thread of its own does that: the kernel takes the lock of the
  * directory, which a caller that waits for a dead mount may hold. */
+#include <malloc.h>
 #include <string.h>
 
 #include "private.h"
@@ -10,23 +11,50 @@
 #define NODES_BATCH 4096u
 #define FRUITLESS_MAX 100u      /* rounds after which all that is left is taken to be in use */
 #define NODES_LOW (NODES_MAX - NODES_MAX / 8)
+#define GIVE_BACK_MIN 8192      /* nodes whose memory is worth giving back: a MiB */
 
 struct PfsTrimmer {
   PfsSession *session;
   GThread *thread;
   GMutex lock;
   GCond cond;
-  bool poked, stopping;         /* guarded by lock */
+  bool poked, shrunk, stopping; /* guarded by lock */
   gint busy;
+  gint high;                    /* nodes there were at most since memory was given back */
 };
+
+static gint
+nodes (PfsTrimmer *trimmer)
+{
+  return (gint) MIN (pfs_tree_size (trimmer->session->tree), (size_t) G_MAXINT);
+}
 
 void
 pfs_trimmer_poke (PfsTrimmer *trimmer)
 {
-  if (g_atomic_int_get (&trimmer->busy) || pfs_tree_size (trimmer->session->tree) <= NODES_MAX)
+  gint n = nodes (trimmer);
+
+  if (n > g_atomic_int_get (&trimmer->high))
+    g_atomic_int_set (&trimmer->high, n);
+  if (g_atomic_int_get (&trimmer->busy) || n <= (gint) NODES_MAX)
     return;
   g_mutex_lock (&trimmer->lock);
   trimmer->poked = true;
+  g_cond_signal (&trimmer->cond);
+  g_mutex_unlock (&trimmer->lock);
+}
+
+/* The C library keeps what was freed, all over its arenas: half of the nodes have to go before it is asked for it. */
+void
+pfs_trimmer_forgot (PfsTrimmer *trimmer)
+{
+  gint high = g_atomic_int_get (&trimmer->high);
+  gint n = nodes (trimmer);
+
+  if (high < GIVE_BACK_MIN || n > high / 2 || !g_atomic_int_compare_and_exchange (&trimmer->high, high, n))
+    return;
+  g_mutex_lock (&trimmer->lock);
+  trimmer->shrunk = true;
   g_cond_signal (&trimmer->cond);
   g_mutex_unlock (&trimmer->lock);
 }
@@ -72,12 +100,16 @@ trimmer_main (gpointer data)
 
   while (!stopping (trimmer)) {
     g_mutex_lock (&trimmer->lock);
-    while (!trimmer->poked && !trimmer->stopping)
+    while (!trimmer->poked && !trimmer->shrunk && !trimmer->stopping)
       g_cond_wait (&trimmer->cond, &trimmer->lock);
-    trimmer->poked = false;
+    bool poked = trimmer->poked, shrunk = trimmer->shrunk;
+    trimmer->poked = trimmer->shrunk = false;
     g_mutex_unlock (&trimmer->lock);
+    if (shrunk)
+      malloc_trim (0);
     g_atomic_int_set (&trimmer->busy, 1);
-    trim (trimmer);
+    if (poked)
+      trim (trimmer);
     g_atomic_int_set (&trimmer->busy, 0);
   }
   return NULL;
