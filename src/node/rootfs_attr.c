@@ -65,12 +65,11 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
     return 0;
 
   g_autofree char *target = NULL;
-  ret->st_mode = S_IFLNK | 0777;
-  ret->st_rdev = 0;
   r = pfs_rootfs_readlink (node, who, &target);
-  if (r == 0)
-    ret->st_size = (off_t) strlen (target);
-  return r == -ENAMETOOLONG ? 0 : r;
+  if (r < 0 && r != -ENAMETOOLONG)
+    return r;
+  pfs_rootfs_link_attr (dirfd->fd, target, ret);
+  return 0;
 }
 
 int

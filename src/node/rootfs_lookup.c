@@ -195,6 +195,22 @@ intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
   return &node->node;
 }
 
+/* In a directory like /tmp nobody may follow a link of another user than his own or the directory's
+ * (fs.protected_symlinks, proc_sys_fs(5)): root would not reach a server's socket there. */
+void
+pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
+{
+  struct stat dir;
+
+  if (!S_ISLNK (attr->st_mode) && fstat (dirfd, &dir) == 0
+      && (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
+    attr->st_uid = dir.st_uid;
+  attr->st_mode = S_IFLNK | 0777;
+  attr->st_rdev = 0;
+  if (target)
+    attr->st_size = (off_t) strlen (target);
+}
+
 static int
 fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, struct stat *attr)
 {
@@ -203,10 +219,7 @@ fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, stru
   int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, who, &target);
   if (r == -ESTALE || r == -ENOENT)
     return r;
-  attr->st_mode = S_IFLNK | 0777;
-  attr->st_rdev = 0;
-  if (target)
-    attr->st_size = (off_t) strlen (target);
+  pfs_rootfs_link_attr (dirfd, target, attr);
   return 0;
 }
 

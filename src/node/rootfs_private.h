@@ -111,6 +111,8 @@ int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
  * are searched as the caller: else a link of his own would tell him what lies where he may not look. */
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
+/* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
+void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
 int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret);
 
 /* rootfs_attr.c */
