@@ -36,6 +36,23 @@ top_new (PfsTree *tree)
   return top;
 }
 
+/* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
+ * mode, because he had looked at the descriptor just before, changes nothing that exists. */
+static int
+nothing_open (int self_fds)
+{
+  char number[16];
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC) < 0)
+    return -1;
+  g_snprintf (number, sizeof number, "%d", ends[0]);
+  int fd = openat (self_fds, number, O_PATH | O_CLOEXEC);
+  close (ends[0]);
+  close (ends[1]);
+  return fd;
+}
+
 PfsTree *
 pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
 {
@@ -44,7 +61,7 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
   tree->table = pfs_table_ref (table);
   tree->options = *options;
   tree->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  tree->nothing = open ("/", O_PATH | O_CLOEXEC);
+  tree->nothing = nothing_open (tree->self_fds);
   g_mutex_init (&tree->lock);
   g_mutex_init (&tree->rootfs_lock);
   tree->by_name = g_hash_table_new (name_hash, name_equal);
