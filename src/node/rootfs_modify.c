@@ -86,9 +86,10 @@ pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const Pf
   return make (dir, name, S_IFLNK | 0777, 0, target, who, ret);
 }
 
-/* An open file may have no name any more (O_TMPFILE): it is linked through its descriptor. */
+/* Linked through its descriptor, it is that very file, also where its name is another's by now, or where it has none
+ * any more (O_TMPFILE). */
 static int
-link_file (PfsNode *node, PfsFile *file, int newdir, const char *name, const PfsCaller *who)
+link_fd (PfsTree *tree, int fd, int newdir, const char *name, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
   char number[16];
@@ -96,50 +97,27 @@ link_file (PfsNode *node, PfsFile *file, int newdir, const char *name, const Pfs
   int r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
-  g_snprintf (number, sizeof number, "%d", file->fd);
-  return linkat (node->tree->self_fds, number, newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
-}
-
-static int
-link_name (PfsNode *node, int newdir, const char *name, const PfsCaller *who)
-{
-  g_autoptr (PfsDirFd) olddir = NULL;
-  g_autofree char *old_name = NULL;
-  struct statx st;
-  PfsMount *mount;
-
-  int r = pfs_rootfs_parent (node, &olddir, &old_name);
-  if (r == 0)
-    r = pfs_rootfs_statx (pfs_rootfs_of (node), olddir->fd, old_name, false, &st, &mount);
-  if (r < 0)
-    return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
-  if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
-    return -ESTALE;
-  pfs_auto_creds const PfsCaller *as = NULL;
-  r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  return linkat (olddir->fd, old_name, newdir, name, 0) < 0 ? -errno : 0;
+  g_snprintf (number, sizeof number, "%d", fd);
+  return linkat (tree->self_fds, number, newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
 int
 pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  g_autoptr (PfsFile) file = NULL;
+  pfs_autofd fd = -1;
   int r = writable_dir (dir, name, &dirfd);
 
   if (r < 0)
     return r;
   if (pfs_rootfs_of (node) != pfs_rootfs_of (dir))
     return -EXDEV;
-  file = pfs_rootfs_any_file (node);
-  r = file ? link_file (node, file, dirfd->fd, name, who) : link_name (node, dirfd->fd, name, who);
+  r = pfs_rootfs_pin (node, NULL, &fd);
+  if (r == 0)
+    r = link_fd (node->tree, fd, dirfd->fd, name, who);
   if (r < 0)
     return r;
-  pfs_autofd fd = openat (dirfd->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd >= 0)
-    pfs_rootfs_refresh (node, fd);
+  pfs_rootfs_refresh (node, fd);
   return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
 }
 
@@ -193,9 +171,14 @@ move_node (PfsNode *node, PfsNode *dir, const char *name)
   PfsNode *taken = pfs_node_find_locked (dir, name, node->ops);
   if (taken && taken != node)
     pfs_node_orphan_locked (taken);
-  old_parent = pfs_node_move_locked (node, dir, name);
+  /* Where others move directories too, ours may be out of date: then it is looked up again. */
+  if (pfs_rootnode_is_above_locked (node, dir))
+    pfs_node_orphan_locked (node);
+  else
+    old_parent = pfs_node_move_locked (node, dir, name);
   pfs_tree_unlock (node->tree);
-  pfs_node_unref (old_parent);
+  if (old_parent)
+    pfs_node_unref (old_parent);
 }
 
 int
