@@ -16,11 +16,14 @@ tell_held (PfsTree *tree)
     tree->held_func (tree->held_data);
 }
 
+/* The container may have ended, and what was held of it let go of, while the descriptor was on its way here. */
 static void
 keep (PfsNode *dir, PfsDirFd *fd)
 {
   if (pfs_fd_cache_put (dir->tree->fds, dir, fd))
     tell_held (dir->tree);
+  if (pfs_rootfs_check (pfs_rootfs_of (dir)) < 0)
+    pfs_fd_cache_drop_container (dir->tree->fds, pfs_rootfs_of (dir)->container);
 }
 
 /* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was

@@ -67,7 +67,9 @@ mount_flags (PfsRootfs *rootfs, const struct statx *st)
   if (rootfs->pin)
     pin = pfs_pin_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
-  if (!pin || pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
+  if (!pin && pfs_container_main (rootfs->container, &pin) < 0)
+    return 0;
+  if (pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return 0;
   const char *text = g_bytes_get_data (content, &len);
   if (!pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
