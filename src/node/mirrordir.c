@@ -17,6 +17,7 @@ dir_finalize (PfsNode *node)
 
 static const PfsNodeOps dir_ops = {
   .kind = "mirror",
+  .fixed = true,
   .size = sizeof (PfsMirrorDir),
   .finalize = dir_finalize,
   .getattr = pfs_mirror_getattr,
