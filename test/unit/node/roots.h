@@ -151,7 +151,7 @@ roots_lookup (Roots *r, const char *path, const PfsCaller *who, PfsEntry *ret)
 static inline PfsNode *
 roots_get (Roots *r, const char *path)
 {
-  PfsEntry entry;
+  PfsEntry entry = { .node = NULL };
   int e = roots_lookup (r, path, WHO, &entry);
 
   if (e < 0)
