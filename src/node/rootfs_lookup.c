@@ -51,6 +51,12 @@ pfs_rootfs_is_link (const PfsTree *tree, mode_t type)
   return S_ISLNK (type) || (!tree->options.special_nodes && (S_ISSOCK (type) || S_ISFIFO (type)));
 }
 
+bool
+pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type)
+{
+  return pfs_rootfs_is_link (tree, type) && !(S_ISLNK (type) && tree->options.raw_symlinks);
+}
+
 /* A socket or FIFO that FUSE serves is not the one its peer uses: the caller's own kernel is sent to the real one. */
 static int
 special_target (PfsNode *dir, const char *name, char **ret)
@@ -160,12 +166,11 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
   pfs_tree_unlock (node->node.tree);
 }
 
-/* Links have a node for each of their names: what they say depends on where they are. */
 static PfsNode *
 intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
 {
   PfsTree *tree = dir->tree;
-  bool link = pfs_rootfs_is_link (tree, st->stx_mode & S_IFMT);
+  bool link = pfs_rootfs_has_own_nodes (tree, st->stx_mode & S_IFMT);
   g_autoptr (PfsNode) doubtful = NULL;
   PfsNode *old_parent = NULL;
 

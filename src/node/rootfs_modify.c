@@ -150,7 +150,7 @@ known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_d
     return NULL;
   PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
   pfs_tree_lock (tree);
-  if (pfs_rootfs_is_link (tree, st.stx_mode & S_IFMT))
+  if (pfs_rootfs_has_own_nodes (tree, st.stx_mode & S_IFMT))
     node = pfs_node_find_locked (by_name_dir, by_name, &pfs_rootfs_ops);
   else
     node = g_hash_table_lookup (tree->by_inode, &key);

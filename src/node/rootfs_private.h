@@ -113,6 +113,8 @@ int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
 /* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
 void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
+/* Does each name of such a file have a node of its own? What a rewritten link says depends on where it is. */
+bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
 int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret);
 
 /* rootfs_attr.c */
