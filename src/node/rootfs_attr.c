@@ -40,6 +40,17 @@ gate_attr (PfsNode *node, struct stat *ret)
 }
 
 static int
+statx_as (PfsRootfs *rootfs, int dirfd, const char *name, const PfsCaller *who, struct statx *ret, PfsMount **ret_mount)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  return r < 0 ? r : pfs_rootfs_statx (rootfs, dirfd, name, true, ret, ret_mount);
+}
+
+/* The caller came to the node by a way that he may go; the one that we know may be another one, which is closed to him.
+ * There are file systems, though, that refuse root. */
+static int
 attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
@@ -50,12 +61,9 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;
-  {
-    pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
-    if (r == 0)
-      r = pfs_rootfs_statx (pfs_rootfs_of (node), dirfd->fd, name, true, &st, &mount);
-  }
+  r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, &pfs_caller_self, &st, &mount);
+  if (r == -EACCES || r == -EPERM)
+    r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, who, &st, &mount);
   if (r < 0)
     return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
   if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
