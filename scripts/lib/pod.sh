@@ -14,11 +14,13 @@
 #   pod_down                          the end of all of it; nothing stays behind
 
 pod_dir=
+pod_driver=vfs   # of images; containers of --rootfs have an overlay in any case
 
 pod_podman ()
 {
-  CONTAINERS_CONF=$pod_dir/containers.conf CONTAINERS_STORAGE_CONF=$pod_dir/storage.conf podman --root "$pod_dir/root" \
-    --runroot "$pod_dir/run" --storage-driver vfs --tmpdir "$pod_dir/tmp" --runtime "${PEERFS_RUNTIME:-runc}" "$@"
+  PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF=$pod_dir/containers.conf \
+    CONTAINERS_STORAGE_CONF=$pod_dir/storage.conf podman --root "$pod_dir/root" \
+    --runroot "$pod_dir/run" --storage-driver "$pod_driver" --tmpdir "$pod_dir/tmp" --runtime "${PEERFS_RUNTIME:-runc}" "$@"
 }
 
 pod_quietly ()
@@ -47,17 +49,23 @@ lock_type = "file"
 [network]
 network_config_dir = "$pod_dir/net"
 END
-  printf '[storage]\ndriver = "vfs"\nrunroot = "%s"\ngraphroot = "%s"\n' "$pod_dir/run" "$pod_dir/root" \
+  printf '[storage]\ndriver = "%s"\nrunroot = "%s"\ngraphroot = "%s"\n' "$pod_driver" "$pod_dir/run" "$pod_dir/root" \
     >"$pod_dir/storage.conf"
+}
+
+# The folder alone, for tests that make their pod by other means.
+pod_make_dir ()
+{
+  pod_dir=$(mktemp -d /tmp/peerfs-pod.XXXXXX) || return 1
+  # An overlay's upper layer cannot be on an overlay, which is what /tmp is inside another container.
+  [ "$(stat -f -c %T "$pod_dir")" != overlayfs ] || mount -t tmpfs -o mode=700 peerfs-pod "$pod_dir" || return 1
+  pod_configure
 }
 
 pod_up ()
 {
   root_pod
-  pod_dir=$(mktemp -d /tmp/peerfs-pod.XXXXXX) || return 1
-  # An overlay's upper layer cannot be on an overlay, which is what /tmp is inside another container.
-  [ "$(stat -f -c %T "$pod_dir")" != overlayfs ] || mount -t tmpfs -o mode=700 peerfs-pod "$pod_dir" || return 1
-  pod_configure
+  pod_make_dir || return 1
   pod_uid=$(cat /proc/sys/kernel/random/uuid)
   pod_quietly pod create --name pod --hostname pod --share pid,net,ipc,uts --network none || return 1
   pod_podman pod inspect -f '{{.ID}}' pod >"$pod_dir/id" 2>/dev/null
@@ -162,7 +170,7 @@ pod_down ()
   local id mount
   [ -n "$pod_dir" ] || return 0
   id=$(cat "$pod_dir/id" 2>/dev/null)
-  if ! pod_podman pod rm -f -t 0 pod >"$pod_dir/podman.log" 2>&1 </dev/null; then
+  if ! pod_podman pod rm -af -t 0 >"$pod_dir/podman.log" 2>&1 </dev/null; then
     pod_podman rm -af -t 0 >/dev/null 2>&1 </dev/null
   fi
   pod_sweep_cgroups "$id"

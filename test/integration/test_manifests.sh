@@ -74,7 +74,7 @@ done
 check "the sidecar's template stays at home" sh -c '! grep -q PodTemplate "$1"' sh "$rendered/app.yaml"
 
 # The policy's sidecar is the component's.
-for what in /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold; do
+for what in allow_other /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold; do
   check "the policy has $what" grep -q "$what" "$rendered/inject.yaml"
 done
 finish
