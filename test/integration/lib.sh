@@ -21,6 +21,7 @@ checks=0
 failures=0
 finished=
 pod_exec_env=()
+shell_pid=
 
 # --- checks
 
@@ -264,6 +265,7 @@ peerfs_gone ()
 # pod_peerfs [OPTION...]: the daemon on /peers of `shell`.
 pod_peerfs ()
 {
+  shell_pid=$(pod_pid shell)
   pod_exec_env=(-e "ASAN_OPTIONS=$(san_options /out)" -e "UBSAN_OPTIONS=$(san_options /out)")
   pod_exec_opts=(-d "${pod_exec_env[@]}")
   pod_exec shell sh -c 'exec peerfs -f "$@" /peers >/out/peerfs.log 2>&1' peerfs "$@" >/dev/null
@@ -271,10 +273,22 @@ pod_peerfs ()
   pod_until 100 pod_exec shell mountpoint -q /peers || abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
 }
 
-# in_shell COMMAND_LINE: runs it in the debug sidecar.
+# in_shell COMMAND_LINE: runs it in the debug sidecar: in its cgroups and namespaces, as `podman exec` does, which takes
+# ten times as long.
 in_shell ()
 {
-  pod_exec shell timeout 60 bash -c "$1"
+  local pid=${shell_pid:=$(pod_pid shell)}
+  (
+    while IFS=: read -r _ controllers path; do
+      case $controllers in
+      '') top=/sys/fs/cgroup/unified && [ -d "$top" ] || top=/sys/fs/cgroup ;;
+      *) top=/sys/fs/cgroup/${controllers#name=} ;;
+      esac
+      echo "$BASHPID" >"$top$path/cgroup.procs"
+    done <"/proc/$pid/cgroup" 2>/dev/null
+    exec nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd \
+      env ASAN_OPTIONS="$(san_options /out)" UBSAN_OPTIONS="$(san_options /out)" timeout 60 bash -c "$1"
+  )
 }
 
 # Ends the daemon of the pod as the end of a pod would, and checks that it left nothing.
