@@ -30,6 +30,10 @@ _peerfs() {
     compopt -o dirnames
     return
     ;;
+  --log-level)
+    mapfile -t COMPREPLY < <(compgen -W 'error warning info' -- "$cur")
+    return
+    ;;
   --timeout | --name)
     return
     ;;
@@ -45,7 +49,7 @@ _peerfs() {
   esac
 
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --list --json --wait --timeout --as --proc --name --sandbox --help
+    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --proc --name --sandbox --help
       --version' -- "$cur")
   else
     compopt -o dirnames

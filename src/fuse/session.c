@@ -17,18 +17,40 @@
 #define MAX_THREADS 32
 #define IDLE_THREADS 4
 
-/* libfuse explains failures on stderr by itself; the user gets one line, ours. */
 static void
-log_line (enum fuse_log_level level, const char *format, va_list args)
+log_all (enum fuse_log_level level, const char *format, va_list args)
 {
-  if (level <= FUSE_LOG_WARNING || level == FUSE_LOG_INFO || level == FUSE_LOG_NOTICE || level == FUSE_LOG_DEBUG)
+  (void) level;
+  vfprintf (stderr, format, args);
+}
+
+static void
+log_warnings (enum fuse_log_level level, const char *format, va_list args)
+{
+  if (level <= FUSE_LOG_WARNING)
     vfprintf (stderr, format, args);
 }
 
 static void
+log_errors (enum fuse_log_level level, const char *format, va_list args)
+{
+  if (level <= FUSE_LOG_ERR)
+    vfprintf (stderr, format, args);
+}
+
+/* libfuse explains a failed mount on stderr by itself; the user gets one line, ours. */
+static void
 log_nothing (enum fuse_log_level level, const char *format, va_list args)
 {
   (void) level, (void) format, (void) args;
+}
+
+static fuse_log_func_t
+log_function (const PfsMountOptions *options)
+{
+  if (options->debug || options->log_level == PFS_LOG_INFO)
+    return log_all;
+  return options->log_level == PFS_LOG_WARNING ? log_warnings : log_errors;
 }
 
 static char *
@@ -116,7 +138,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
 {
   fuse_set_log_func (log_nothing);
   int r = fuse_session_mount (session->fuse, session->mountpoint);
-  fuse_set_log_func (log_line);
+  fuse_set_log_func (log_function (session->options));
   if (r != 0) {
     *ret_error = g_strdup_printf ("cannot mount on %s: the kernel refused; see dmesg, and give the container "
                                   "CAP_SYS_ADMIN and an AppArmor or seccomp profile that allows mount (privileged: true)",
@@ -153,7 +175,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   g_auto (PfsSession) session = { .options = options, .table = table };
 
   g_mutex_init (&session.lock);
-  fuse_set_log_func (log_line);
+  fuse_set_log_func (log_function (options));
   if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
     return 1;
   raise_limits ();

@@ -10,6 +10,7 @@ const char pfs_options_help[] =
   "  -f                        stay in the foreground\n"
   "  -d                        print every request; implies -f\n"
   "  -o OPTION[,OPTION...]     mount options, see below\n"
+  "  --log-level LEVEL         what a mount logs: error, warning or info (default)\n"
   "  --proc DIR                the proc file system to look at (/proc); for --list also a saved copy of one\n"
   "  --name ID_PREFIX=NAME     name of the container whose id begins so; may be repeated\n"
   "  --sandbox                 show the pod's sandbox too, as 'pause'\n"

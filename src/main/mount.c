@@ -22,7 +22,7 @@ is_reachable (PfsContainer *c)
 /* Without CAP_SYS_PTRACE only peers of the same user can be entered. None is a failure; some are worth a word, which
  * the session has where it is for want of the capability. */
 static int
-check_reach (GPtrArray *containers)
+check_reach (GPtrArray *containers, PfsLogLevel log_level)
 {
   bool capable = capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
   guint peers = 0, refused = 0;
@@ -38,7 +38,7 @@ check_reach (GPtrArray *containers)
     pfs_say ("no access to the files of any other container: %s", cure);
     return PFS_EXIT_FAILURE;
   }
-  if (refused && capable)
+  if (refused && capable && log_level < PFS_LOG_ERROR)
     pfs_say ("warning: no access to the files of %u of %u other containers: %s", refused, peers, cure);
   return PFS_EXIT_DONE;
 }
@@ -62,11 +62,11 @@ pfs_app_mount (const PfsOptions *options)
   if (status == PFS_EXIT_DONE)
     status = pfs_app_containers (table, &containers);
   if (status == PFS_EXIT_DONE)
-    status = check_reach (containers);
+    status = check_reach (containers, options->mount.log_level);
   if (status != PFS_EXIT_DONE)
     return status;
   const char *hint = pfs_app_namespace_hint (table, containers);
-  if (hint && looks_mountable (options->mountpoint))
+  if (hint && options->mount.log_level < PFS_LOG_ERROR && looks_mountable (options->mountpoint))
     pfs_say ("warning: %s", hint);
   /* What is known now is not to be held for as long as the mount lives. */
   g_clear_pointer (&containers, g_ptr_array_unref);

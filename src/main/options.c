@@ -12,7 +12,7 @@
 typedef struct {
   gboolean foreground, debug, list, json, sandbox, help, version;
   gboolean fake, sloppy, verbose, no_mtab;      /* a mount helper's */
-  char *wait, *as, *timeout, *proc;
+  char *wait, *as, *timeout, *proc, *log_level;
   char *namespace, *type;                       /* a mount helper's */
   char **mount_options, **names, **positional;
 } Raw;
@@ -24,6 +24,7 @@ raw_clear (Raw *raw)
   g_free (raw->as);
   g_free (raw->timeout);
   g_free (raw->proc);
+  g_free (raw->log_level);
   g_free (raw->namespace);
   g_free (raw->type);
   g_strfreev (raw->mount_options);
@@ -116,6 +117,7 @@ parse_program (char **args, Raw *raw, GError **error)
     { "timeout", 0, 0, G_OPTION_ARG_FILENAME, &raw->timeout, NULL, NULL },
     { "as", 0, 0, G_OPTION_ARG_FILENAME, &raw->as, NULL, NULL },
     { "proc", 0, 0, G_OPTION_ARG_FILENAME, &raw->proc, NULL, NULL },
+    { "log-level", 0, 0, G_OPTION_ARG_FILENAME, &raw->log_level, NULL, NULL },
     { "name", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL, NULL },
     { "sandbox", 0, 0, G_OPTION_ARG_NONE, &raw->sandbox, NULL, NULL },
     { "help", 'h', 0, G_OPTION_ARG_NONE, &raw->help, NULL, NULL },
@@ -161,6 +163,9 @@ choose_action (const Raw *raw, PfsOptions *options, GError **error)
     options->action = PFS_ACTION_WAIT;
   else if (raw->as)
     options->action = PFS_ACTION_AS;
+  if (raw->log_level && options->action != PFS_ACTION_MOUNT && options->action != PFS_ACTION_HELP
+      && options->action != PFS_ACTION_VERSION)
+    return usage_error (error, "--log-level goes with a MOUNTPOINT");
   if (raw->json && options->action == PFS_ACTION_MOUNT)
     return usage_error (error, "--json goes with --list");
   if (raw->timeout && options->action == PFS_ACTION_MOUNT)
@@ -178,6 +183,20 @@ take_timeout (const char *text, PfsOptions *options, GError **error)
   if (end == text || *end || !isfinite (seconds) || seconds < 0)
     return usage_error (error, "--timeout takes a number of seconds");
   options->timeout = seconds;
+  return true;
+}
+
+static bool
+take_log_level (const char *text, PfsOptions *options, GError **error)
+{
+  if (!text || g_str_equal (text, "info"))
+    options->mount.log_level = PFS_LOG_INFO;
+  else if (g_str_equal (text, "warning"))
+    options->mount.log_level = PFS_LOG_WARNING;
+  else if (g_str_equal (text, "error"))
+    options->mount.log_level = PFS_LOG_ERROR;
+  else
+    return usage_error (error, "--log-level takes error, warning or info");
   return true;
 }
 
@@ -267,7 +286,8 @@ fill (const Raw *raw, char *const *rest, PfsOptions *options, GError **error)
     if (!pfs_mountopts_apply (options, *list, raw->sloppy, error))
       return false;
   }
-  if (!take_timeout (raw->timeout, options, error) || !take_names (raw->names, options, error)
+  if (!take_timeout (raw->timeout, options, error) || !take_log_level (raw->log_level, options, error)
+      || !take_names (raw->names, options, error)
       || !take_operands (raw, rest, options, error))
     return false;
   if (raw->proc && !*raw->proc)

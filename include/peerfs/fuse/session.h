@@ -7,10 +7,18 @@
 
 #include "peerfs/node/node.h"
 
+/* What goes to stderr: everything, or no less than that. */
+typedef enum {
+  PFS_LOG_INFO,
+  PFS_LOG_WARNING,
+  PFS_LOG_ERROR,
+} PfsLogLevel;
+
 typedef struct {
   const char *mountpoint;
   bool foreground;              /* -f; else the daemon detaches once the mount answers */
   bool debug;                   /* -d: every request on stderr; implies foreground */
+  PfsLogLevel log_level;        /* --log-level (default info); debug goes beyond it */
   bool allow_other;
   bool passthrough;             /* try kernel passthrough (default true) */
   bool sandbox;                 /* drop privileges after the mount (default true) */

@@ -44,6 +44,22 @@ bad (const char *line, const char *part)
 }
 
 static void
+log_level_is_one_of_three (void **state)
+{
+  (void) state;
+  g_autoptr (PfsOptions) none = good ("peerfs /peers");
+  g_autoptr (PfsOptions) info = good ("peerfs --log-level info /peers");
+  g_autoptr (PfsOptions) warning = good ("peerfs --log-level=warning /peers");
+  g_autoptr (PfsOptions) errors = good ("peerfs /peers --log-level error");
+  assert_int_equal (none->mount.log_level, PFS_LOG_INFO);
+  assert_int_equal (info->mount.log_level, PFS_LOG_INFO);
+  assert_int_equal (warning->mount.log_level, PFS_LOG_WARNING);
+  assert_int_equal (errors->mount.log_level, PFS_LOG_ERROR);
+  bad ("peerfs --log-level loud /peers", "--log-level takes");
+  bad ("peerfs --log-level error --list", "--log-level goes");
+}
+
+static void
 plain_mount_has_the_defaults (void **state)
 {
   (void) state;
@@ -213,6 +229,7 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (log_level_is_one_of_three),
     cmocka_unit_test (plain_mount_has_the_defaults),
     cmocka_unit_test (options_go_before_and_after_the_mountpoint),
     cmocka_unit_test (own_mount_options),
