@@ -163,7 +163,8 @@ isolate ()
     root_pod
     trap : INT TERM
     unshare --mount --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@" || status=$?
-    find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/${PEERFS_TEST_WORK##*/}*" -exec rmdir {} \; 2>/dev/null
+    # The last processes may still be on their way out.
+    pod_until 20 sweep_cgroups 2>/dev/null
     rm -rf --one-file-system -- "$PEERFS_TEST_WORK"
     exit "$status"
   fi
@@ -172,6 +173,12 @@ isolate ()
   mount -t tmpfs -o mode=755 peerfs-test "$work" && mkdir "$mnt" || exit 1
   root_pod
   node_marker
+}
+
+sweep_cgroups ()
+{
+  find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/${PEERFS_TEST_WORK##*/}*" -exec rmdir {} \;
+  [ -z "$(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name "${PEERFS_TEST_WORK##*/}")" ]
 }
 
 # The node's /etc/hostname, in this namespace, holds a word that no container's has.
