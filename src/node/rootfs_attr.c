@@ -140,20 +140,18 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
   pfs_tree_unlock (node->tree);
 }
 
+/* Only ftruncate(2) sets the times also where the size stays what it is. */
 static int
 set_size (PfsNode *node, PfsFile *file, int fd, off_t size)
 {
-  char number[16];
+  char path[32];
 
   if (file && (file->flags & O_ACCMODE) != O_RDONLY)
     return ftruncate (file->fd, size) < 0 ? -errno : 0;
   if (!S_ISREG (PFS_ROOTNODE_TYPE (pfs_rootnode (node))))
     return S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (node))) ? -EISDIR : -EINVAL;
-  g_snprintf (number, sizeof number, "%d", fd);
-  pfs_autofd writable = openat (node->tree->self_fds, number, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-  if (writable < 0)
-    return -errno;
-  return ftruncate (writable, size) < 0 ? -errno : 0;
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return truncate (path, size) < 0 ? -errno : 0;
 }
 
 static int
