@@ -77,17 +77,21 @@ pfs_app_not_found (PfsTable *table, const char *name, int error)
   return PFS_EXIT_FAILURE;
 }
 
-bool
-pfs_app_is_own (PfsContainer *c)
+static bool
+has_pid (PfsContainer *c, pid_t pid)
 {
-  if (!pfs_proc_is_own (pfs_container_proc (c)))
-    return false;
   g_autoptr (GArray) pids = pfs_container_pids (c);
   for (guint i = 0; i < pids->len; i++) {
-    if (g_array_index (pids, pid_t, i) == getpid ())
+    if (g_array_index (pids, pid_t, i) == pid)
       return true;
   }
   return false;
+}
+
+bool
+pfs_app_is_own (PfsContainer *c)
+{
+  return pfs_proc_is_own (pfs_container_proc (c)) && has_pid (c, getpid ());
 }
 
 const char *
@@ -99,6 +103,12 @@ pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
     if (!pfs_app_is_own (containers->pdata[i]))
       return NULL;
   }
+  /* Pid 1 of a shared namespace is the sandbox's: a sidecar that starts first has no peers yet. */
+  bool private = containers->len == 0;
+  for (guint i = 0; i < containers->len; i++)
+    private = private || has_pid (containers->pdata[i], 1);
+  if (!private)
+    return NULL;
   if (containers->len)
     return "only this container's own processes are visible; peers show once the pod has shareProcessNamespace: true";
   return "no container is visible; in a pod, set shareProcessNamespace: true (podman: --share pid)";

@@ -76,5 +76,16 @@ without "a read-only root without the mountpoint" "does not exist" --privileged 
 check_output "a read-only root with the mountpoint" $'nginx\npeerfs\nshell' pod_podman run --rm --pod nginx --privileged \
   --read-only --entrypoint '["sh", "-c", "peerfs /peers 2>/dev/null && ls /peers | grep -v -x -E '[0-9a-f]{12}'"]' localhost/peerfs:latest
 
+# log_of LEVEL: what a mount logs from beginning to end.
+log_of ()
+{
+  pod_podman run --rm --pod nginx --privileged --entrypoint "[\"timeout\", \"--preserve-status\", \"2\", \"peerfs\", \"-f\", \"--log-level\", \"$1\", \"/peers\"]" \
+    localhost/peerfs:latest 2>&1 | grep -o '^event=[a-z]*'
+  true
+}
+
+check_output "--log-level info" $'event=mounted\nevent=unmounted' log_of info
+check_output "--log-level error" "" log_of error
+
 check "SIGTERM ends the pod" pod_quietly pod stop -t 20 nginx
 finish
