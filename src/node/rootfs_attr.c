@@ -190,7 +190,7 @@ only_drops_setid (int fd, mode_t mode)
 
 /* Before a write, truncation or change of owner the kernel may ask for the setuid and setgid bits to be dropped, in the
  * name of a caller who is not the owner. There is nothing to do then: what follows is done as the caller, and drops
- * them. */
+ * them. For the same reason a mode that comes along with an owner or a size does not count. */
 static int
 set_mode (PfsTree *tree, int fd, mode_t mode)
 {
@@ -221,7 +221,7 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
     r = pfs_creds_take (who, &as);
     if (r == 0 && (set & (PFS_SET_UID | PFS_SET_GID)))
       r = set_owner (fd, attr, set);
-    if (r == 0 && (set & PFS_SET_MODE))
+    if (r == 0 && (set & PFS_SET_MODE) && !(set & (PFS_SET_UID | PFS_SET_GID | PFS_SET_SIZE)))
       r = set_mode (node->tree, fd, attr->st_mode);
     if (r == 0 && (set & PFS_SET_SIZE))
       r = set_size (node, file, fd, attr->st_size);
