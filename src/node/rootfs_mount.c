@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "peerfs/base/read.h"
 #include "peerfs/parse/mountinfo.h"
@@ -17,7 +18,7 @@
 
 /* Generated content: st_size is 0 or wrong, and what was read a moment ago says nothing. */
 static const char *const volatile_types[] = {
-  "proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf",
+  "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf",
   "binfmt_misc", "fusectl", "selinuxfs", "smackfs", "rpc_pipefs", "nfsd", "resctrl", NULL,
 };
 
@@ -47,6 +48,8 @@ pfs_mount_equal (gconstpointer a, gconstpointer b)
 static guint
 type_flags (const char *type)
 {
+  if (strcmp (type, "proc") == 0)
+    return PFS_MOUNT_VOLATILE | PFS_MOUNT_TIMELESS;
   if (g_strv_contains (volatile_types, type))
     return PFS_MOUNT_VOLATILE;
   if (g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse."))
@@ -90,6 +93,7 @@ mount_get (PfsRootfs *rootfs, const struct statx *st)
 
   key.rootfs = rootfs;
   key.flags = mount_flags (rootfs, st);
+  clock_gettime (CLOCK_REALTIME, &key.since);
   g_mutex_lock (&rootfs->lock);
   mount = g_hash_table_lookup (rootfs->mounts, &key);
   if (!mount && g_hash_table_size (rootfs->mounts) < MOUNTS_MAX) {
@@ -166,4 +170,7 @@ pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret
     .st_mtim = timespec_of (&st->stx_mtime),
     .st_ctim = timespec_of (&st->stx_ctime),
   };
+  /* tar would say of each file that it changed while it was read. */
+  if (mount->flags & PFS_MOUNT_TIMELESS)
+    ret->st_atim = ret->st_mtim = ret->st_ctim = mount->since;
 }

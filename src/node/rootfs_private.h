@@ -17,10 +17,12 @@ struct PfsMount {
   uint64_t id;                  /* STATX_MNT_ID */
   dev_t dev;
   guint flags;
+  struct timespec since;        /* when it was first seen */
 };
 
 #define PFS_MOUNT_VOLATILE (1u << 0)    /* procfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)      /* attributes have to be asked for; statx may wait */
+#define PFS_MOUNT_TIMELESS (1u << 2)    /* times say when the kernel last made up the inode: anew at every look */
 
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
 struct PfsRootfs {

@@ -6,12 +6,12 @@
 isolate "$@"
 
 # Errors of a walk, made comparable: paths start at the container's root, process and descriptor numbers are N. Files of
-# procfs come and go with processes and descriptors, those of the walk included, and have the time of the lookup: what
-# tar says of that depends on luck in both walks.
+# procfs come and go with processes and descriptors, those of the walk included: what tar says of that depends on luck
+# in both walks.
 errors ()
 {
   sed -e "s#$mnt/big/root##g; s#/proc/$imitated_pid/root##g; s#//#/#g; s/[0-9][0-9]*/N/g" "$1" |
-    grep -v -E '^tar: (\./)?proc/.*: (File removed before we read it|file changed as we read it)$' | sort -u
+    grep -v -E '^tar: (\./)?proc/.*: File removed before we read it$' | sort -u
 }
 
 compare_errors ()
