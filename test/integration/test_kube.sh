@@ -74,7 +74,7 @@ without "runAsNonRoot" "run as root with" --privileged --user 1000:1000
 without "a read-only root without the mountpoint" "does not exist" --privileged --read-only \
   --entrypoint '["peerfs", "-f", "/nowhere"]'
 check_output "a read-only root with the mountpoint" $'nginx\npeerfs\nshell' pod_podman run --rm --pod nginx --privileged \
-  --read-only --entrypoint '["sh", "-c", "peerfs /peers 2>/dev/null && ls /peers | grep -v -x -E '[0-9a-f]{12}'"]' localhost/peerfs:latest
+  --read-only --entrypoint '["sh", "-c", "peerfs /peers 2>/dev/null && ls /peers | grep -v -x -E \"[0-9a-f]{12}\""]' localhost/peerfs:latest
 
 # log_of LEVEL: what a mount logs from beginning to end.
 log_of ()
