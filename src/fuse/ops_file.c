@@ -7,7 +7,15 @@
 
 #include "private.h"
 
-/* How the kernel treats an open file. No FLUSH on close: nothing is held back that it could write. */
+/* May a close of the file end POSIX locks? Of a file that is only read it seldom may, and nothing else needs a FLUSH:
+ * nothing is held back that it could write. */
+static bool
+needs_flush (PfsSession *session, const PfsFile *file)
+{
+  return file->fd >= 0 && ((file->flags & O_ACCMODE) != O_RDONLY || pfs_locks_any (session->locks, file->node));
+}
+
+/* How the kernel treats an open file. */
 static void
 open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
 {
@@ -16,7 +24,7 @@ open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file
   fi->fh = (uintptr_t) file;
   fi->direct_io = (file->file_flags & PFS_FILE_DIRECT_IO) != 0;
   fi->keep_cache = (file->file_flags & PFS_FILE_KEEP_CACHE) != 0;
-  fi->noflush = 1;
+  fi->noflush = !needs_flush (session, file);
   if (session->passthrough && file->fd >= 0 && file->node->ops->fs && !fi->direct_io)
     pfs_passthrough_open (session->passthrough, req, file, who, fi);
   pfs_session_add_file (session, file);
@@ -27,6 +35,7 @@ forget_open (fuse_req_t req, PfsFile *file)
 {
   PfsSession *session = pfs_request_session (req);
 
+  pfs_locks_release (session->locks, file);
   if (session->passthrough)
     pfs_passthrough_close (session->passthrough, req, file);
   pfs_session_drop_file (session, file);

@@ -14,6 +14,7 @@
 
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
+typedef struct PfsLocks PfsLocks;
 typedef struct PfsTrimmer PfsTrimmer;
 
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
   PfsJanitor *janitor;
+  PfsLocks *locks;
   PfsTrimmer *trimmer;
   GMutex lock;
   GHashTable *files;            /* a set of the PfsFile the kernel knows; guarded by lock */
@@ -41,6 +43,10 @@ void pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse
 void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
                    struct fuse_file_info *fi);
+void pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
+void pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
 void pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -123,6 +129,14 @@ void pfs_signals_remove (PfsSession *session);
 
 /* Gives up every privilege that is not in use from here on; for good, in all threads. 0 or -errno. */
 int pfs_sandbox_enter (void);
+
+/* --- locks.c --- */
+PfsLocks *pfs_locks_new (void);
+void pfs_locks_free (PfsLocks *locks);
+/* Has anybody a POSIX lock on the node? */
+bool pfs_locks_any (PfsLocks *locks, PfsNode *node);
+/* The last close of a file: the locks of an open file description end with it. */
+void pfs_locks_release (PfsLocks *locks, const PfsFile *file);
 
 /* --- libfuse_3_14.c or libfuse_3_17.c: requests and capabilities that came later --- */
 

@@ -160,6 +160,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
 static void
 session_clear (PfsSession *session)
 {
+  g_clear_pointer (&session->locks, pfs_locks_free);    /* those who wait get their answers */
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);
   g_clear_pointer (&session->files, g_hash_table_unref);
@@ -179,6 +180,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
     return 1;
   raise_limits ();
+  session.locks = pfs_locks_new ();
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
   if (!session.fuse) {
