@@ -175,7 +175,7 @@ forks (void)
   }
 }
 
-/* A main process that leaves its root, its mount namespace, or both. */
+/* A main process that, after two seconds, leaves its root, its mount namespace, or both. */
 _Noreturn static void
 wander (void)
 {
@@ -185,6 +185,7 @@ wander (void)
   mkdir ("/jail/etc", 0755);
   write_file ("/jail/etc/hostname", "jail\n");
   ready ();
+  sleep (2);
   for (;;) {
     if (unshare (CLONE_NEWNS) < 0 || mount ("none", "/mnt", "tmpfs", 0, NULL) < 0)
       usleep (1000);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM. On DIR it shows one file, `program`, with PROGRAM's content,
+ * and has the kernel remember nothing. SIGUSR1: every request fails with EIO from then on. SIGSTOP: no request is
+ * answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define PROGRAM 2 /* its node */
+
+static volatile sig_atomic_t failing;
+static char content[4 << 20];
+static size_t length;
+
+static void
+fail_from_now_on (int signal)
+{
+  (void) signal;
+  failing = 1;
+}
+
+static void
+answer (int dev, const struct fuse_in_header *in, int error, const void *data, size_t size)
+{
+  struct fuse_out_header out = { .len = (uint32_t) (sizeof out + size), .error = error, .unique = in->unique };
+  struct iovec parts[] = { { &out, sizeof out }, { (void *) data, size } };
+
+  if (writev (dev, parts, 2) < 0 && errno != ENOENT)
+    perror ("badfuse: answer");
+}
+
+static struct fuse_attr
+attributes (uint64_t node)
+{
+  return (struct fuse_attr){
+    .ino = node,
+    .size = node == PROGRAM ? length : 0,
+    .mode = node == PROGRAM ? S_IFREG | 0755 : S_IFDIR | 0755,
+    .nlink = 1,
+    .blksize = 4096,
+  };
+}
+
+static void
+answer_init (int dev, const struct fuse_in_header *in, const struct fuse_init_in *init)
+{
+  struct fuse_init_out out = {
+    .major = FUSE_KERNEL_VERSION,
+    .minor = init->minor < FUSE_KERNEL_MINOR_VERSION ? init->minor : FUSE_KERNEL_MINOR_VERSION,
+    .max_readahead = init->max_readahead,
+    .max_write = 4096,
+    .max_background = 12,
+    .congestion_threshold = 9,
+  };
+
+  answer (dev, in, 0, &out, sizeof out);
+}
+
+static void
+answer_read (int dev, const struct fuse_in_header *in, const struct fuse_read_in *read)
+{
+  size_t from = read->offset < length ? read->offset : length;
+  size_t size = read->size < length - from ? read->size : length - from;
+
+  answer (dev, in, 0, content + from, size);
+}
+
+static void
+answer_one (int dev, const struct fuse_in_header *in, const void *argument)
+{
+  struct fuse_entry_out entry = { .nodeid = PROGRAM, .attr = attributes (PROGRAM) };
+  struct fuse_attr_out attr = { .attr = attributes (in->nodeid) };
+  struct fuse_open_out opened = { 0 };
+
+  if (in->opcode == FUSE_INIT)
+    answer_init (dev, in, argument);
+  else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT)
+    return;
+  else if (failing)
+    answer (dev, in, -EIO, NULL, 0);
+  else if (in->opcode == FUSE_LOOKUP && strcmp (argument, "program") == 0)
+    answer (dev, in, 0, &entry, sizeof entry);
+  else if (in->opcode == FUSE_LOOKUP)
+    answer (dev, in, -ENOENT, NULL, 0);
+  else if (in->opcode == FUSE_GETATTR)
+    answer (dev, in, 0, &attr, sizeof attr);
+  else if (in->opcode == FUSE_OPEN || in->opcode == FUSE_OPENDIR)
+    answer (dev, in, 0, &opened, sizeof opened);
+  else if (in->opcode == FUSE_READ)
+    answer_read (dev, in, argument);
+  else if (in->opcode == FUSE_READDIR || in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR ||
+           in->opcode == FUSE_FLUSH)
+    answer (dev, in, 0, NULL, 0);
+  else
+    answer (dev, in, -ENOSYS, NULL, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  static char request[1 << 20] __attribute__ ((aligned (8)));
+  char options[128];
+  int file = argc > 2 ? open (argv[2], O_RDONLY | O_CLOEXEC) : -1;
+  int dev = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
+  ssize_t n = file < 0 ? -1 : read (file, content, sizeof content);
+
+  if (n < 0 || dev < 0) {
+    fprintf (stderr, "usage: badfuse DIR PROGRAM (and /dev/fuse)\n");
+    return 2;
+  }
+  length = (size_t) n;
+  snprintf (options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", dev);
+  if (mount ("badfuse", argv[1], "fuse.badfuse", 0, options) < 0) {
+    perror ("badfuse: mount");
+    return 1;
+  }
+  signal (SIGUSR1, fail_from_now_on);
+  while ((n = read (dev, request, sizeof request)) > 0 || errno == EINTR || errno == ENOENT)
+    if (n > 0)
+      answer_one (dev, (const struct fuse_in_header *) request, request + sizeof (struct fuse_in_header));
+  return 0;
+}
