@@ -121,12 +121,33 @@ pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller 
   return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
 }
 
+/* The kernel takes the directory that it knows by that name for a dead one, for ever, once we say that it was removed or
+ * replaced. Where the peer has put another one there meanwhile the kernel has to look first: -ESTALE. */
+static int
+check_directory (PfsNode *dir, int dirfd, const char *name)
+{
+  PfsTree *tree = dir->tree;
+  struct statx st;
+  PfsMount *mount;
+
+  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &st, &mount) < 0 || !S_ISDIR (st.stx_mode))
+    return 0;
+  PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
+  pfs_tree_lock (tree);
+  const PfsNode *node = g_hash_table_lookup (tree->by_inode, &key);
+  bool known = node && node->parent == dir && strcmp (node->name, name) == 0;
+  pfs_tree_unlock (tree);
+  return known ? 0 : -ESTALE;
+}
+
 int
 pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
   int r = writable_dir (dir, name, &dirfd);
 
+  if (r == 0 && directory)
+    r = check_directory (dir, dirfd->fd, name);
   if (r < 0)
     return r;
   pfs_auto_creds const PfsCaller *as = NULL;
@@ -195,6 +216,10 @@ pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char 
   int r = writable_dir (dir, name, &from);
   if (r == 0)
     r = writable_dir (new_dir, new_name, &to);
+  if (r == 0)
+    r = check_directory (dir, from->fd, name);
+  if (r == 0)
+    r = check_directory (new_dir, to->fd, new_name);
   if (r < 0)
     return r;
   {
