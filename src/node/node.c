@@ -42,6 +42,7 @@ retire_locked (PfsNode *node)
   if (node->refs > 0 || node->nlookup > 0)
     return false;
   pfs_node_orphan_locked (node);
+  g_hash_table_remove (node->tree->orphans, node);
   return true;
 }
 
@@ -125,6 +126,7 @@ void
 pfs_node_insert_by_name_locked (PfsNode *node)
 {
   node->tables |= PFS_NODE_BY_NAME;
+  g_hash_table_remove (node->tree->orphans, node);
   g_hash_table_add (node->tree->by_name, node);
 }
 
@@ -132,6 +134,7 @@ void
 pfs_node_insert_by_inode_locked (PfsNode *node)
 {
   node->tables |= PFS_NODE_BY_INODE;
+  g_hash_table_remove (node->tree->orphans, node);
   g_hash_table_add (node->tree->by_inode, node);
 }
 
@@ -142,7 +145,8 @@ pfs_node_orphan_locked (PfsNode *node)
     g_hash_table_remove (node->tree->by_name, node);
   if (node->tables & PFS_NODE_BY_INODE)
     g_hash_table_remove (node->tree->by_inode, node);
-  node->tables &= ~(PFS_NODE_BY_NAME | PFS_NODE_BY_INODE);
+  node->tables = 0;
+  g_hash_table_add (node->tree->orphans, node);
 }
 
 PfsNode *

@@ -166,6 +166,14 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
   pfs_tree_unlock (node->node.tree);
 }
 
+/* A directory that the peer has moved is another node where it is now. The kernel would move its own directory with the
+ * same one, also under the feet of a caller who has just read a relative link there: its ".." would lead out of root/. */
+static bool
+is_moved_locked (const PfsRootNode *node, const PfsNode *dir, const char *name)
+{
+  return S_ISDIR (PFS_ROOTNODE_TYPE (node)) && (node->node.parent != dir || strcmp (node->node.name, name) != 0);
+}
+
 static PfsNode *
 intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
 {
@@ -183,7 +191,7 @@ intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
     pfs_tree_lock (tree);
     node = find_locked (dir, name, st, mount, link);
   }
-  if (node && (!pfs_rootfs_same_locked (node, mount, st) || pfs_rootnode_is_above_locked (&node->node, dir))) {
+  if (node && (!pfs_rootfs_same_locked (node, mount, st) || is_moved_locked (node, dir, name))) {
     pfs_node_orphan_locked (&node->node);
     node = NULL;
   }

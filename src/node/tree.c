@@ -66,6 +66,7 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
   g_mutex_init (&tree->rootfs_lock);
   tree->by_name = g_hash_table_new (name_hash, name_equal);
   tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
+  tree->orphans = g_hash_table_new (NULL, NULL);
   tree->rootfses = g_ptr_array_new ();
   tree->fds = pfs_fd_cache_new ();
   tree->top = top_new (tree);
@@ -78,7 +79,7 @@ forget_all (PfsTree *tree)
 {
   for (;;) {
     g_autoptr (GPtrArray) known = g_ptr_array_new ();
-    GHashTable *tables[] = { tree->by_name, tree->by_inode };
+    GHashTable *tables[] = { tree->by_name, tree->by_inode, tree->orphans };
     GHashTableIter iter;
     gpointer node;
 
@@ -105,6 +106,7 @@ pfs_tree_free (PfsTree *tree)
   pfs_node_unref (tree->top);
   g_hash_table_unref (tree->by_name);
   g_hash_table_unref (tree->by_inode);
+  g_hash_table_unref (tree->orphans);
   g_ptr_array_unref (tree->rootfses);
   g_mutex_clear (&tree->lock);
   g_mutex_clear (&tree->rootfs_lock);
@@ -138,7 +140,8 @@ size_t
 pfs_tree_size (PfsTree *tree)
 {
   pfs_tree_lock (tree);
-  size_t size = g_hash_table_size (tree->by_name) + g_hash_table_size (tree->by_inode);
+  size_t size = g_hash_table_size (tree->by_name) + g_hash_table_size (tree->by_inode)
+                + g_hash_table_size (tree->orphans);
   pfs_tree_unlock (tree);
   return size;
 }

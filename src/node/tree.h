@@ -18,6 +18,7 @@ struct PfsTree {
   GMutex lock;                  /* guards both tables and what node.h says */
   GHashTable *by_name;          /* a set of nodes, equal by parent and name (and kind) */
   GHashTable *by_inode;         /* a set of root/ nodes, equal by mount and inode */
+  GHashTable *orphans;          /* a set of nodes that are in neither: found no more, but known to somebody */
 
   PfsFdCache *fds;
   GMutex rootfs_lock;           /* guards the list below; taken before a rootfs's own lock */
