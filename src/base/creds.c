@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ thread_setfsids (uid_t uid, gid_t gid)
 /* setfsuid(2) takes only the capabilities over files from the thread. The others, CAP_SYS_PTRACE above all, would open
  * a peer's procfs to callers who may not look into it: all are taken, or given back as far as they are permitted. */
 static int
-thread_set_effective (bool all)
+thread_set_effective (uint64_t mask)
 {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -40,7 +41,7 @@ thread_set_effective (bool all)
   if (syscall (SYS_capget, &header, data) < 0)
     return -errno;
   for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
-    data[i].effective = all ? data[i].permitted : 0;
+    data[i].effective = data[i].permitted & (uint32_t) (mask >> (32 * i));
   return syscall (SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
@@ -51,7 +52,7 @@ pfs_creds_leave (const PfsCaller *caller)
 
   if (caller->switching) {
     if (caller->uid != 0)
-      (void) thread_set_effective (true);
+      (void) thread_set_effective (UINT64_MAX);
     setfsuid (geteuid ());
     setfsgid (getegid ());
     (void) thread_setgroups (0, NULL);
@@ -69,8 +70,14 @@ pfs_creds_enter (const PfsCaller *caller)
   if (r == 0)
     r = thread_setfsids (caller->uid, caller->gid);
   if (r == 0 && caller->uid != 0)
-    r = thread_set_effective (false);
+    r = thread_set_effective (0);
   if (r < 0)
     pfs_creds_leave (caller);
   return r;
+}
+
+int
+pfs_creds_allow (const PfsCaller *caller, unsigned int capability)
+{
+  return caller->switching && caller->uid != 0 ? thread_set_effective (UINT64_C (1) << capability) : 0;
 }

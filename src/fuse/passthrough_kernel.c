@@ -2,9 +2,12 @@
 /* Kernel passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough.rst): read, write and mmap
  * of a regular file go to the peer's file without entering the daemon.
  *
- * The kernel takes one backing file for an inode at a time, and no cached I/O beside it. It does the I/O with the
- * credentials that registered the backing file, so it is registered as the caller; a caller with other credentials gets
- * direct I/O through the daemon for as long as that lasts. */
+ * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name it
+ * (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is registered
+ * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before. */
+#include <fcntl.h>
+#include <linux/capability.h>
+
 #include "private.h"
 
 struct PfsPassthrough {
@@ -16,7 +19,6 @@ typedef struct {
   int id;                       /* 0: the open files of this node go through the daemon, cached by the kernel */
   guint opens;
   uid_t uid;                    /* whose credentials the backing file has */
-  gid_t gid;
 } Backing;
 
 const char *
@@ -52,7 +54,8 @@ register_as (fuse_req_t req, int fd, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
 
-  if (pfs_creds_take (who, &as) < 0)
+  /* The kernel lets only CAP_SYS_ADMIN register a file. */
+  if (pfs_creds_take (who, &as) < 0 || pfs_creds_allow (who, CAP_SYS_ADMIN) < 0)
     return 0;
   int id = fuse_passthrough_open (req, fd);
   return id > 0 ? id : 0;
@@ -60,6 +63,13 @@ register_as (fuse_req_t req, int fd, const PfsCaller *who)
 
 /* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
 #define FILE_COUNTED (1u << 16)
+
+/* Only writes depend on the credentials, and only on CAP_FSETID, which keeps setuid bits. */
+static bool
+as_good_as_own (const Backing *backing, const PfsFile *file, const PfsCaller *who)
+{
+  return (file->flags & O_ACCMODE) == O_RDONLY || (backing->uid == 0) == (who->uid == 0);
+}
 
 void
 pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
@@ -72,11 +82,9 @@ pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file
     backing = g_new0 (Backing, 1);
     backing->id = register_as (req, file->fd, who);
     backing->uid = who->uid;
-    backing->gid = who->gid;
     g_hash_table_insert (passthrough->nodes, file->node, backing);
-  } else if (backing->id > 0 && (backing->uid != who->uid || backing->gid != who->gid)) {
+  } else if (backing->id > 0 && !as_good_as_own (backing, file, who)) {
     fi->direct_io = 1;
-    return;
   }
   backing->opens++;
   file->file_flags |= FILE_COUNTED;

@@ -26,6 +26,10 @@ int pfs_creds_enter (const PfsCaller *caller);
 /* Gives the thread its own credentials back. Preserves errno. */
 void pfs_creds_leave (const PfsCaller *caller);
 
+/* Between the two: lets the thread use one of the daemon's own capabilities (capabilities(7)), none of those over files.
+ * 0 or -errno. */
+int pfs_creds_allow (const PfsCaller *caller, unsigned int capability);
+
 static inline void
 pfs_creds_cleanup (const PfsCaller **caller)
 {
