@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The same random operations through the mount and directly, by several users: whatever they show must be the same.
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+
+FSDIFF=${FSDIFF:-${PEERFS_HELPERS:-.}/diff/fsdiff}
+[ -x "$FSDIFF" ] || abandon "fsdiff is built beside peerfs" "FSDIFF=$FSDIFF"
+
+# $work is a tmpfs; FSDIFF_UPPER is an empty folder on another filesystem to have the container's upper layer on.
+if [ -n "${FSDIFF_UPPER:-}" ]; then
+  mkdir -p "$work/c/twin" && mount --bind "$FSDIFF_UPPER" "$work/c/twin" || abandon "FSDIFF_UPPER can be used"
+fi
+imitate twin -- sleep infinity
+# When something was read is what only this mount's own reads change; docs/limits.md.
+nsenter -t "$imitated_pid" -m mount -o remount,noatime / || abandon "the container's root takes noatime"
+root=/proc/$imitated_pid/root
+mkdir "$root/mount" "$root/direct"
+peerfs_start -o allow_other,special=node,symlinks=raw
+
+# differ WHAT ARGUMENT...
+differ ()
+{
+  local what=$1 log=$work/fsdiff.log
+  shift
+  if "$FSDIFF" --mount "$mnt/twin/root/mount" --direct "$root/direct" --below "$root/mount" --no-holes "$@" >"$log" 2>&1; then
+    passed "$what: $(tail -n 1 "$log")"
+  else
+    failed "$what" "$(cat "$log")"
+  fi
+}
+
+if [ -n "${FSDIFF_ARGS:-}" ]; then
+  # shellcheck disable=SC2086
+  differ "as asked for ($FSDIFF_ARGS)" $FSDIFF_ARGS
+else
+  # What is left out is known to differ; docs/limits.md.
+  skip=open_path,mkfifo,zero_range
+  differ "a fixed seed" --seed 1 --seconds 15 --skip "$skip"
+  differ "a random seed" --seconds 15 --skip "$skip"
+fi
+finish
