@@ -33,7 +33,7 @@ image_base ()
     rm -f -- "$image_base" "$image_base.new" "$image_base.packages"
     SOURCE_DATE_EPOCH=1735689600 quietly "mmdebstrap trixie" mmdebstrap --quiet --mode=root --variant=minbase \
       --include="$list" --dpkgopt=force-unsafe-io "${options[@]}" --format=tar trixie "$image_base.new" \
-      "$(root_mirror)" || exit 1
+      $(root_mirror) || exit 1
     mv -T "$image_base.new" "$image_base" && echo "$wanted" >"$image_base.packages"
   ) 9>"$image_base.lock" || exit 1
 }

@@ -14,14 +14,15 @@ root_host_suite ()
   ) || die "needs a Debian release: the pod's containers are made of this machine's packages"
 }
 
-# The mirror that this machine itself uses, so that a local one or a proxy serves the roots too.
+# The mirror that this machine itself uses, so that a local one or a proxy serves the roots too. Nothing where apt names
+# none: then mmdebstrap has its own.
 root_mirror ()
 {
   local uri
   # shellcheck disable=SC2016 # apt's own format
   uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
     awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
-  echo "${PEERFS_MIRROR:-${uri:-http://deb.debian.org/debian}}"
+  echo "${PEERFS_MIRROR:-$uri}"
 }
 
 # root_make NAME SUITE PACKAGES: makes $peerfs_cache/NAME unless it is there with these packages.
@@ -37,9 +38,10 @@ root_make ()
     rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
     new=$(mktemp -d "$dir.new.XXXXXX") || exit 1
     chmod 755 "$new"
+    # shellcheck disable=SC2046 # no mirror is no argument
     quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" "$(root_mirror)" ||
+      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) ||
       { rm -rf --one-file-system "$new"; exit 1; }
     mv -T "$new" "$dir" && echo "$suite $packages" >"$dir.packages"
   ) 9>"$dir.lock" || exit 1
