@@ -21,6 +21,8 @@ typedef struct {
   const PfsMountOptions *options;
   PfsTable *table;              /* borrowed */
   char *mountpoint;             /* absolute */
+  uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
+  gid_t gid;
   PfsTree *tree;
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */

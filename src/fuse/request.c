@@ -11,13 +11,14 @@ PfsRequester
 pfs_requester (fuse_req_t req)
 {
   const struct fuse_ctx *ctx = fuse_req_ctx (req);
+  const PfsSession *session = pfs_request_session (req);
   PfsRequester requester = {
     .who = {
       .uid = ctx->uid,
       .gid = ctx->gid,
       .pid = ctx->pid,
       .umask = ctx->umask,
-      .switching = ctx->uid != geteuid () || ctx->gid != getegid (),
+      .switching = ctx->uid != session->uid || ctx->gid != session->gid,
     },
   };
 

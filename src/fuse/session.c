@@ -173,7 +173,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
-  g_auto (PfsSession) session = { .options = options, .table = table };
+  g_auto (PfsSession) session = { .options = options, .table = table, .uid = geteuid (), .gid = getegid () };
 
   g_mutex_init (&session.lock);
   fuse_set_log_func (log_function (options));

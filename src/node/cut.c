@@ -31,7 +31,7 @@ cut_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 const PfsNodeOps pfs_cut_ops = {
   .kind = "cut",
-  .fixed = true,
+  .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
   .getattr = cut_getattr,
   .lookup = cut_lookup,

@@ -142,6 +142,7 @@ env_finalize (PfsNode *node)
 
 static const PfsNodeOps env_ops = {
   .kind = "env",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (EnvNode),
   .finalize = env_finalize,
   .getattr = env_getattr,

@@ -127,6 +127,7 @@ maps_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 static const PfsNodeOps maps_ops = {
   .kind = "maps",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = maps_getattr,

@@ -17,7 +17,7 @@ dir_finalize (PfsNode *node)
 
 static const PfsNodeOps dir_ops = {
   .kind = "mirror",
-  .fixed = true,
+  .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsMirrorDir),
   .finalize = dir_finalize,
   .getattr = pfs_mirror_getattr,

@@ -7,6 +7,8 @@
 
 #include "tree.h"
 
+#define BRIEF_SECONDS 0.1
+
 void
 pfs_tree_lock (PfsTree *tree)
 {
@@ -236,6 +238,22 @@ pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_t siz
   };
 }
 
+double
+pfs_node_attr_life (const PfsNode *node)
+{
+  double longest = node->tree->options.attr_timeout;
+
+  switch (node->ops->attr_life) {
+  case PFS_ATTR_BRIEF:
+    return MIN (longest, BRIEF_SECONDS);
+  case PFS_ATTR_FIXED:
+    return longest;
+  case PFS_ATTR_FRESH:
+    break;
+  }
+  return 0;
+}
+
 int
 pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret)
 {
@@ -245,7 +263,7 @@ pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret)
   int r = node->ops->getattr (node, NULL, who, &entry.attr);
   if (r < 0)
     return r;
-  entry.attr_timeout = node->ops->fixed ? node->tree->options.attr_timeout : 0;
+  entry.attr_timeout = pfs_node_attr_life (node);
   entry.node = g_steal_pointer (&node);
   *ret = entry;
   return 0;

@@ -152,7 +152,7 @@ peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 const PfsNodeOps pfs_peer_ops = {
   .kind = "peer",
-  .fixed = true,
+  .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = peer_getattr,

@@ -39,6 +39,7 @@ pid_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *re
 
 static const PfsNodeOps pid_ops = {
   .kind = "pid",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = pid_getattr,

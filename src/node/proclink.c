@@ -32,6 +32,7 @@ proclink_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct sta
 
 static const PfsNodeOps proclink_ops = {
   .kind = "proclink",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = proclink_getattr,

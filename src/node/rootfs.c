@@ -234,6 +234,7 @@ static const PfsFsOps fs_ops = {
 
 const PfsNodeOps pfs_rootfs_ops = {
   .kind = "root",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsRootNode),
   .finalize = rootnode_finalize,
   .getattr = pfs_rootfs_getattr,

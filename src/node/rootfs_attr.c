@@ -104,10 +104,8 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
 double
 pfs_node_attr_timeout (const PfsNode *node)
 {
-  if (node->ops->fixed)
-    return node->tree->options.attr_timeout;
   if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
-    return 0;
+    return pfs_node_attr_life (node);
   pfs_tree_lock (node->tree);
   bool generated = ((const PfsRootNode *) node)->mount->flags & PFS_MOUNT_VOLATILE;
   pfs_tree_unlock (node->tree);

@@ -204,12 +204,10 @@ pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
 }
 
 static int
-pin_by_path (PfsNode *node)
+pin_by_path (PfsNode *node, struct statx *ret_st, PfsMount **ret_mount)
 {
   g_autoptr (PfsDirFd) dir = NULL;
   g_autofree char *name = NULL;
-  struct statx st;
-  PfsMount *mount;
 
   int r = pfs_rootfs_parent (node, &dir, &name);
   if (r < 0)
@@ -217,10 +215,10 @@ pin_by_path (PfsNode *node)
   pfs_autofd fd = openat (dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return errno == ENOENT ? -ESTALE : -errno;
-  r = pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount);
+  r = pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, ret_st, ret_mount);
   if (r < 0)
     return r == -EXDEV ? -ESTALE : r;
-  return pfs_rootfs_same (pfs_rootnode (node), mount, &st) ? pfs_fd_steal (&fd) : -ESTALE;
+  return pfs_rootfs_same (pfs_rootnode (node), *ret_mount, ret_st) ? pfs_fd_steal (&fd) : -ESTALE;
 }
 
 static int
@@ -231,26 +229,53 @@ duplicate (int fd)
   return copy < 0 ? -errno : copy;
 }
 
+static int
+pin_open_file (PfsNode *node, PfsFile *file)
+{
+  int r = pfs_rootfs_check (pfs_rootfs_of (node));
+
+  return r < 0 ? r : duplicate (file->fd);
+}
+
+static int
+pin_top (PfsNode *node)
+{
+  g_autoptr (PfsDirFd) dir = NULL;
+  int r = pfs_rootfs_top (pfs_rootfs_of (node), &dir, NULL);
+
+  return r < 0 ? r : duplicate (dir->fd);
+}
+
 int
 pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd)
 {
   g_autoptr (PfsFile) other = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
-  g_autoptr (PfsDirFd) dir = NULL;
+  struct statx st;
+  PfsMount *mount;
   int fd;
 
-  if (other) {
-    int r = pfs_rootfs_check (pfs_rootfs_of (node));
-    if (r < 0)
-      return r;
-    fd = duplicate (other->fd);
-  } else if (node->flags & PFS_ROOTNODE_TOP) {
-    int r = pfs_rootfs_top (pfs_rootfs_of (node), &dir, NULL);
-    fd = r < 0 ? r : duplicate (dir->fd);
-  } else {
-    fd = pin_by_path (node);
-  }
+  if (other)
+    fd = pin_open_file (node, other);
+  else if (node->flags & PFS_ROOTNODE_TOP)
+    fd = pin_top (node);
+  else
+    fd = pin_by_path (node, &st, &mount);
   if (fd < 0)
     return fd;
   *ret_fd = fd;
   return 0;
+}
+
+int
+pfs_rootfs_pin_regular (PfsNode *node, int *ret_fd, struct statx *ret_st, PfsMount **ret_mount)
+{
+  g_autoptr (PfsFile) other = pfs_rootfs_any_file (node);
+  pfs_autofd fd = other ? pin_open_file (node, other) : pin_by_path (node, ret_st, ret_mount);
+
+  if (fd < 0)
+    return pfs_fd_steal (&fd);
+  int r = other ? pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, ret_st, ret_mount) : 0;
+  if (r == 0)
+    *ret_fd = pfs_fd_steal (&fd);
+  return r;
 }

@@ -99,18 +99,12 @@ unchanged (PfsNode *node, const struct statx *st)
   return same;
 }
 
-static void
-set_file_flags (PfsNode *node, PfsFile *file)
+static guint
+file_flags (PfsNode *node, const struct statx *st, const PfsMount *mount)
 {
-  struct statx st;
-  PfsMount *mount;
-
-  if (pfs_rootfs_statx (pfs_rootfs_of (node), file->fd, "", false, &st, &mount) < 0)
-    return;
   if (mount->flags & PFS_MOUNT_VOLATILE)
-    file->file_flags |= PFS_FILE_DIRECT_IO;
-  else if (unchanged (node, &st))
-    file->file_flags |= PFS_FILE_KEEP_CACHE;
+    return PFS_FILE_DIRECT_IO;
+  return unchanged (node, st) ? PFS_FILE_KEEP_CACHE : 0;
 }
 
 int
@@ -119,13 +113,15 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   mode_t type = PFS_ROOTNODE_TYPE (pfs_rootnode (node));
   pfs_autofd pinned = -1;
   pfs_autofd fd = -1;
+  struct statx st;
+  PfsMount *mount;
   char number[16];
 
   if (!S_ISREG (type))
     return S_ISDIR (type) ? -EISDIR : -ENXIO;
   if (node->tree->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
     return -EROFS;
-  int r = pfs_rootfs_pin (node, NULL, &pinned);
+  int r = pfs_rootfs_pin_regular (node, &pinned, &st, &mount);
   if (r < 0)
     return r;
   g_snprintf (number, sizeof number, "%d", pinned);
@@ -142,7 +138,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     pfs_rootfs_refresh (node, fd);
   r = pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, ret);
   if (r == 0)
-    set_file_flags (node, *ret);
+    (*ret)->file_flags |= file_flags (node, &st, mount);
   return r;
 }
 

@@ -88,6 +88,8 @@ int pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret);
 int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
 /* A descriptor of the node itself: of an open file (a duplicate), or O_PATH by its parent and name; checked. */
 int pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd);
+/* The same of a regular file, with what statx tells of it. */
+int pfs_rootfs_pin_regular (PfsNode *node, int *ret_fd, struct statx *ret_st, PfsMount **ret_mount);
 /* The node's path below root/, with a leading '/'. */
 char *pfs_rootfs_path (PfsNode *node);
 /* The descriptor of the container's root, and (where ret_pid is not NULL) the process whose root it is. */

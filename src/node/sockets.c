@@ -54,6 +54,7 @@ socket_finalize (PfsNode *node)
 
 static const PfsNodeOps socket_ops = {
   .kind = "socket",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (SocketNode),
   .finalize = socket_finalize,
   .getattr = socket_getattr,
@@ -137,6 +138,7 @@ sockets_init (PfsNode *node, gpointer data)
 
 static const PfsNodeOps sockets_ops = {
   .kind = "sockets",
+  .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsMirrorTop),
   .finalize = pfs_mirror_top_finalize,
   .getattr = sockets_getattr,

@@ -67,7 +67,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 const PfsNodeOps pfs_top_ops = {
   .kind = "top",
-  .fixed = true,
+  .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
   .getattr = top_getattr,
   .lookup = top_lookup,

@@ -87,11 +87,19 @@ const char *pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_ty
 
 /* --- a kind of node --- */
 
+/* For how long the kernel may believe attributes. Those of a gate or a link change with its process, seldom; the name is
+ * looked up for each path anew, and brings them along: what follows in the same walk (may he enter?) need not ask. */
+typedef enum {
+  PFS_ATTR_FRESH = 0,           /* not at all */
+  PFS_ATTR_BRIEF,               /* as long as one walk over a path takes */
+  PFS_ATTR_FIXED,               /* attr_timeout: they never change */
+} PfsAttrLife;
+
 /* Every function may be NULL: -ENOTDIR, -EINVAL or -EISDIR as fits. All return 0 or -errno, run on any thread, without
  * a lock held, and leave outputs untouched on failure. */
 struct PfsNodeOps {
   const char *kind;             /* for logs: "top", "peer", "env", ... */
-  bool fixed;                   /* its attributes never change: the kernel may believe them for a while */
+  PfsAttrLife attr_life;        /* of nodes that are no files of a peer */
   size_t size;                  /* of the node's struct, whose first member is the PfsNode */
   void (*finalize) (PfsNode *node);     /* frees what the struct owns beyond PfsNode; may be NULL */
 
@@ -142,3 +150,5 @@ void pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_
 /* ops->getattr of the child, put into an entry that takes over the reference; on failure the reference is dropped.
  * The entry's timeout is 0. */
 int pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret);
+/* ops->attr_life in seconds. */
+double pfs_node_attr_life (const PfsNode *node);

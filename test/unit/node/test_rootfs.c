@@ -631,6 +631,21 @@ test_generated_files (void **state)
   pfs_node_unref (entry.node);
 }
 
+/* A path through the gate is looked up each time; its attributes hold as long as that takes, and no longer. */
+static void
+test_gate_is_brief (void **state)
+{
+  Roots *r = *state;
+  PfsNode *peer = r->root->parent;
+  PfsEntry entry;
+
+  assert_int_equal (peer->ops->lookup (peer, "root", WHO, &entry), 0);
+  assert_true (entry.entry_timeout == 0);
+  assert_true (entry.attr_timeout > 0.01 && entry.attr_timeout < 0.2);
+  assert_true (pfs_node_attr_timeout (entry.node) == entry.attr_timeout);
+  pfs_node_unref (entry.node);
+}
+
 int
 main (void)
 {
@@ -658,6 +673,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_read_only, setup_read_only, roots_teardown),
     cmocka_unit_test_setup_teardown (test_own_mount_is_cut_off, roots_setup_root_of_machine, roots_teardown),
     cmocka_unit_test_setup_teardown (test_generated_files, roots_setup_root_of_machine, roots_teardown),
+    TEST (test_gate_is_brief),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
