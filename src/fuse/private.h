@@ -120,8 +120,8 @@ PfsTrimmer *pfs_trimmer_start (PfsSession *session);
 void pfs_trimmer_stop (PfsTrimmer *trimmer);
 /* A node may have been added. Cheap. */
 void pfs_trimmer_poke (PfsTrimmer *trimmer);
-/* Nodes may have gone: their memory goes back to the system. Cheap. */
-void pfs_trimmer_forgot (PfsTrimmer *trimmer);
+/* The kernel forgot n nodes: their memory goes back to the system. Cheap. */
+void pfs_trimmer_forgot (PfsTrimmer *trimmer, size_t n);
 
 /* --- signals.c: SIGTERM, SIGINT and SIGHUP end the session, within two seconds even where a caller hangs --- */
 int pfs_signals_set (PfsSession *session);

@@ -123,8 +123,8 @@ serve (PfsSession *session)
   fuse_loop_cfg_set_max_threads (config, MAX_THREADS);
   fuse_loop_cfg_set_idle_threads (config, IDLE_THREADS);
   fuse_loop_cfg_set_clone_fd (config, 0);
+  session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
   session->janitor = pfs_janitor_start (session);
-  session->trimmer = pfs_trimmer_start (session);
   int r = fuse_session_loop_mt (session->fuse, config);
   unmount (session);
   pfs_trimmer_stop (session->trimmer);

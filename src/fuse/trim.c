@@ -11,7 +11,9 @@
 #define NODES_BATCH 4096u
 #define FRUITLESS_MAX 100u      /* rounds after which all that is left is taken to be in use */
 #define NODES_LOW (NODES_MAX - NODES_MAX / 8)
-#define GIVE_BACK_MIN 8192      /* nodes whose memory is worth giving back: a MiB */
+#define GIVE_BACK_MIN 1024u      /* nodes whose memory is worth giving back: 128 KiB */
+#define GIVE_BACK_US (G_USEC_PER_SEC / 4)       /* while the kernel goes on forgetting */
+#define MMAP_MIN (128 * 1024)   /* bytes: from there on memory comes from the system alone, and goes back to it at once */
 
 struct PfsTrimmer {
   PfsSession *session;
@@ -20,23 +22,13 @@ struct PfsTrimmer {
   GCond cond;
   bool poked, shrunk, stopping; /* guarded by lock */
   gint busy;
-  gint high;                    /* nodes there were at most since memory was given back */
+  guint forgotten;              /* nodes since memory was given back; atomic */
 };
-
-static gint
-nodes (PfsTrimmer *trimmer)
-{
-  return (gint) MIN (pfs_tree_size (trimmer->session->tree), (size_t) G_MAXINT);
-}
 
 void
 pfs_trimmer_poke (PfsTrimmer *trimmer)
 {
-  gint n = nodes (trimmer);
-
-  if (n > g_atomic_int_get (&trimmer->high))
-    g_atomic_int_set (&trimmer->high, n);
-  if (g_atomic_int_get (&trimmer->busy) || n <= (gint) NODES_MAX)
+  if (g_atomic_int_get (&trimmer->busy) || pfs_tree_size (trimmer->session->tree) <= NODES_MAX)
     return;
   g_mutex_lock (&trimmer->lock);
   trimmer->poked = true;
@@ -44,14 +36,12 @@ pfs_trimmer_poke (PfsTrimmer *trimmer)
   g_mutex_unlock (&trimmer->lock);
 }
 
-/* The C library keeps what was freed, all over its arenas: half of the nodes have to go before it is asked for it. */
 void
-pfs_trimmer_forgot (PfsTrimmer *trimmer)
+pfs_trimmer_forgot (PfsTrimmer *trimmer, size_t n)
 {
-  gint high = g_atomic_int_get (&trimmer->high);
-  gint n = nodes (trimmer);
+  guint before = g_atomic_int_add ((gint *) &trimmer->forgotten, (gint) n);
 
-  if (high < GIVE_BACK_MIN || n > high / 2 || !g_atomic_int_compare_and_exchange (&trimmer->high, high, n))
+  if (before >= GIVE_BACK_MIN || before + n < GIVE_BACK_MIN)
     return;
   g_mutex_lock (&trimmer->lock);
   trimmer->shrunk = true;
@@ -93,6 +83,21 @@ trim (PfsTrimmer *trimmer)
   }
 }
 
+/* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
+ * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
+static void
+give_back (PfsTrimmer *trimmer)
+{
+  gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
+
+  malloc_trim (0);
+  g_mutex_lock (&trimmer->lock);
+  while (!trimmer->stopping && !trimmer->poked && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
+    ;
+  trimmer->shrunk = g_atomic_int_and (&trimmer->forgotten, 0) > 0;
+  g_mutex_unlock (&trimmer->lock);
+}
+
 static gpointer
 trimmer_main (gpointer data)
 {
@@ -105,12 +110,12 @@ trimmer_main (gpointer data)
     bool poked = trimmer->poked, shrunk = trimmer->shrunk;
     trimmer->poked = trimmer->shrunk = false;
     g_mutex_unlock (&trimmer->lock);
-    if (shrunk)
-      malloc_trim (0);
     g_atomic_int_set (&trimmer->busy, 1);
     if (poked)
       trim (trimmer);
     g_atomic_int_set (&trimmer->busy, 0);
+    if (shrunk)
+      give_back (trimmer);
   }
   return NULL;
 }
@@ -120,6 +125,9 @@ pfs_trimmer_start (PfsSession *session)
 {
   PfsTrimmer *trimmer = g_new0 (PfsTrimmer, 1);
 
+  /* One heap: what several threads made is given back only where no other's is left in between. */
+  mallopt (M_ARENA_MAX, 1);
+  mallopt (M_MMAP_THRESHOLD, MMAP_MIN);
   trimmer->session = session;
   g_mutex_init (&trimmer->lock);
   g_cond_init (&trimmer->cond);
