@@ -15,6 +15,7 @@
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
 typedef struct PfsLocks PfsLocks;
+typedef struct PfsLoop PfsLoop;
 typedef struct PfsTrimmer PfsTrimmer;
 
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
   PfsTree *tree;
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
+  PfsLoop *loop;
   PfsJanitor *janitor;
   PfsLocks *locks;
   PfsTrimmer *trimmer;
@@ -110,6 +112,14 @@ void pfs_session_drop_file (PfsSession *session, PfsFile *file);
 int pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error);
 /* st_dev of the mount there, without asking it. 0 where it is not to be found. */
 dev_t pfs_mountpoint_device (const char *path);
+
+/* --- loop.c: the threads that answer requests --- */
+PfsLoop *pfs_loop_new (struct fuse_session *fuse);      /* NULL: errno says why */
+void pfs_loop_free (PfsLoop *loop);
+/* Returns when the session has ended and no request is being answered any more: 0, or the -errno that ended it. */
+int pfs_loop_run (PfsLoop *loop);
+/* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
+int pfs_loop_ended_fd (const PfsLoop *loop);
 
 /* --- janitor.c: the thread that lets go of what is idle or has ended --- */
 PfsJanitor *pfs_janitor_start (PfsSession *session);

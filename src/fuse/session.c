@@ -13,10 +13,6 @@
 
 #include "private.h"
 
-/* A caller that waits for a dead mount below a peer occupies a thread: there are more than the machine has cores. */
-#define MAX_THREADS 32
-#define IDLE_THREADS 4
-
 static void
 log_all (enum fuse_log_level level, const char *format, va_list args)
 {
@@ -118,18 +114,12 @@ unmount (PfsSession *session)
 static int
 serve (PfsSession *session)
 {
-  struct fuse_loop_config *config = fuse_loop_cfg_create ();
-
-  fuse_loop_cfg_set_max_threads (config, MAX_THREADS);
-  fuse_loop_cfg_set_idle_threads (config, IDLE_THREADS);
-  fuse_loop_cfg_set_clone_fd (config, 0);
   session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
   session->janitor = pfs_janitor_start (session);
-  int r = fuse_session_loop_mt (session->fuse, config);
+  int r = pfs_loop_run (session->loop);
   unmount (session);
   pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
-  fuse_loop_cfg_destroy (config);
   return r;
 }
 
@@ -161,6 +151,7 @@ static void
 session_clear (PfsSession *session)
 {
   g_clear_pointer (&session->locks, pfs_locks_free);    /* those who wait get their answers */
+  g_clear_pointer (&session->loop, pfs_loop_free);
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);
   g_clear_pointer (&session->files, g_hash_table_unref);
@@ -187,8 +178,9 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
     *ret_error = g_strdup ("libfuse does not take the mount options: see mount.fuse3(8) for those there are");
     return 1;
   }
-  if (pfs_signals_set (&session) < 0) {
-    *ret_error = g_strdup ("cannot set signal handlers");
+  session.loop = pfs_loop_new (session.fuse);
+  if (!session.loop || pfs_signals_set (&session) < 0) {
+    *ret_error = g_strdup_printf ("cannot set signal handlers: %s", g_strerror (errno));
     return 1;
   }
   int status = mount_and_serve (&session, ret_error);

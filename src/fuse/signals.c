@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -18,15 +19,19 @@ static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
 static struct {
   void (*end_session) (int);    /* libfuse's */
   char mountpoint[PATH_MAX];
+  int ended;
 } handling;
 
 static void
 on_ending (int signal)
 {
+  const uint64_t one = 1;
   int saved = errno;
 
   alarm (PATIENCE);
   handling.end_session (signal);
+  ssize_t n = write (handling.ended, &one, sizeof one); /* or it is readable already */
+  (void) n;
   errno = saved;
 }
 
@@ -56,6 +61,7 @@ pfs_signals_set (PfsSession *session)
     return -1;
   g_strlcpy (handling.mountpoint, session->mountpoint, sizeof handling.mountpoint);
   handling.end_session = theirs.sa_handler;
+  handling.ended = pfs_loop_ended_fd (session->loop);
   if (set (SIGALRM, on_alarm) < 0)
     return -1;
   for (guint i = 0; i < G_N_ELEMENTS (ending); i++) {
