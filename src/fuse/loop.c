@@ -67,6 +67,7 @@ wait_began (PfsLoop *loop)
   return may;
 }
 
+/* Whoever goes to work leaves somebody behind who waits, or will. */
 static void
 wait_ended (PfsLoop *loop)
 {
@@ -75,6 +76,8 @@ wait_ended (PfsLoop *loop)
   loop->taken++;
   if (loop->asleep)
     g_cond_signal (&loop->tick);
+  else if (loop->waiting == 0 && loop->parked == 0 && !loop->stopping)
+    add_thread_locked (loop);
   g_mutex_unlock (&loop->lock);
 }
 
@@ -128,10 +131,7 @@ park (PfsLoop *loop)
   loop->deputy = false;
   loop->parked--;
   loop->waiting++;
-  if (loop->parked > 0)
-    g_cond_signal (&loop->call);
-  else if (!loop->stopping)
-    add_thread_locked (loop);
+  g_cond_signal (&loop->call);
   bool going_on = !loop->stopping;
   g_mutex_unlock (&loop->lock);
   return going_on;
@@ -221,7 +221,7 @@ stop_threads (PfsLoop *loop)
   g_cond_broadcast (&loop->tick);
   g_cond_broadcast (&loop->call);
   g_mutex_unlock (&loop->lock);
-  /* None is added any more: only who is parked adds one, and sees the end first. */
+  /* None is added any more. */
   for (guint i = 0; i < loop->threads->len; i++)
     g_thread_join (loop->threads->pdata[i]);
 }
@@ -235,7 +235,6 @@ pfs_loop_run (PfsLoop *loop)
   if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
     return -errno;
   g_mutex_lock (&loop->lock);
-  add_thread_locked (loop);
   add_thread_locked (loop);
   guint n = loop->threads->len;
   g_mutex_unlock (&loop->lock);
