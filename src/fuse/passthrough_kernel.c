@@ -7,6 +7,7 @@
  * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before. */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <string.h>
 
 #include "private.h"
 
@@ -18,8 +19,17 @@ struct PfsPassthrough {
 typedef struct {
   int id;                       /* 0: the open files of this node go through the daemon, cached by the kernel */
   guint opens;
-  uid_t uid;                    /* whose credentials the backing file has */
+  PfsCaller who;                /* whose credentials the backing file has; owns its groups */
 } Backing;
+
+static void
+backing_free (gpointer data)
+{
+  Backing *backing = data;
+
+  g_free ((gpointer) backing->who.groups);
+  g_free (backing);
+}
 
 const char *
 pfs_passthrough_build (void)
@@ -37,7 +47,7 @@ pfs_passthrough_new (struct fuse_conn_info *conn)
 
   PfsPassthrough *passthrough = g_new0 (PfsPassthrough, 1);
   g_mutex_init (&passthrough->lock);
-  passthrough->nodes = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  passthrough->nodes = g_hash_table_new_full (NULL, NULL, NULL, backing_free);
   return passthrough;
 }
 
@@ -64,11 +74,33 @@ register_as (fuse_req_t req, int fd, const PfsCaller *who)
 /* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
 #define FILE_COUNTED (1u << 16)
 
-/* Only writes depend on the credentials, and only on CAP_FSETID, which keeps setuid bits. */
+/* Whether a write drops setuid and setgid bits depends on CAP_FSETID and on the groups of who writes. */
 static bool
-as_good_as_own (const Backing *backing, const PfsFile *file, const PfsCaller *who)
+writes_alike (const PfsCaller *a, const PfsCaller *b)
 {
-  return (file->flags & O_ACCMODE) == O_RDONLY || (backing->uid == 0) == (who->uid == 0);
+  if (a->uid == 0 || b->uid == 0)
+    return a->uid == b->uid;
+  return a->uid == b->uid && a->gid == b->gid && a->n_groups == b->n_groups
+         && (a->n_groups == 0 || memcmp (a->groups, b->groups, a->n_groups * sizeof *a->groups) == 0);
+}
+
+/* Only writes are not everybody's. The kernel opens the backing file with the flags of the open: it would go on to
+ * append when F_SETFL has taken O_APPEND away. */
+static bool
+is_for_daemon (const Backing *backing, const PfsFile *file, const PfsCaller *who)
+{
+  return (file->flags & O_ACCMODE) != O_RDONLY && ((file->flags & O_APPEND) || !writes_alike (&backing->who, who));
+}
+
+static Backing *
+backing_new (fuse_req_t req, const PfsFile *file, const PfsCaller *who)
+{
+  Backing *backing = g_new0 (Backing, 1);
+
+  backing->id = register_as (req, file->fd, who);
+  backing->who = *who;
+  backing->who.groups = g_memdup2 (who->groups, who->n_groups * sizeof *who->groups);
+  return backing;
 }
 
 void
@@ -79,13 +111,11 @@ pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file
   Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
 
   if (!backing) {
-    backing = g_new0 (Backing, 1);
-    backing->id = register_as (req, file->fd, who);
-    backing->uid = who->uid;
+    backing = backing_new (req, file, who);
     g_hash_table_insert (passthrough->nodes, file->node, backing);
-  } else if (backing->id > 0 && !as_good_as_own (backing, file, who)) {
-    fi->direct_io = 1;
   }
+  if (backing->id > 0 && is_for_daemon (backing, file, who))
+    fi->direct_io = 1;
   backing->opens++;
   file->file_flags |= FILE_COUNTED;
   fi->backing_id = backing->id;
