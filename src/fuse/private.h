@@ -166,4 +166,4 @@ void pfs_passthrough_free (PfsPassthrough *passthrough);
 /* A regular file was opened for who: decides how its I/O goes, and says so in *fi. */
 void pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
                            struct fuse_file_info *fi);
-void pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file);
+void pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file);
