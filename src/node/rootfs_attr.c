@@ -131,7 +131,7 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
     if (by_inode)
       pfs_node_orphan_locked (node);
     self->ino = st.stx_ino;
-    self->mount = mount;
+    g_atomic_pointer_set (&self->mount, mount);
     if (by_inode && !other)
       pfs_node_insert_by_inode_locked (node);
   }
