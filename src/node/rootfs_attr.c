@@ -227,6 +227,8 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
       r = set_times (fd, attr, set);
   }
   pfs_rootfs_refresh (node, fd);
+  if (r == -EEXIST && !file)    /* of an overlay, as in pfs_rootfs_open() */
+    return -ESTALE;
   return r < 0 ? r : pfs_rootfs_getattr (node, file, who, ret);
 }
 
