@@ -15,9 +15,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "private.h"
+#include "workers.h"
 
-#define THREADS_MAX 32u
+#define PARKED_MAX 6u            /* more of them are not needed any more */
+#define PATIENCE_MS 500          /* at the end, for those who are busy */
 #define LOOK_US 20              /* before a thread sleeps that waits for a request */
 #define IN_VAIN_MAX 4u          /* looks without a request, one after the other; from then on one of IN_VAIN_SKIP */
 #define IN_VAIN_SKIP 16u
@@ -26,12 +27,15 @@
 
 struct PfsLoop {
   struct fuse_session *fuse;
+  PfsWorkers *workers;          /* what they are busy with */
   int ended;                    /* eventfd, readable once the session has ended */
   guint cpus;
   int error;                    /* -errno, guarded by lock like the rest */
   GMutex lock;
   GCond tick, call;             /* the deputy sleeps on the first, the rest of the parked on the second */
-  GPtrArray *threads;           /* of GThread */
+  GCond left;
+  guint threads;
+  bool exhausted;               /* the last attempt to have one more failed */
   bool stopping, deputy, asleep;        /* is there a deputy, and does it sleep for good? */
   guint waiting, waiting_max;   /* threads that wait for a request */
   guint parked;
@@ -50,35 +54,40 @@ static gpointer serve (gpointer data);
 static void
 add_thread_locked (PfsLoop *loop)
 {
-  GThread *thread = loop->threads->len < THREADS_MAX ? g_thread_try_new ("request", serve, loop, NULL) : NULL;
+  GThread *thread = loop->threads < PFS_WORKERS_MAX ? g_thread_try_new ("request", serve, loop, NULL) : NULL;
 
-  if (thread)
-    g_ptr_array_add (loop->threads, thread);
+  loop->exhausted = !thread;
+  if (!thread)
+    return;
+  loop->threads++;
+  g_thread_unref (thread);
 }
 
+/* Only while somebody is parked: all who wait may get a request each that is stuck. */
 static bool
 wait_began (PfsLoop *loop)
 {
   g_mutex_lock (&loop->lock);
-  bool may = loop->waiting < loop->waiting_max;
+  bool may = loop->waiting < loop->waiting_max && loop->parked > 0;
   if (may)
     loop->waiting++;
   g_mutex_unlock (&loop->lock);
   return may;
 }
 
-/* Whoever goes to work leaves somebody behind who waits, or will. */
-static void
-wait_ended (PfsLoop *loop)
+/* How many threads are busy now. *ret_last: and there is nobody else to take a request, nor will there be. */
+static guint
+wait_ended (PfsLoop *loop, bool *ret_last)
 {
   g_mutex_lock (&loop->lock);
   loop->waiting--;
   loop->taken++;
+  guint busy = loop->threads - loop->waiting - loop->parked;
+  *ret_last = loop->exhausted && loop->waiting == 0 && loop->parked == 0;
   if (loop->asleep)
     g_cond_signal (&loop->tick);
-  else if (loop->waiting == 0 && loop->parked == 0 && !loop->stopping)
-    add_thread_locked (loop);
   g_mutex_unlock (&loop->lock);
+  return busy;
 }
 
 /* Sleeps until the next look: a tick, counted from the next request where there is none. */
@@ -113,13 +122,18 @@ needs_more_locked (PfsLoop *loop, Look *look)
   return false;
 }
 
-/* Returns when the thread is needed, and waits for a request from then on; false at the end. */
+/* Returns when the thread is needed, and waits for a request from then on; false at the end, or where enough others are
+ * parked. */
 static bool
 park (PfsLoop *loop)
 {
   Look look = { 0 };
 
   g_mutex_lock (&loop->lock);
+  if (loop->parked >= PARKED_MAX) {
+    g_mutex_unlock (&loop->lock);
+    return false;
+  }
   loop->parked++;
   while (loop->deputy && !loop->stopping)
     g_cond_wait (&loop->call, &loop->lock);
@@ -131,7 +145,10 @@ park (PfsLoop *loop)
   loop->deputy = false;
   loop->parked--;
   loop->waiting++;
-  g_cond_signal (&loop->call);
+  if (loop->parked > 0)
+    g_cond_signal (&loop->call);
+  else if (!loop->stopping)
+    add_thread_locked (loop);
   bool going_on = !loop->stopping;
   g_mutex_unlock (&loop->lock);
   return going_on;
@@ -192,8 +209,10 @@ static gpointer
 serve (gpointer data)
 {
   PfsLoop *loop = data;
+  PfsWorker *worker = pfs_worker_enter (loop->workers);
   struct fuse_buf buf = { 0 };
   guint in_vain = 0;
+  bool last;
   int r = 1;
 
   while (r > 0) {
@@ -204,45 +223,57 @@ serve (gpointer data)
         break;
     }
     r = take (loop, &buf, &in_vain);
-    wait_ended (loop);
+    guint busy = wait_ended (loop, &last);
     if (r > 0)
-      fuse_session_process_buf (loop->fuse, &buf);
+      pfs_worker_process (worker, &buf, busy, last);
   }
   free (buf.mem);
-  end (loop, r < 0 ? r : 0);
+  pfs_worker_leave (worker);
+  if (r <= 0)
+    end (loop, r);
+  g_mutex_lock (&loop->lock);
+  loop->threads--;
+  g_cond_signal (&loop->left);
+  g_mutex_unlock (&loop->lock);
   return NULL;
 }
 
-static void
+/* None is added any more: only who is parked adds one, and sees the end first. Whoever waits for a dead mount may never
+ * leave. */
+static bool
 stop_threads (PfsLoop *loop)
 {
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_MS * G_TIME_SPAN_MILLISECOND;
+
   g_mutex_lock (&loop->lock);
   loop->stopping = true;
   g_cond_broadcast (&loop->tick);
   g_cond_broadcast (&loop->call);
+  while (loop->threads > 0 && g_cond_wait_until (&loop->left, &loop->lock, deadline))
+    continue;
+  bool all = loop->threads == 0;
   g_mutex_unlock (&loop->lock);
-  /* None is added any more. */
-  for (guint i = 0; i < loop->threads->len; i++)
-    g_thread_join (loop->threads->pdata[i]);
+  return all && pfs_workers_idle (loop->workers);
 }
 
 int
-pfs_loop_run (PfsLoop *loop)
+pfs_loop_run (PfsLoop *loop, bool *ret_idle)
 {
-  struct pollfd ended = { .fd = loop->ended, .events = POLLIN };
+  struct pollfd fds[] = { { .fd = loop->ended, .events = POLLIN }, { .fd = loop->workers->wake, .events = POLLIN } };
   int fd = fuse_session_fd (loop->fuse);
 
   if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
     return -errno;
   g_mutex_lock (&loop->lock);
   add_thread_locked (loop);
-  guint n = loop->threads->len;
+  add_thread_locked (loop);
+  guint n = loop->threads;
   g_mutex_unlock (&loop->lock);
   if (n == 0)
     return -EAGAIN;
   while (!fuse_session_exited (loop->fuse))
-    poll (&ended, 1, -1);
-  stop_threads (loop);
+    poll (fds, G_N_ELEMENTS (fds), pfs_stall_tend (loop->workers));
+  *ret_idle = stop_threads (loop);
   return loop->error;
 }
 
@@ -259,24 +290,31 @@ pfs_loop_new (struct fuse_session *fuse)
 
   if (ended < 0)
     return NULL;
+  PfsWorkers *workers = pfs_workers_new (fuse);
+  if (!workers) {
+    close (ended);
+    return NULL;
+  }
   PfsLoop *loop = g_new0 (PfsLoop, 1);
   loop->fuse = fuse;
+  loop->workers = workers;
   loop->ended = ended;
   loop->cpus = g_get_num_processors ();
   loop->waiting_max = 1;
-  loop->threads = g_ptr_array_new ();
   g_mutex_init (&loop->lock);
   g_cond_init (&loop->tick);
   g_cond_init (&loop->call);
+  g_cond_init (&loop->left);
   return loop;
 }
 
 void
 pfs_loop_free (PfsLoop *loop)
 {
-  g_ptr_array_unref (loop->threads);
+  pfs_workers_free (loop->workers);
   g_cond_clear (&loop->tick);
   g_cond_clear (&loop->call);
+  g_cond_clear (&loop->left);
   g_mutex_clear (&loop->lock);
   close (loop->ended);
   g_free (loop);

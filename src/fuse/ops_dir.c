@@ -8,6 +8,7 @@ void
 pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
   g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsSession *session = pfs_request_session (req);
   PfsNode *dir = pfs_request_node (req, ino);
   PfsFile *file;
 
@@ -19,9 +20,9 @@ pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   fi->fh = (uintptr_t) file;
   fi->cache_readdir = (file->file_flags & PFS_FILE_CACHE_DIR) != 0;
   fi->keep_cache = (file->file_flags & PFS_FILE_KEEP_CACHE) != 0;
-  pfs_session_add_file (pfs_request_session (req), file);
+  pfs_session_add_file (session, file);
   if (fuse_reply_open (req, fi) != 0)
-    pfs_session_drop_file (pfs_request_session (req), file);
+    pfs_session_drop_file (session, file);
 }
 
 /* A reply to readdir while it is filled. */

@@ -30,14 +30,13 @@ open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file
   pfs_session_add_file (session, file);
 }
 
+/* A request that was answered, even in vain, is gone: so it comes without. */
 static void
-forget_open (fuse_req_t req, PfsFile *file)
+forget_open (PfsSession *session, PfsFile *file)
 {
-  PfsSession *session = pfs_request_session (req);
-
   pfs_locks_release (session->locks, file);
   if (session->passthrough)
-    pfs_passthrough_close (session->passthrough, req, file);
+    pfs_passthrough_close (session->passthrough, session->fuse, file);
   pfs_session_drop_file (session, file);
 }
 
@@ -45,6 +44,7 @@ void
 pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
   g_auto (PfsRequester) requester = pfs_requester (req);
+  PfsSession *session = pfs_request_session (req);
   PfsNode *node = pfs_request_node (req, ino);
   PfsFile *file;
 
@@ -55,12 +55,13 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   }
   open_info (req, file, &requester.who, fi);
   if (fuse_reply_open (req, fi) != 0)
-    forget_open (req, file);
+    forget_open (session, file);
 }
 
 static void
 reply_create (fuse_req_t req, PfsEntry *entry, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
 {
+  PfsSession *session = pfs_request_session (req);
   struct fuse_entry_param param;
 
   open_info (req, file, who, fi);
@@ -68,7 +69,7 @@ reply_create (fuse_req_t req, PfsEntry *entry, PfsFile *file, const PfsCaller *w
   pfs_node_remember (entry->node);
   if (fuse_reply_create (req, &param, fi) != 0) {
     pfs_node_forget (entry->node, 1);
-    forget_open (req, file);
+    forget_open (session, file);
   }
   pfs_node_unref (entry->node);
 }
@@ -165,7 +166,7 @@ void
 pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
   (void) ino;
-  forget_open (req, pfs_request_file (fi));
+  forget_open (pfs_request_session (req), pfs_request_file (fi));
   pfs_reply (req, 0);
 }
 

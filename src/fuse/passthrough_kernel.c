@@ -7,7 +7,9 @@
  * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before. */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fuse.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "private.h"
 
@@ -124,7 +126,7 @@ pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file
 }
 
 void
-pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file)
+pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
   Backing *backing;
@@ -134,7 +136,8 @@ pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *fil
   backing = g_hash_table_lookup (passthrough->nodes, file->node);
   if (--backing->opens > 0)
     return;
+  /* As fuse_passthrough_close() does, for which there may be no request any more. */
   if (backing->id > 0)
-    fuse_passthrough_close (req, backing->id);
+    ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_CLOSE, &backing->id);
   g_hash_table_remove (passthrough->nodes, file->node);
 }

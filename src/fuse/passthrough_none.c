@@ -29,7 +29,7 @@ pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file
 }
 
 void
-pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file)
+pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file)
 {
-  (void) passthrough, (void) req, (void) file;
+  (void) passthrough, (void) fuse, (void) file;
 }

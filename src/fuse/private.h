@@ -116,8 +116,9 @@ dev_t pfs_mountpoint_device (const char *path);
 /* --- loop.c: the threads that answer requests --- */
 PfsLoop *pfs_loop_new (struct fuse_session *fuse);      /* NULL: errno says why */
 void pfs_loop_free (PfsLoop *loop);
-/* Returns when the session has ended and no request is being answered any more: 0, or the -errno that ended it. */
-int pfs_loop_run (PfsLoop *loop);
+/* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
+ * Else some wait for what may never come, and the process has to end. */
+int pfs_loop_run (PfsLoop *loop, bool *ret_idle);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
 int pfs_loop_ended_fd (const PfsLoop *loop);
 
@@ -166,4 +167,4 @@ void pfs_passthrough_free (PfsPassthrough *passthrough);
 /* A regular file was opened for who: decides how its I/O goes, and says so in *fi. */
 void pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
                            struct fuse_file_info *fi);
-void pfs_passthrough_close (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file);
+void pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file);

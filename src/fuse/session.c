@@ -114,10 +114,16 @@ unmount (PfsSession *session)
 static int
 serve (PfsSession *session)
 {
+  bool idle = true;
+
   session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
   session->janitor = pfs_janitor_start (session);
-  int r = pfs_loop_run (session->loop);
+  int r = pfs_loop_run (session->loop, &idle);
   unmount (session);
+  fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
+  /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
+  if (!idle)
+    _exit (r < 0 ? 1 : 0);
   pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
   return r;
@@ -142,9 +148,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   r = session->options->sandbox ? pfs_sandbox_enter () : 0;
   if (r < 0)
     fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", g_strerror (-r));
-  r = serve (session);
-  fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
-  return r < 0 ? 1 : 0;
+  return serve (session) < 0 ? 1 : 0;
 }
 
 static void

@@ -131,7 +131,7 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
     if (by_inode)
       pfs_node_orphan_locked (node);
     self->ino = st.stx_ino;
-    self->mount = mount;
+    g_atomic_pointer_set (&self->mount, mount);
     if (by_inode && !other)
       pfs_node_insert_by_inode_locked (node);
   }
@@ -227,6 +227,8 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
       r = set_times (fd, attr, set);
   }
   pfs_rootfs_refresh (node, fd);
+  if (r == -EEXIST && !file)    /* of an overlay, as in pfs_rootfs_open() */
+    return -ESTALE;
   return r < 0 ? r : pfs_rootfs_getattr (node, file, who, ret);
 }
 

@@ -261,6 +261,8 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
 int
 pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret)
 {
+  /* What is mounted on the name is asked for its attributes in its own name, by getattr: nobody waits here for it. */
+  bool inside = wait && pfs_node_place (dir).remote;
   struct statx st;
   PfsMount *mount;
   int r;
@@ -271,13 +273,15 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
     pfs_auto_creds const PfsCaller *as = NULL;
     r = pfs_creds_take (who, &as);
     if (r == 0)
-      r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, wait, &st, &mount);
+      r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &st, &mount);
   }
   if (r == -EXDEV)
     return pfs_entry_of (pfs_node_child (dir, name, &pfs_cut_ops, NULL, NULL), who, ret);
-  if (r < 0)
-    return r;
-  return pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, ret);
+  if (r == 0)
+    r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, ret);
+  if (r == 0 && wait && !inside && (mount->flags & PFS_MOUNT_REMOTE))
+    ret->attr_timeout = 0;
+  return r;
 }
 
 int

@@ -131,8 +131,9 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     if (r < 0)
       return r;
     fd = openat (node->tree->self_fds, number, (flags & OPEN_FLAGS) | O_CLOEXEC | O_NONBLOCK);
+    /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)
-      return -errno;
+      return errno == EEXIST ? -ESTALE : -errno;
   }
   if ((flags & O_ACCMODE) != O_RDONLY)
     pfs_rootfs_refresh (node, fd);

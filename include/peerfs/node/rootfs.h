@@ -55,6 +55,15 @@ struct PfsFsOps {
 /* For how long the kernel may believe the node's attributes, in seconds. */
 double pfs_node_attr_timeout (const PfsNode *node);
 
+/* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
+ * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. */
+typedef struct {
+  PfsContainer *container;      /* borrowed from the node */
+  const void *mount;            /* to be compared alone */
+  bool remote;
+} PfsPlace;
+PfsPlace pfs_node_place (PfsNode *node);
+
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM. On DIR it shows one file, `program`, with PROGRAM's content,
  * and has the kernel remember nothing. SIGUSR1: every request fails with EIO from then on. SIGSTOP: no request is
- * answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
+ * read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -15,7 +15,7 @@
 
 #define PROGRAM 2 /* its node */
 
-static volatile sig_atomic_t failing;
+static volatile sig_atomic_t failing, silent;
 static char content[4 << 20];
 static size_t length;
 
@@ -24,6 +24,13 @@ fail_from_now_on (int signal)
 {
   (void) signal;
   failing = 1;
+}
+
+static void
+say_nothing_from_now_on (int signal)
+{
+  (void) signal;
+  silent = 1;
 }
 
 static void
@@ -81,7 +88,8 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
 
   if (in->opcode == FUSE_INIT)
     answer_init (dev, in, argument);
-  else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT)
+  else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT ||
+           silent)
     return;
   else if (failing)
     answer (dev, in, -EIO, NULL, 0);
@@ -122,6 +130,7 @@ main (int argc, char **argv)
     return 1;
   }
   signal (SIGUSR1, fail_from_now_on);
+  signal (SIGUSR2, say_nothing_from_now_on);
   while ((n = read (dev, request, sizeof request)) > 0 || errno == EINTR || errno == ENOENT)
     if (n > 0)
       answer_one (dev, (const struct fuse_in_header *) request, request + sizeof (struct fuse_in_header));

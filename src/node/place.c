@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where a node lies: what an operation on it may have to wait for. */
+#include "peerfs/node/kinds.h"
+#include "rootfs_private.h"
+
+PfsPlace
+pfs_node_place (PfsNode *node)
+{
+  if (node->ops == &pfs_cut_ops || !node->parent)
+    return (PfsPlace){ 0 };
+  if (node->ops != &pfs_rootfs_ops)
+    return (PfsPlace){ .container = pfs_node_container (node) };
+  const PfsMount *mount = g_atomic_pointer_get (&pfs_rootnode (node)->mount);
+  return (PfsPlace){
+    .container = pfs_rootfs_of (node)->container,
+    .mount = mount,
+    .remote = (mount->flags & PFS_MOUNT_REMOTE) != 0,
+  };
+}

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A mount inside a peer whose server does not answer any more: more callers wait for it than the daemon would have
+# threads for. Nobody else waits, each of them can be killed, and all is well once it answers or is gone.
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+
+. "$(dirname -- "$0")/hostile.sh"
+
+with_fuse="mknod /dev/fuse c 10 229; /badfuse /mnt /hostile & until [ -e /mnt/program ]; do sleep 0.02; done"
+
+# dead NAME SIGNAL: a peer with a dead mount on /mnt, $dead; SIGNAL is what ends its answers, $badfuse its server.
+dead ()
+{
+  hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; echo ready; exec sleep infinity"
+  dead=$imitated_pid
+  is_ready "$1"
+  badfuse=$(for p in $(cat "/proc/$dead/task/$dead/children"); do grep -l badfuse "/proc/$p/comm" | cut -d / -f 3; done)
+  cat "$mnt/$1/root/mnt/program" >/dev/null
+  kill "-$2" "$badfuse"
+}
+
+# callers NAME N: starts N callers who wait for NAME's dead mount, each in its own way; their numbers in $callers.
+callers ()
+{
+  local at=$mnt/$1/root/mnt ways i
+  ways=("cat $at/program" "ls -l $at/" "stat $at/program" "touch $at/new" "mkdir $at/dir" "cp $at/program /dev/null")
+  callers=()
+  for ((i = 0; i < $2; i++)); do
+    # shellcheck disable=SC2086
+    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' ${ways[i % ${#ways[@]}]} >/dev/null 2>>"$work/callers.err" &
+    callers+=($!)
+  done
+}
+
+waiting ()
+{
+  local p n=0
+  for p in "${callers[@]}"; do
+    kill -0 "$p" 2>/dev/null && n=$((n + 1))
+  done
+  echo "$n"
+}
+
+# killed WHAT: half of the callers by ^C, half by SIGKILL.
+killed ()
+{
+  local half=$((${#callers[@]} / 2)) before
+  before=$(milliseconds)
+  kill -INT "${callers[@]:0:half}" 2>/dev/null
+  kill -KILL "${callers[@]:half}" 2>/dev/null
+  while [ "$(waiting)" -gt 0 ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  check_less "$1: milliseconds until killed callers are gone" 1000 $(($(milliseconds) - before))
+  check_equal "$1: callers that cannot be killed" 0 "$(waiting)"
+}
+
+threads ()
+{
+  sed -n 's/^Threads:\t//p' "/proc/$peerfs_pid/status"
+}
+
+descriptors ()
+{
+  find "/proc/$peerfs_pid/fd" -type l | wc -l
+}
+
+the_rest_is_served ()
+{
+  everybody_else_is_served "$1"
+  soon "$1: another directory of the same peer" grep -x data "$mnt/$2/root/data/file"
+  soon "$1: the directory that the mount is in" ls "$mnt/$2/root"
+  soon "$1: the peer's environment and mappings" cat "$mnt/$2/env/PATH" "$mnt/$2/maps/maps"
+}
+
+peerfs_start
+cat "$mnt/calm/root/etc/passwd" >/dev/null
+sleep 1.5
+descriptors_before=$(descriptors)
+
+for way in STOP USR2; do
+  name=dead-${way,,}
+  dead "$name" "$way"
+  callers "$name" 48
+  sleep 1.2
+  check "$way: callers wait" test "$(waiting)" -ge 40 # the last ones may have been told already
+  the_rest_is_served "$way, 48 wait" "$name"
+  late=$(timeout -s KILL 30 cat "$mnt/$name/root/mnt/program" 2>&1 >/dev/null)
+  check_equal "$way: one too many is told so" "cat: $mnt/$name/root/mnt/program: Device or resource busy" "$late"
+  check "$way: and it is said" grep -q "event=stalled name=$name" "$work/peerfs.log"
+  killed "$way"
+  # Whoever tries and gives up, again and again, takes no more.
+  for _ in {1..10}; do
+    callers "$name" 12
+    sleep 0.1
+    kill -KILL "${callers[@]}" 2>/dev/null
+  done
+  pod_until 20 eval '[ "$(waiting)" = 0 ]' || failed "$way: the last callers are gone"
+  wait "${callers[@]}" 2>/dev/null
+  check_less "$way: threads" 120 "$(threads)"
+  the_rest_is_served "$way, after 120 more" "$name"
+
+  if [ "$way" = STOP ]; then
+    kill -CONT "$badfuse"
+    check "$way: answering again" pod_until 30 cmp "$mnt/$name/root/mnt/program" "$PEERFS_HELPERS/helper_hostile"
+  fi
+  kill -KILL "$badfuse"
+  end_of "$dead"
+  pod_until 50 eval '[ "$(threads)" -lt 12 ]'
+  check_less "$way: threads when it is gone" 12 "$(threads)"
+  sleep 1.5
+  check_equal "$way: descriptors when it is gone" "$descriptors_before" "$(descriptors)"
+done
+
+dead last USR2
+callers last 48
+sleep 0.5
+before=$(milliseconds)
+kill -TERM "$peerfs_pid"
+pod_until 50 eval "! grep -q ' $mnt fuse' /proc/mounts" || failed "SIGTERM unmounts within 5 s"
+check_less "SIGTERM: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
+while [ "$(waiting)" -gt 0 ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+check_equal "SIGTERM: callers still wait" 0 "$(waiting)"
+kill -KILL "$badfuse"
+pod_until 50 peerfs_gone || failed "the daemon ends"
+wait "$peerfs_pid"
+check_equal "SIGTERM while callers wait: exit status" 0 $?
+peerfs_pid=
+end_of "$dead"
+finish
