@@ -6,8 +6,6 @@
  *   - what requests about it did until their replies comes before its end, FORGET or RELEASE.
  * Two requests about one thing are in no order, be there seconds between them. In libfuse there are locks that would
  * order them all the same (it takes one at each begin and end of a request): they are ignored. */
-#include <dlfcn.h>
-#include <pthread.h>
 #include <sanitizer/tsan_interface.h>
 
 #include "../../src/fuse/private.h"
@@ -166,32 +164,4 @@ WRAP (void, fuse_req_interrupt_func, fuse_req_t req, fuse_interrupt_func_t func,
   }
   __real_fuse_req_interrupt_func (req, func ? on_interrupt : NULL, data);
   __tsan_acquire (req);
-}
-
-/* libfuse ends its threads by pthread_cancel() in read(), the only place where it lets them be cancelled. There,
- * ThreadSanitizer ignores what is called from libfuse, and never comes to the end of that. */
-void AnnotateIgnoreReadsEnd (const char *file, int line);
-
-static pthread_key_t cancellable;
-
-static void
-cancelled (void *set)
-{
-  (void) set;
-  AnnotateIgnoreReadsEnd (__FILE__, __LINE__);
-}
-
-__attribute__ ((constructor)) static void
-watch_cancellation (void)
-{
-  pthread_key_create (&cancellable, cancelled);
-}
-
-__attribute__ ((visibility ("default"))) int
-pthread_setcancelstate (int state, int *ret_old)
-{
-  int (*real) (int, int *) = dlsym (RTLD_NEXT, "pthread_setcancelstate");
-
-  pthread_setspecific (cancellable, state == PTHREAD_CANCEL_ENABLE ? &cancellable : NULL);
-  return real (state, ret_old);
 }
