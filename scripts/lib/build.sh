@@ -2,14 +2,15 @@
 # shellcheck shell=bash
 # Builds, each in build/<preset>.
 
-# build_preset PRESET [CMAKE_OPTION...]: configures and builds one of CMakePresets.json.
+# build_preset PRESET [--target TARGET] [CMAKE_OPTION...]: configures and builds one of CMakePresets.json.
 build_preset ()
 {
-  local preset=$1 PEERFS_ERROR_LINES=20
+  local preset=$1 target=all PEERFS_ERROR_LINES=20
   shift
+  [ "${1:-}" != --target ] || { target=$2; shift 2; }
   say "building ($preset)"
   quietly "cmake" cmake -S "$peerfs_top" --preset "$preset" "$@" || exit 1
-  quietly "build" cmake --build "$peerfs_top/build/$preset" || exit 1
+  quietly "build" cmake --build "$peerfs_top/build/$preset" --target "$target" || exit 1
 }
 
 # The static binary: build/static/src/peerfs, made from Debian 13's packages; on another release in a Debian 13 root,

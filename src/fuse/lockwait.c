@@ -24,7 +24,8 @@ typedef struct {
   GDestroyNotify unref;
   gpointer owner;
   pthread_t thread;
-  bool interrupted, done;       /* guarded by wait->lock */
+  bool done;                    /* guarded by wait->lock */
+  gint interrupted;             /* atomic: the waiter asks in between its system calls */
   GList link;
 } Waiter;
 
@@ -53,7 +54,7 @@ pfs_lock_wait_new (void)
 static void
 interrupt_locked (Waiter *waiter)
 {
-  waiter->interrupted = true;
+  g_atomic_int_set (&waiter->interrupted, 1);
   while (!waiter->done) {
     pthread_kill (waiter->thread, SIGUSR1);
     g_cond_wait_until (&waiter->wait->changed, &waiter->wait->lock, g_get_monotonic_time () + 1000);
@@ -78,7 +79,7 @@ pfs_lock_wait_free (PfsLockWait *wait)
   while (wait->waiters.head) {
     Waiter *waiter = wait->waiters.head->data;
 
-    waiter->interrupted = true;
+    g_atomic_int_set (&waiter->interrupted, 1);
     pthread_kill (waiter->thread, SIGUSR1);
     g_cond_wait_until (&wait->changed, &wait->lock, g_get_monotonic_time () + 1000);
   }
@@ -95,7 +96,7 @@ wait_here (Waiter *waiter)
 
   do
     r = waiter->fd >= 0 ? fcntl (waiter->fd, F_OFD_SETLKW, &waiter->lock) : flock (waiter->file->fd, waiter->op);
-  while (r < 0 && errno == EINTR && !waiter->interrupted);
+  while (r < 0 && errno == EINTR && !g_atomic_int_get (&waiter->interrupted));
   return r < 0 ? -errno : 0;
 }
 

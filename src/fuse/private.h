@@ -89,13 +89,9 @@ pfs_request_session (fuse_req_t req)
   return fuse_req_userdata (req);
 }
 
+/* What the kernel names by a number that is our pointer. NULL: no file. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
-
-static inline PfsFile *
-pfs_request_file (const struct fuse_file_info *fi)
-{
-  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
-}
+PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 
 /* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
 void pfs_reply (fuse_req_t req, int r);

@@ -20,9 +20,8 @@ refused ()
   ! grep -q " $mnt fuse" /proc/mounts || { failed "$what: nothing is mounted"; umount -l "$mnt"; }
 }
 
-ASAN_OPTIONS=$(san_options "$work")
-UBSAN_OPTIONS=$(san_options "$work")
-export ASAN_OPTIONS UBSAN_OPTIONS
+# shellcheck disable=SC2046 # several words
+export $(san_options "$work")
 : >"$work/file"
 mkdir "$work/empty"
 
