@@ -31,6 +31,8 @@ image_base ()
     [ "$(cat "$image_base.packages" 2>/dev/null)" = "$wanted" ] && [ -s "$image_base" ] && exit 0
     say "making the image's base (Debian 13) in $image_base, once"
     rm -f -- "$image_base" "$image_base.new" "$image_base.packages"
+    trap 'rm -f -- "$image_base.new"' EXIT
+    trap 'exit 130' INT TERM HUP
     SOURCE_DATE_EPOCH=1735689600 quietly "mmdebstrap trixie" mmdebstrap --quiet --mode=root --variant=minbase \
       --include="$list" --dpkgopt=force-unsafe-io "${options[@]}" --format=tar trixie "$image_base.new" \
       $(root_mirror) || exit 1

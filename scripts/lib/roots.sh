@@ -36,13 +36,14 @@ root_make ()
     [ "$(cat "$dir.packages" 2>/dev/null)" = "$suite $packages" ] && [ -d "$dir" ] && exit 0
     say "making a Debian root ($suite) in $dir, once"
     rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
+    trap 'rm -rf --one-file-system "$dir".new.*' EXIT
+    trap 'exit 130' INT TERM HUP
     new=$(mktemp -d "$dir.new.XXXXXX") || exit 1
     chmod 755 "$new"
     # shellcheck disable=SC2046 # no mirror is no argument
     quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) ||
-      { rm -rf --one-file-system "$new"; exit 1; }
+      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) || exit 1
     mv -T "$new" "$dir" && echo "$suite $packages" >"$dir.packages"
   ) 9>"$dir.lock" || exit 1
 }
@@ -57,11 +58,13 @@ root_extend ()
     [ "$(cat "$dir.packages" 2>/dev/null)" = "$wanted" ] && [ -d "$dir" ] && exit 0
     say "making a Debian root ($packages) in $dir, once"
     rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
+    trap 'rm -rf --one-file-system "$dir".new.*' EXIT
+    trap 'exit 130' INT TERM HUP
     new=$(mktemp -d "$dir.new.XXXXXX") && cp -aT --reflink=auto "$base" "$new" || exit 1
     chmod 755 "$new"
     # shellcheck disable=SC2086 # a list
     quietly "apt-get install in $dir" unshare --mount --propagation private bash "$peerfs_top/scripts/lib/root-install" \
-      "$new" ${packages//,/ } || { rm -rf --one-file-system "$new"; exit 1; }
+      "$new" ${packages//,/ } || exit 1
     mv -T "$new" "$dir" && echo "$wanted" >"$dir.packages"
   ) 9>"$dir.lock" || exit 1
 }
