@@ -25,14 +25,16 @@ need_root ()
 # Runs a command in silence; when it fails, its last line is the error. quietly WHAT COMMAND...
 quietly ()
 {
-  local what=$1 log status=0
+  local what=$1 file log status=0
   shift
-  log=$(mktemp)
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  # Without a name already while the command runs, so that nothing is left when it is interrupted.
+  file=$(mktemp) && exec {log}<>"$file" && rm -f -- "$file" || return 1
+  "$@" >&"$log" 2>&1 </dev/null || status=$?
   if [ "$status" -ne 0 ]; then
-    printf '%s: %s failed: %s\n' "${0##*/}" "$what" "$(grep -v '^[[:space:]]*$' "$log" | tail -n "${PEERFS_ERROR_LINES:-1}")" >&2
+    printf '%s: %s failed: %s\n' "${0##*/}" "$what" \
+      "$(grep -v '^[[:space:]]*$' "/dev/fd/$log" | tail -n "${PEERFS_ERROR_LINES:-1}")" >&2
   fi
-  rm -f -- "$log"
+  exec {log}>&-
   return "$status"
 }
 

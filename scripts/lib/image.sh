@@ -31,6 +31,8 @@ image_base ()
     [ "$(cat "$image_base.packages" 2>/dev/null)" = "$wanted" ] && [ -s "$image_base" ] && exit 0
     say "making the image's base (Debian 13) in $image_base, once"
     rm -f -- "$image_base" "$image_base.new" "$image_base.packages"
+    trap 'rm -f -- "$image_base.new"' EXIT
+    trap 'exit 130' INT TERM HUP
     SOURCE_DATE_EPOCH=1735689600 quietly "mmdebstrap trixie" mmdebstrap --quiet --mode=root --variant=minbase \
       --include="$list" --dpkgopt=force-unsafe-io "${options[@]}" --format=tar trixie "$image_base.new" \
       $(root_mirror) || exit 1
@@ -38,31 +40,36 @@ image_base ()
   ) 9>"$image_base.lock" || exit 1
 }
 
-# image_import PODMAN: the base as localhost/peerfs-base in its storage.
+# What all builds have in common. The same sources give the same image: every layer is made anew, each time in it is
+# image_epoch, and nothing in it tells which tool made it.
+image_options ()
+{
+  printf '%s\0' --isolation chroot --pull=never --no-cache --layers --identity-label=false --timestamp "$(image_epoch)"
+}
+
+# image_import PODMAN: the base as localhost/peerfs-base in its storage. Not by `import`, which writes the hour down.
 image_import ()
 {
-  local podman=$1 container
-  if "$podman" import --help >/dev/null 2>&1; then
-    quietly "import of the base" "$podman" import -q "$image_base" localhost/peerfs-base:trixie
-    return
-  fi
-  container=$("$podman" from scratch) || return 1
-  quietly "import of the base" "$podman" add "$container" "$image_base" / &&
-    quietly "import of the base" "$podman" commit --rm "$container" localhost/peerfs-base:trixie
+  local options
+  mapfile -d '' options < <(image_options)
+  quietly "import of the base" "$1" build "${options[@]}" --tag localhost/peerfs-base:trixie \
+    --file "$peerfs_top/manifests/image/Containerfile.base" "$peerfs_cache"
 }
 
 # image_target PODMAN TARGET TAG LIMIT
 image_target ()
 {
-  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 version
+  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 version options
+  mapfile -d '' options < <(image_options)
   version=$(sed -n 's/^project *(peerfs VERSION \([0-9.]*\).*/\1/p' "$peerfs_top/CMakeLists.txt")
-  quietly "build of $tag" "$podman" build --isolation chroot --pull=never --timestamp "$(image_epoch)" \
+  quietly "build of $tag" "$podman" build "${options[@]}" \
     --build-arg BASE=localhost/peerfs-base:trixie --target "$target" --tag "localhost/$tag" \
     --label "org.opencontainers.image.version=${version:-0}" \
     --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
     --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \
     --file "$peerfs_top/manifests/image/Containerfile" "$peerfs_top" || return 1
-  size=$("$podman" inspect --type image --format '{{.Size}}' "localhost/$tag") || return 1
+  # buildah does not tell.
+  size=$("$podman" inspect --type image --format '{{.Size}}' "localhost/$tag" 2>/dev/null) || size=
   case $size in
     ''|*[!0-9]*) say "localhost/$tag"; return ;;
   esac

@@ -16,16 +16,20 @@
 pod_dir=
 pod_driver=vfs   # of images; containers of --rootfs have an overlay in any case
 
+# Set to `setsid --wait` where Ctrl-C must not reach podman: one that is interrupted half-way knows nothing of the
+# container that it has just started.
+pod_session=()
+
 pod_podman ()
 {
   PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF=$pod_dir/containers.conf \
-    CONTAINERS_STORAGE_CONF=$pod_dir/storage.conf podman --root "$pod_dir/root" \
+    CONTAINERS_STORAGE_CONF=$pod_dir/storage.conf "${pod_session[@]}" podman --root "$pod_dir/root" \
     --runroot "$pod_dir/run" --storage-driver "$pod_driver" --tmpdir "$pod_dir/tmp" --runtime "${PEERFS_RUNTIME:-runc}" "$@"
 }
 
 pod_quietly ()
 {
-  local status=0
+  local status=0 pod_session=(setsid --wait)
   pod_podman "$@" >"$pod_dir/podman.log" 2>&1 </dev/null || status=$?
   # The runtime's own words where there are any; podman's last line is often a mere "internal libpod error".
   [ "$status" -eq 0 ] || echo "podman $1 failed: $(grep -m 1 -E 'OCI|runc|crun' "$pod_dir/podman.log" ||
@@ -167,9 +171,9 @@ pod_sweep_cgroups ()
 
 pod_down ()
 {
-  local id mount
+  local id mount pod_session=(setsid --wait)
   [ -n "$pod_dir" ] || return 0
-  id=$(cat "$pod_dir/id" 2>/dev/null)
+  id=$(cat "$pod_dir/id" 2>/dev/null || pod_podman pod ps -q --no-trunc 2>/dev/null)
   if ! pod_podman pod rm -af -t 0 >"$pod_dir/podman.log" 2>&1 </dev/null; then
     pod_podman rm -af -t 0 >/dev/null 2>&1 </dev/null
   fi

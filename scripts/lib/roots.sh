@@ -36,14 +36,36 @@ root_make ()
     [ "$(cat "$dir.packages" 2>/dev/null)" = "$suite $packages" ] && [ -d "$dir" ] && exit 0
     say "making a Debian root ($suite) in $dir, once"
     rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
+    trap 'rm -rf --one-file-system "$dir".new.*' EXIT
+    trap 'exit 130' INT TERM HUP
     new=$(mktemp -d "$dir.new.XXXXXX") || exit 1
     chmod 755 "$new"
     # shellcheck disable=SC2046 # no mirror is no argument
     quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) ||
-      { rm -rf --one-file-system "$new"; exit 1; }
+      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) || exit 1
     mv -T "$new" "$dir" && echo "$suite $packages" >"$dir.packages"
+  ) 9>"$dir.lock" || exit 1
+}
+
+# root_extend NAME BASE PACKAGES: $peerfs_cache/BASE with these packages too, as $peerfs_cache/NAME.
+root_extend ()
+{
+  local dir=$peerfs_cache/$1 base=$peerfs_cache/$2 packages=$3 wanted new
+  wanted="$(cat "$base.packages") $packages"
+  (
+    flock 9
+    [ "$(cat "$dir.packages" 2>/dev/null)" = "$wanted" ] && [ -d "$dir" ] && exit 0
+    say "making a Debian root ($packages) in $dir, once"
+    rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
+    trap 'rm -rf --one-file-system "$dir".new.*' EXIT
+    trap 'exit 130' INT TERM HUP
+    new=$(mktemp -d "$dir.new.XXXXXX") && cp -aT --reflink=auto "$base" "$new" || exit 1
+    chmod 755 "$new"
+    # shellcheck disable=SC2086 # a list
+    quietly "apt-get install in $dir" unshare --mount --propagation private bash "$peerfs_top/scripts/lib/root-install" \
+      "$new" ${packages//,/ } || exit 1
+    mv -T "$new" "$dir" && echo "$wanted" >"$dir.packages"
   ) 9>"$dir.lock" || exit 1
 }
 
@@ -54,6 +76,18 @@ root_pod ()
   suite=$(root_host_suite) || exit 1
   root_make "pod-$suite" "$suite" "$root_pod_packages"
   root_pod_dir=$peerfs_cache/pod-$suite
+}
+
+# The same with the servers and tools of the cookbook.
+root_cookbook ()
+{
+  local suite packages=postgresql,docker.io,gdb-minimal,linux-perf,abigail-tools,strace
+  root_pod
+  suite=${root_pod_dir##*/pod-}
+  # Before Debian 13 the client is in docker.io.
+  [ "$suite" = bookworm ] || packages=$packages,docker-cli
+  root_extend "cookbook-$suite" "pod-$suite" "$packages"
+  root_cookbook_dir=$peerfs_cache/cookbook-$suite
 }
 
 # A Debian 13 root with compiler, for static builds.

@@ -4,20 +4,50 @@
 . "$(dirname -- "$0")/lib.sh"
 
 docs=$test_dir/../../docs
-pod_up && pod_run_nginx && pod_run_redis || abandon "a pod starts"
-mkdir "$pod_dir/docker"
-cat >"$pod_dir/docker/site" <<'CONF'
-server {
-  listen unix:/var/run/docker.sock;
-  location /version { return 200 "{\"ApiVersion\":\"1.43\"}\n"; }
-}
-CONF
-pod_run docker -v "$pod_dir/docker/site:/etc/nginx/sites-available/default:ro" -- nginx -g 'daemon off;' &&
-  pod_exec nginx touch /tmp/core.4711 && pod_run_shell "$PEERFS" || abandon "the containers start"
-pod_peerfs -o allow_other
-for path in nginx/sockets/nginx.sock redis/sockets/redis.sock docker/sockets/docker.sock; do
-  check "--wait $path" in_shell "peerfs --wait $path --timeout 20"
+pod_up && pod_run_nginx && pod_run_redis && pod_exec nginx touch /tmp/core.4711 || abandon "a pod starts"
+
+# Two versions of a service that is busy in its library.
+for version in old new; do
+  mkdir "$pod_dir/$version"
+  cat >"$pod_dir/$version/work.c" <<CODE
+struct work { unsigned long done; $([ "$version" = old ] || echo 'unsigned long failed;') };
+void work_hard (struct work *work);
+void work_hard (struct work *work) { for (int i = 0; i < 50000000; i++) work->done += (unsigned long) i ^ work->done; }
+CODE
+  cat >"$pod_dir/$version/service.c" <<CODE
+#include <unistd.h>
+void work_hard (void *work);
+int main (void) { static unsigned long work[2]; for (;;) { work_hard (work); usleep (200000); } }
+CODE
+  (cd "$pod_dir/$version" && gcc -g -shared -fPIC -Wl,-soname,libwork.so.1 -o libwork.so.1 work.c &&
+    gcc -g -o service service.c -L. -l:libwork.so.1 -Wl,-rpath,/srv) && chmod 755 "$pod_dir/$version" &&
+    pod_run "$version" -v "$pod_dir/$version:/srv:ro" -- /srv/service || abandon "a service starts"
 done
+
+# The sidecar with the tools of the cookbook, and the servers that need more than the other tests' root has. PostgreSQL
+# asks the kernel who connects (Debian's default), but for the role guest. Docker's daemon: without networks and images.
+cat >"$pod_dir/db" <<'END'
+cd /tmp
+bin=$(echo /usr/lib/postgresql/*/bin)
+install -d -o postgres -g postgres /run/postgresql
+as_postgres='setpriv --reuid postgres --regid postgres --init-groups'
+$as_postgres $bin/initdb -D /tmp/db -A peer --no-sync >/dev/null
+sed -i '1i local all guest trust' /tmp/db/pg_hba.conf
+echo 'create role guest login' | $as_postgres $bin/postgres --single -D /tmp/db postgres >/dev/null
+exec $as_postgres $bin/postgres -D /tmp/db -c listen_addresses= -c unix_socket_directories=/var/run/postgresql
+END
+root_cookbook
+root_pod_dir=$root_cookbook_dir
+pod_run db -v "$pod_dir/db:/db:ro" -- sh /db &&
+  pod_run docker --privileged --tmpfs /var/lib/docker -- dockerd --bridge=none --iptables=false --storage-driver=vfs &&
+  pod_run_shell "$PEERFS" || abandon "the containers start"
+pod_peerfs -o allow_other
+for path in nginx/sockets/nginx.sock redis/sockets/redis.sock docker/sockets/docker.sock \
+  db/sockets/var/run/postgresql/.s.PGSQL.5432; do
+  check "--wait $path" in_shell "peerfs --wait $path --timeout 30"
+done
+# Its socket is there before it answers.
+pod_until 200 in_shell 'curl -s --unix-socket /peers/docker/sockets/docker.sock http://x/_ping' >/dev/null
 
 # One command and what it should print: /out/book/N and N.expected. All are run by one exec, for an exec takes long.
 mkdir "$pod_dir/out/book"
@@ -38,6 +68,15 @@ for file in "$pod_dir"/out/book/[0-9][0-9]; do
     failed "$command" "status: $(cat "$file.status")" "$missing" "$(head -n 20 "$file.out")"
   fi
 done
+
+# Without being the server's own user it refuses: what --as is for.
+check "PostgreSQL refuses another user" in_shell \
+  '! psql -h /peers/db/sockets/var/run/postgresql -U postgres -c "select 1" 2>/tmp/psql && grep "Peer authentication" /tmp/psql'
+
+# A successor's binaries, for what was recorded of a container that has ended.
+report=$(grep -x 'perf report .*--symfs .*' "$docs/cookbook.md")
+pod_restart new && in_shell 'peerfs --wait new/maps/files/srv/libwork.so.1 --timeout 20' || failed "a service restarts"
+check "$report" in_shell "out=\$($report) && grep work_hard <<<\"\$out\""
 
 # Every message has its heading.
 apt_need python3
