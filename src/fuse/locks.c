@@ -11,6 +11,8 @@
 #include "peerfs/base/fd.h"
 #include "private.h"
 
+#define CLOSING_US 8000u /* about how long the end of a close may take on a busy machine */
+
 /* What is remembered of an owner with a read-only descriptor, to be done again when it comes to write locks. */
 #define LOG_MAX 1024
 
@@ -258,6 +260,19 @@ pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
     fuse_reply_lock (req, lock);
 }
 
+/* Whoever has closed his descriptor is rid of his lock; but nobody waits for the request that says so, which another
+ * thread may still be busy with when the next one comes, who must not be turned away. */
+static int
+flock_at_once (int fd, int op)
+{
+  for (guint us = 1000; flock (fd, op | LOCK_NB) < 0; us *= 2) {
+    if (errno != EWOULDBLOCK || !(op & LOCK_NB) || us > CLOSING_US)
+      return -errno;
+    g_usleep (us);
+  }
+  return 0;
+}
+
 void
 pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
@@ -265,8 +280,8 @@ pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 
   (void) ino;
   int r = file->fd < 0 ? -ENOLCK : pfs_file_check (file);
-  if (r == 0 && flock (file->fd, op | LOCK_NB) < 0)
-    r = -errno;
+  if (r == 0)
+    r = flock_at_once (file->fd, op);
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
     r = pfs_lock_wait_flock (pfs_request_session (req)->locks->waiting, req, file, op);
   if (r <= 0)

@@ -2,6 +2,7 @@
 /* Requests about open files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -162,10 +163,16 @@ pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write (req, (size_t) n);
 }
 
+/* A lock by flock(2) ends with the open file, which the kernel may have to itself for a longer time: as the backing file
+ * of others that are open. */
 void
 pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+  const PfsFile *file = pfs_request_file (fi);
+
   (void) ino;
+  if (fi->flock_release && file->fd >= 0)
+    flock (file->fd, LOCK_UN);
   forget_open (pfs_request_session (req), pfs_request_file (fi));
   pfs_reply (req, 0);
 }

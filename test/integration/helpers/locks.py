@@ -100,6 +100,19 @@ os.waitpid(pid, 0)
 check("and all of them get it", all([os.waitpid(w, 0)[1] == 0 for w in waiters]))
 
 
+def taken_after_close():
+    for _ in range(1000):
+        one = os.open(mount + "/other", os.O_RDWR)
+        fcntl.flock(one, fcntl.LOCK_EX)
+        two = os.open(mount + "/other", os.O_RDWR)
+        os.close(one)
+        fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(two)
+
+
+check("whoever comes after a close gets the flock at once, 1,000 times", succeeds(taken_after_close))
+
+
 def try_direct():
     fcntl.lockf(direct_file(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
