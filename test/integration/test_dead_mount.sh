@@ -15,7 +15,7 @@ dead ()
   hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; echo ready; exec sleep infinity"
   dead=$imitated_pid
   is_ready "$1"
-  badfuse=$(for p in $(cat "/proc/$dead/task/$dead/children"); do grep -l badfuse "/proc/$p/comm" | cut -d / -f 3; done)
+  badfuse=$(pgrep -P "$dead" -x badfuse)
   cat "$mnt/$1/root/mnt/program" >/dev/null
   kill "-$2" "$badfuse"
 }
