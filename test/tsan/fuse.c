@@ -7,8 +7,11 @@
  * Two requests about one thing are in no order, be there seconds between them. In libfuse there are locks that would
  * order them all the same (it takes one at each begin and end of a request): they are ignored. */
 #include <sanitizer/tsan_interface.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../../src/fuse/private.h"
+#include "peerfs/node/kinds.h"
 #include "wrap.h"
 
 const char *__tsan_default_options (void);
@@ -78,6 +81,16 @@ WRAP (PfsNode *, pfs_request_node, fuse_req_t req, fuse_ino_t ino)
 
   touch (ino == FUSE_ROOT_ID ? NULL : node);
   return node;
+}
+
+/* Looked at before libfuse has the request, which may be refused then. */
+WRAP (PfsPlace, pfs_node_place, PfsNode *node)
+{
+  __tsan_acquire (&begun);
+  __tsan_acquire (node);
+  PfsPlace place = __real_pfs_node_place (node);
+  __tsan_release ((char *) node + 8);
+  return place;
 }
 
 WRAP (PfsFile *, pfs_request_file, const struct fuse_file_info *fi)
@@ -165,4 +178,10 @@ WRAP (void, fuse_req_interrupt_func, fuse_req_t req, fuse_interrupt_func_t func,
   }
   __real_fuse_req_interrupt_func (req, func ? on_interrupt : NULL, data);
   __tsan_acquire (req);
+}
+
+/* Unseen, as libfuse's own close() of that descriptor is: else its next user would seem to race with us. */
+WRAP (int, dup3, int from, int to, int flags)
+{
+  return (int) syscall (SYS_dup3, from, to, flags);
 }
