@@ -11,7 +11,7 @@
 #include "peerfs/base/fd.h"
 #include "private.h"
 
-#define CLOSING_US 8000u /* about how long the end of a close may take on a busy machine */
+#define CLOSING_US 8000u /* the last of several pauses, each twice as long: 15 ms in all for the end of a close */
 
 /* What is remembered of an owner with a read-only descriptor, to be done again when it comes to write locks. */
 #define LOG_MAX 1024
@@ -57,6 +57,12 @@ pfs_locks_new (void)
   locks->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
   locks->waiting = pfs_lock_wait_new ();
   return locks;
+}
+
+bool
+pfs_locks_end (PfsLocks *locks)
+{
+  return pfs_lock_wait_end (locks->waiting);
 }
 
 void

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 
 #define WAITING_MAX 1024
+#define INTERRUPT_TRIES 100u    /* milliseconds; whoever is not out by then waits for a mount that does not answer */
 
 struct PfsLockWait {
   GMutex lock;
@@ -55,7 +56,7 @@ static void
 interrupt_locked (Waiter *waiter)
 {
   g_atomic_int_set (&waiter->interrupted, 1);
-  while (!waiter->done) {
+  for (guint i = 0; i < INTERRUPT_TRIES && !waiter->done; i++) {
     pthread_kill (waiter->thread, SIGUSR1);
     g_cond_wait_until (&waiter->wait->changed, &waiter->wait->lock, g_get_monotonic_time () + 1000);
   }
@@ -72,18 +73,28 @@ on_interrupt (fuse_req_t req, void *data)
   g_mutex_unlock (&waiter->wait->lock);
 }
 
+bool
+pfs_lock_wait_end (PfsLockWait *wait)
+{
+  g_mutex_lock (&wait->lock);
+  for (guint i = 0; i < INTERRUPT_TRIES && wait->waiters.head; i++) {
+    for (GList *link = wait->waiters.head; link; link = link->next) {
+      Waiter *waiter = link->data;
+
+      g_atomic_int_set (&waiter->interrupted, 1);
+      if (waiter->thread != 0 && !waiter->done) /* it has begun, and is still there */
+        pthread_kill (waiter->thread, SIGUSR1);
+    }
+    g_cond_wait_until (&wait->changed, &wait->lock, g_get_monotonic_time () + 1000);
+  }
+  bool all = !wait->waiters.head;
+  g_mutex_unlock (&wait->lock);
+  return all;
+}
+
 void
 pfs_lock_wait_free (PfsLockWait *wait)
 {
-  g_mutex_lock (&wait->lock);
-  while (wait->waiters.head) {
-    Waiter *waiter = wait->waiters.head->data;
-
-    g_atomic_int_set (&waiter->interrupted, 1);
-    pthread_kill (waiter->thread, SIGUSR1);
-    g_cond_wait_until (&wait->changed, &wait->lock, g_get_monotonic_time () + 1000);
-  }
-  g_mutex_unlock (&wait->lock);
   g_cond_clear (&wait->changed);
   g_mutex_clear (&wait->lock);
   g_free (wait);

@@ -9,8 +9,9 @@
 typedef struct PfsLockWait PfsLockWait;
 
 PfsLockWait *pfs_lock_wait_new (void);
-/* Interrupts all of them, and waits for their answers. */
-void pfs_lock_wait_free (PfsLockWait *wait);
+/* Interrupts all of them: false where one waits for a mount that does not answer, and is still there. */
+bool pfs_lock_wait_end (PfsLockWait *wait);
+void pfs_lock_wait_free (PfsLockWait *wait);    /* once nobody is there */
 
 /* Each answers the request in its time and returns 1; or -ENOLCK where too many wait. Takes a reference to the file, and
  * over owner, which unref frees. */

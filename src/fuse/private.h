@@ -141,6 +141,8 @@ int pfs_sandbox_enter (void);
 
 /* --- locks.c --- */
 PfsLocks *pfs_locks_new (void);
+/* Interrupts those who wait: false where one of them cannot be. Then nothing may be freed any more. */
+bool pfs_locks_end (PfsLocks *locks);
 void pfs_locks_free (PfsLocks *locks);
 /* Has anybody a POSIX lock on the node? */
 bool pfs_locks_any (PfsLocks *locks, PfsNode *node);

@@ -120,6 +120,7 @@ serve (PfsSession *session)
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->loop, &idle);
   unmount (session);
+  idle = pfs_locks_end (session->locks) && idle;
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
   if (!idle)
@@ -154,7 +155,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
 static void
 session_clear (PfsSession *session)
 {
-  g_clear_pointer (&session->locks, pfs_locks_free);    /* those who wait get their answers */
+  g_clear_pointer (&session->locks, pfs_locks_free);
   g_clear_pointer (&session->loop, pfs_loop_free);
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);

@@ -61,7 +61,7 @@ is_too_much (const Count *count, const PfsPlace *place, guint busy, bool last)
 {
   if (count->on_mount >= PFS_STALL_LIMIT || 2 * count->in_container > PFS_WORKERS_MAX - count->stalled)
     return true;
-  if (last && count->in_container > 0)
+  if (last && (place->remote || count->in_container > 0))
     return true;
   return place->remote && busy >= PFS_WORKERS_MAX / 2 && count->on_mount + count->young_on_mount >= PFS_STALL_LIMIT;
 }
