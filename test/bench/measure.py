@@ -412,6 +412,7 @@ class Bench:
             if len(os.listdir(mount.mnt)) < n:
                 sys.exit(f"measure.py: {len(os.listdir(mount.mnt))} containers instead of {n}")
             count = 20 if self.quick else 100
+            self.times(f"listing of /proc, {label}", lambda i: os.listdir("/proc"), count)
             names = sorted(os.listdir(mount.mnt))
             before = mount.cpu()
             self.times(f"ls, {label}", lambda i: os.listdir(mount.mnt), count)
