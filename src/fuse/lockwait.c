@@ -51,11 +51,14 @@ pfs_lock_wait_new (void)
   return wait;
 }
 
-/* Again and again until it is out: the first signal may come before it is in. */
+/* Again and again until it is out: the first signal may come before it is in. An interrupt that came before anybody could
+ * be told of it is told to the waiter itself (fuse_req_interrupt_func()), which then does not go in. */
 static void
 interrupt_locked (Waiter *waiter)
 {
   g_atomic_int_set (&waiter->interrupted, 1);
+  if (pthread_equal (waiter->thread, pthread_self ()))
+    return;
   for (guint i = 0; i < INTERRUPT_TRIES && !waiter->done; i++) {
     pthread_kill (waiter->thread, SIGUSR1);
     g_cond_wait_until (&waiter->wait->changed, &waiter->wait->lock, g_get_monotonic_time () + 1000);
@@ -103,11 +106,11 @@ pfs_lock_wait_free (PfsLockWait *wait)
 static int
 wait_here (Waiter *waiter)
 {
-  int r;
+  int r = -1;
 
-  do
+  errno = EINTR;
+  while (r < 0 && errno == EINTR && !g_atomic_int_get (&waiter->interrupted))
     r = waiter->fd >= 0 ? fcntl (waiter->fd, F_OFD_SETLKW, &waiter->lock) : flock (waiter->file->fd, waiter->op);
-  while (r < 0 && errno == EINTR && !g_atomic_int_get (&waiter->interrupted));
   return r < 0 ? -errno : 0;
 }
 

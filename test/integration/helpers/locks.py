@@ -85,6 +85,16 @@ try:
     check("a signal interrupts", False)
 except Alarm:
     check("a signal interrupts", time.time() - started < 3)
+late = 0
+for i in range(300):
+    signal.setitimer(signal.ITIMER_REAL, 0.0001 + i % 30 * 0.00002)
+    started = time.time()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except Alarm:
+        late += time.time() - started > 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+check("at whatever moment it comes, 300 times", late == 0)
 waiter = child(lambda: fcntl.flock(open(mount + "/file"), fcntl.LOCK_EX))
 time.sleep(0.3)
 os.kill(waiter, signal.SIGKILL)
