@@ -74,16 +74,34 @@ pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const
   return r;
 }
 
+/* The peer may have put something else there meanwhile. The kernel would make EIO of another type than it asked for; after
+ * ESTALE it looks again, and finds that the name is taken. */
+static int
+make_of_type (PfsNode *dir, const char *name, mode_t mode, const char *target, const PfsCaller *who, PfsEntry *ret)
+{
+  PfsEntry entry;
+
+  int r = make (dir, name, mode, 0, target, who, &entry);
+  if (r < 0)
+    return r;
+  if ((entry.attr.st_mode & S_IFMT) != (mode & S_IFMT)) {
+    pfs_node_unref (entry.node);
+    return -ESTALE;
+  }
+  *ret = entry;
+  return 0;
+}
+
 int
 pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret)
 {
-  return make (dir, name, S_IFDIR | mode, 0, NULL, who, ret);
+  return make_of_type (dir, name, S_IFDIR | mode, NULL, who, ret);
 }
 
 int
 pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret)
 {
-  return make (dir, name, S_IFLNK | 0777, 0, target, who, ret);
+  return make_of_type (dir, name, S_IFLNK | 0777, target, who, ret);
 }
 
 /* Linked through its descriptor, it is that very file, also where its name is another's by now, or where it has none
