@@ -25,48 +25,57 @@ root_mirror ()
   echo "${PEERFS_MIRROR:-$uri}"
 }
 
-# root_make NAME SUITE PACKAGES: makes $peerfs_cache/NAME unless it is there with these packages.
-root_make ()
+# root_once NAME STAMP WHAT FILL...: has FILL FOLDER make $peerfs_cache/NAME, unless it is there and was made with that STAMP.
+# One at a time, and whole or not at all.
+root_once ()
 {
-  local dir=$peerfs_cache/$1 suite=$2 packages=$3 new
+  local dir=$peerfs_cache/$1 stamp=$2 what=$3 new
+  shift 3
   need_root
   mkdir -p "$peerfs_cache" || die "cannot create $peerfs_cache: set PEERFS_CACHE to a folder that root can write"
   (
     flock 9
-    [ "$(cat "$dir.packages" 2>/dev/null)" = "$suite $packages" ] && [ -d "$dir" ] && exit 0
-    say "making a Debian root ($suite) in $dir, once"
+    [ "$(cat "$dir.packages" 2>/dev/null)" = "$stamp" ] && [ -d "$dir" ] && exit 0
+    say "making a Debian root ($what) in $dir, once"
     rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
     trap 'rm -rf --one-file-system "$dir".new.*' EXIT
     trap 'exit 130' INT TERM HUP
     new=$(mktemp -d "$dir.new.XXXXXX") || exit 1
-    chmod 755 "$new"
-    # shellcheck disable=SC2046 # no mirror is no argument
-    quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
-      --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-      --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror) || exit 1
-    mv -T "$new" "$dir" && echo "$suite $packages" >"$dir.packages"
+    "$@" "$new" || exit 1
+    mv -T "$new" "$dir" && echo "$stamp" >"$dir.packages"
   ) 9>"$dir.lock" || exit 1
+}
+
+# root_make NAME SUITE PACKAGES: $peerfs_cache/NAME with these packages alone.
+root_make ()
+{
+  root_once "$1" "$2 $3" "$2" root_bootstrap "$2" "$3"
+}
+
+root_bootstrap ()
+{
+  local suite=$1 packages=$2 new=$3
+  chmod 755 "$new"
+  # shellcheck disable=SC2046 # no mirror is no argument
+  quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror)
 }
 
 # root_extend NAME BASE PACKAGES: $peerfs_cache/BASE with these packages too, as $peerfs_cache/NAME.
 root_extend ()
 {
-  local dir=$peerfs_cache/$1 base=$peerfs_cache/$2 packages=$3 wanted new
-  wanted="$(cat "$base.packages") $packages"
-  (
-    flock 9
-    [ "$(cat "$dir.packages" 2>/dev/null)" = "$wanted" ] && [ -d "$dir" ] && exit 0
-    say "making a Debian root ($packages) in $dir, once"
-    rm -rf --one-file-system "$dir" "$dir".new.* "$dir.packages"
-    trap 'rm -rf --one-file-system "$dir".new.*' EXIT
-    trap 'exit 130' INT TERM HUP
-    new=$(mktemp -d "$dir.new.XXXXXX") && cp -aT --reflink=auto "$base" "$new" || exit 1
-    chmod 755 "$new"
-    # shellcheck disable=SC2086 # a list
-    quietly "apt-get install in $dir" unshare --mount --propagation private bash "$peerfs_top/scripts/lib/root-install" \
-      "$new" ${packages//,/ } || exit 1
-    mv -T "$new" "$dir" && echo "$wanted" >"$dir.packages"
-  ) 9>"$dir.lock" || exit 1
+  root_once "$1" "$(cat "$peerfs_cache/$2.packages") $3" "$3" root_copy "$peerfs_cache/$2" "$3"
+}
+
+root_copy ()
+{
+  local base=$1 packages=$2 new=$3
+  cp -aT --reflink=auto "$base" "$new" || return 1
+  chmod 755 "$new"
+  # shellcheck disable=SC2086 # a list
+  quietly "apt-get install of $packages" unshare --mount --propagation private bash \
+    "$peerfs_top/scripts/lib/root-install" "$new" ${packages//,/ }
 }
 
 # The root of the pods' containers, of this machine's own release so that what is built here runs there.
