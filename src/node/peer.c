@@ -75,6 +75,18 @@ pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *
   return 0;
 }
 
+int
+pfs_peer_link_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  g_autofree char *target = NULL;
+
+  (void) file;
+  int r = node->ops->readlink (node, who, &target);
+  if (r < 0)
+    return r;
+  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
+}
+
 void
 pfs_peer_list (PfsListing *listing, uint64_t dir_ino, const char *name, mode_t type)
 {

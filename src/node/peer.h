@@ -18,6 +18,9 @@ pfs_gone (int r, int gone)
  * else root. 0, or -ESTALE once the container has ended. */
 int pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *ret);
 
+/* A getattr for links, by their readlink. */
+int pfs_peer_link_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
+
 /* Adds name to a listing of dir whose children are keyed by their shown names; dir_ino is pfs_node_ino (dir). */
 void pfs_peer_list (PfsListing *listing, uint64_t dir_ino, const char *name, mode_t type);
 

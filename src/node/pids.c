@@ -25,24 +25,12 @@ pid_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   return 0;
 }
 
-static int
-pid_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  g_autofree char *target = NULL;
-
-  (void) file;
-  int r = pid_readlink (node, who, &target);
-  if (r < 0)
-    return r;
-  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
-}
-
 static const PfsNodeOps pid_ops = {
   .kind = "pid",
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
-  .getattr = pid_getattr,
+  .getattr = pfs_peer_link_getattr,
   .readlink = pid_readlink,
 };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* proc: a link to the main process's directory in /proc. */
-#include <string.h>
 
 #include "peer.h"
 
@@ -18,24 +17,12 @@ proclink_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   return 0;
 }
 
-static int
-proclink_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  g_autofree char *target = NULL;
-
-  (void) file;
-  int r = proclink_readlink (node, who, &target);
-  if (r < 0)
-    return r;
-  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
-}
-
 static const PfsNodeOps proclink_ops = {
   .kind = "proclink",
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
-  .getattr = proclink_getattr,
+  .getattr = pfs_peer_link_getattr,
   .readlink = proclink_readlink,
 };
 

@@ -27,18 +27,6 @@ socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   return 0;
 }
 
-static int
-socket_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  g_autofree char *target = NULL;
-
-  (void) file;
-  int r = socket_readlink (node, who, &target);
-  if (r < 0)
-    return r;
-  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
-}
-
 static void
 socket_init (PfsNode *node, gpointer data)
 {
@@ -57,7 +45,7 @@ static const PfsNodeOps socket_ops = {
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (SocketNode),
   .finalize = socket_finalize,
-  .getattr = socket_getattr,
+  .getattr = pfs_peer_link_getattr,
   .readlink = socket_readlink,
 };
 
