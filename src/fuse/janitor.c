@@ -21,11 +21,7 @@ struct PfsJanitor {
 static void
 wake (gpointer data)
 {
-  const PfsJanitor *janitor = data;
-  uint64_t one = 1;
-
-  if (write (janitor->wake, &one, sizeof one) < 0)
-    return;             /* full: it is awake already */
+  pfs_eventfd_raise (((const PfsJanitor *) data)->wake);
 }
 
 /* The names the kernel may still show for a container that has ended. */

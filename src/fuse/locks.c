@@ -210,6 +210,12 @@ pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   pfs_reply (req, 0);
 }
 
+static int
+check_lockable (const PfsFile *file)
+{
+  return file->fd < 0 ? -ENOLCK : pfs_file_check (file);
+}
+
 void
 pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
@@ -218,7 +224,7 @@ pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
   g_autoptr (Owner) owner = NULL;
 
   (void) ino;
-  int r = file->fd < 0 ? -ENOLCK : pfs_file_check (file);
+  int r = check_lockable (file);
   if (r == 0)
     r = owner_of (locks, file, fi->lock_owner, lock, &owner);
   lock->l_pid = 0;
@@ -250,7 +256,7 @@ pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
   PfsFile *file = pfs_request_file (fi);
 
   (void) ino;
-  int r = file->fd < 0 ? -ENOLCK : pfs_file_check (file);
+  int r = check_lockable (file);
   if (r == 0) {
     g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
     Owner *owner = find_locked (locks, file->node, fi->lock_owner);
@@ -285,7 +291,7 @@ pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
   PfsFile *file = pfs_request_file (fi);
 
   (void) ino;
-  int r = file->fd < 0 ? -ENOLCK : pfs_file_check (file);
+  int r = check_lockable (file);
   if (r == 0)
     r = flock_at_once (file->fd, op);
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))

@@ -194,15 +194,12 @@ take (PfsLoop *loop, struct fuse_buf *buf, guint *in_vain)
 static void
 end (PfsLoop *loop, int error)
 {
-  uint64_t one = 1;
-
   g_mutex_lock (&loop->lock);
   if (error != 0 && error != -EAGAIN && error != -EINTR)
     loop->error = error;
   g_mutex_unlock (&loop->lock);
   fuse_session_exit (loop->fuse);
-  if (write (loop->ended, &one, sizeof one) < 0)
-    return;                     /* full: everybody knows */
+  pfs_eventfd_raise (loop->ended);
 }
 
 static gpointer

@@ -7,6 +7,7 @@
 #endif
 #include <fuse_lowlevel.h>
 #include <glib.h>
+#include <unistd.h>
 
 #include "peerfs/fuse/session.h"
 #include "peerfs/node/node.h"
@@ -34,6 +35,16 @@ typedef struct {
   GMutex lock;
   GHashTable *files;            /* a set of the PfsFile the kernel knows; guarded by lock */
 } PfsSession;
+
+/* Makes an eventfd(2) readable. For signal handlers too. */
+static inline void
+pfs_eventfd_raise (int fd)
+{
+  const uint64_t one = 1;
+
+  if (write (fd, &one, sizeof one) < 0)
+    return;                     /* EAGAIN: it is readable already */
+}
 
 /* --- ops.c and its neighbours: requests --- */
 extern const struct fuse_lowlevel_ops pfs_ops;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -25,13 +24,11 @@ static struct {
 static void
 on_ending (int signal)
 {
-  const uint64_t one = 1;
   int saved = errno;
 
   alarm (PATIENCE);
   handling.end_session (signal);
-  ssize_t n = write (handling.ended, &one, sizeof one); /* or it is readable already */
-  (void) n;
+  pfs_eventfd_raise (handling.ended);
   errno = saved;
 }
 

@@ -20,10 +20,7 @@ pfs_worker_now (void)
 void
 pfs_workers_wake (PfsWorkers *workers)
 {
-  uint64_t one = 1;
-
-  if (write (workers->wake, &one, sizeof one) < 0)
-    return;                     /* full: it is awake already */
+  pfs_eventfd_raise (workers->wake);
 }
 
 /* --- one request --- */
