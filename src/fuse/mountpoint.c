@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -86,6 +87,30 @@ pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **
   *ret_path = g_strdup (absolute);
   free (absolute);
   return 0;
+}
+
+/* With the mount goes the connection, and the next mount may get the device number: then only one that is dead as well
+ * can be it (aborted by hand). The device is asked for without a request to whoever serves that mount. */
+static bool
+is_there (const PfsSession *session)
+{
+  struct pollfd connection = { .fd = fuse_session_fd (session->fuse) };
+  struct statx stx;
+  struct stat st;
+
+  if (session->device == 0)
+    return true;
+  if (statx (AT_FDCWD, session->mountpoint, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &stx) < 0 ||
+      makedev (stx.stx_dev_major, stx.stx_dev_minor) != session->device)
+    return false;
+  return poll (&connection, 1, 0) == 0 || (stat (session->mountpoint, &st) < 0 && errno == ENOTCONN);
+}
+
+/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. */
+bool
+pfs_mountpoint_clear (const PfsSession *session)
+{
+  return !is_there (session) || umount2 (session->mountpoint, MNT_DETACH | MNT_FORCE | UMOUNT_NOFOLLOW) == 0;
 }
 
 dev_t

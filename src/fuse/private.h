@@ -23,6 +23,7 @@ typedef struct {
   const PfsMountOptions *options;
   PfsTable *table;              /* borrowed */
   char *mountpoint;             /* absolute */
+  dev_t device;                 /* st_dev of the mount; 0 where it is not known */
   uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
   gid_t gid;
   PfsTree *tree;
@@ -119,6 +120,9 @@ void pfs_session_drop_file (PfsSession *session, PfsFile *file);
 int pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error);
 /* st_dev of the mount there, without asking it. 0 where it is not to be found. */
 dev_t pfs_mountpoint_device (const char *path);
+/* Takes the session's mount away, never another: somebody else may have unmounted it, and what lay below it, or was
+ * mounted since, is not ours. False where it stays, with errno. For signal handlers too. */
+bool pfs_mountpoint_clear (const PfsSession *session);
 
 /* --- loop.c: the threads that answer requests --- */
 PfsLoop *pfs_loop_new (struct fuse_session *fuse);      /* NULL: errno says why */

@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -102,8 +101,7 @@ unmount (PfsSession *session)
 {
   int ends[2];
 
-  if ((umount2 (session->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL)
-      && pipe2 (ends, O_CLOEXEC) == 0) {
+  if (pfs_mountpoint_clear (session) && pipe2 (ends, O_CLOEXEC) == 0) {
     close (ends[0]);
     dup3 (ends[1], fuse_session_fd (session->fuse), O_CLOEXEC);
     close (ends[1]);
@@ -145,7 +143,8 @@ mount_and_serve (PfsSession *session, char **ret_error)
   fuse_daemonize (session->options->foreground || session->options->debug);
   umask (0);
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
-  pfs_tree_set_own_device (session->tree, pfs_mountpoint_device (session->mountpoint));
+  session->device = pfs_mountpoint_device (session->mountpoint);
+  pfs_tree_set_own_device (session->tree, session->device);
   r = session->options->sandbox ? pfs_sandbox_enter () : 0;
   if (r < 0)
     fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", g_strerror (-r));

@@ -2,10 +2,7 @@
 /* The end of the session by a signal. libfuse's own handlers make its loop return; but it waits for its threads, and one
  * of them may wait for a dead mount below a peer. A pod that is deleted must end all the same. */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -17,7 +14,7 @@ static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
 /* What handlers have to know. Written before they are set. */
 static struct {
   void (*end_session) (int);    /* libfuse's */
-  char mountpoint[PATH_MAX];
+  const PfsSession *session;
   int ended;
 } handling;
 
@@ -36,7 +33,7 @@ static void
 on_alarm (int signal)
 {
   (void) signal;
-  umount2 (handling.mountpoint, MNT_DETACH);
+  pfs_mountpoint_clear (handling.session);
   _exit (0);
 }
 
@@ -56,7 +53,7 @@ pfs_signals_set (PfsSession *session)
 
   if (fuse_set_signal_handlers (session->fuse) != 0 || sigaction (SIGTERM, NULL, &theirs) < 0)
     return -1;
-  g_strlcpy (handling.mountpoint, session->mountpoint, sizeof handling.mountpoint);
+  handling.session = session;
   handling.end_session = theirs.sa_handler;
   handling.ended = pfs_loop_ended_fd (session->loop);
   if (set (SIGALRM, on_alarm) < 0)

@@ -42,6 +42,44 @@ wait "$peerfs_pid"
 check_equal "umount: exit status" 0 $?
 peerfs_pid=
 
+# What somebody else mounts there is not ours to take away: not below a mount that he took away, not after it.
+mount -t tmpfs tmpfs "$mnt"
+touch "$mnt/below"
+peerfs_start
+umount "$mnt"
+check "umount over another mount ends the daemon" pod_until 50 peerfs_gone
+wait "$peerfs_pid"
+check_output "umount: the mount below stays" below ls "$mnt"
+peerfs_start
+exec 3<"$mnt/one/root/etc/passwd"
+umount -l "$mnt"
+peerfs_stop TERM
+exec 3<&-
+check_equal "SIGTERM after umount -l: exit status" 0 "$peerfs_status"
+check_output "SIGTERM after umount -l: the mount below stays" below ls "$mnt"
+umount "$mnt"
+lost=0
+for _ in {1..40}; do
+  "$PEERFS" "$mnt"
+  umount "$mnt" || lost=$((lost + 1))
+done
+check_equal "mounts right after an umount that were gone" 0 "$lost"
+"$PEERFS" "$mnt"
+check "daemons before it end" pod_until 50 sh -c '[ "$(pgrep -xc peerfs)" = 1 ]'
+check_output "a mount made right after an umount stays" one ls "$mnt"
+umount "$mnt"
+check "the last one ends" pod_until 50 sh -c '! pgrep -x peerfs'
+
+# Aborted by hand, a connection leaves its mount to us.
+mkdir "$work/control"
+mount -t fusectl fusectl "$work/control"
+peerfs_start
+echo 1 >"$work/control/$(($(stat -c %d "$mnt") & 255))/abort"
+check "an abort ends the daemon" pod_until 50 peerfs_gone
+wait "$peerfs_pid"
+peerfs_pid=
+check_equal "abort: unmounted" 0 "$(mounts)"
+
 # Without -f it returns once the mount answers.
 check "as a daemon" "$PEERFS" "$mnt"
 check_output "answers at once" one ls "$mnt"
