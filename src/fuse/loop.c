@@ -39,6 +39,7 @@ struct PfsLoop {
   bool stopping, deputy, asleep;        /* is there a deputy, and does it sleep for good? */
   guint waiting, waiting_max;   /* threads that wait for a request */
   guint parked;
+  guint retiring;               /* of the parked, how many shall end */
   guint64 taken;                /* requests */
   guint64 drained;              /* how often a thread found none */
 };
@@ -122,6 +123,20 @@ needs_more_locked (PfsLoop *loop, Look *look)
   return false;
 }
 
+/* Until there is no deputy. False where the thread shall end rather than wait: the deputy stays. */
+static bool
+await_call_locked (PfsLoop *loop)
+{
+  while (loop->deputy && !loop->stopping) {
+    if (loop->retiring > 0) {
+      loop->retiring--;
+      return false;
+    }
+    g_cond_wait (&loop->call, &loop->lock);
+  }
+  return true;
+}
+
 /* Returns when the thread is needed, and waits for a request from then on; false at the end, or where enough others are
  * parked. */
 static bool
@@ -135,8 +150,11 @@ park (PfsLoop *loop)
     return false;
   }
   loop->parked++;
-  while (loop->deputy && !loop->stopping)
-    g_cond_wait (&loop->call, &loop->lock);
+  if (!await_call_locked (loop)) {
+    loop->parked--;
+    g_mutex_unlock (&loop->lock);
+    return false;
+  }
   loop->deputy = true;
   look.taken = loop->taken - 1; /* it looks at least once */
   do
@@ -272,6 +290,15 @@ pfs_loop_run (PfsLoop *loop, bool *ret_idle)
     poll (fds, G_N_ELEMENTS (fds), pfs_stall_tend (loop->workers));
   *ret_idle = stop_threads (loop);
   return loop->error;
+}
+
+void
+pfs_loop_retire_parked (PfsLoop *loop)
+{
+  g_mutex_lock (&loop->lock);
+  loop->retiring = loop->parked > 1 ? loop->parked - 1 : 0;
+  g_cond_broadcast (&loop->call);
+  g_mutex_unlock (&loop->lock);
 }
 
 int

@@ -130,6 +130,8 @@ void pfs_loop_free (PfsLoop *loop);
 /* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
  * Else some wait for what may never come, and the process has to end. */
 int pfs_loop_run (PfsLoop *loop, bool *ret_idle);
+/* Ends the threads that have nothing to do, but for those that others rely on. */
+void pfs_loop_retire_parked (PfsLoop *loop);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
 int pfs_loop_ended_fd (const PfsLoop *loop);
 

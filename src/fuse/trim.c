@@ -83,19 +83,24 @@ trim (PfsTrimmer *trimmer)
   }
 }
 
-/* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
- * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
+/* The C library keeps what was freed, wherever it lies, until it is asked for it, and some pieces for each thread until
+ * that ends. Forgetting comes in bursts of many requests: what is left of one, and of the threads that it took, goes
+ * with the last look, when nothing was forgotten for a while. */
 static void
 give_back (PfsTrimmer *trimmer)
 {
   gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
 
   malloc_trim (0);
+  pfs_loop_retire_parked (trimmer->session->loop);
   g_mutex_lock (&trimmer->lock);
   while (!trimmer->stopping && !trimmer->poked && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
     ;
-  trimmer->shrunk = g_atomic_int_and (&trimmer->forgotten, 0) > 0;
+  bool again = g_atomic_int_and (&trimmer->forgotten, 0) > 0;
+  trimmer->shrunk = again;
   g_mutex_unlock (&trimmer->lock);
+  if (!again)
+    malloc_trim (0);
 }
 
 static gpointer
