@@ -162,7 +162,7 @@ pfs_container_main (PfsContainer *c, PfsPin **ret)
       return r;
     if (pfs_container_ended (c))
       return -ESRCH;
-    r = pfs_table_rescan (c->table);
+    r = pfs_table_rescan (c->table, true);
     if (r < 0 && r != -ENOTUNIQ)
       return r;
   }
@@ -192,7 +192,7 @@ pfs_container_pids_now (PfsContainer *c, GArray **ret)
 {
   if (pfs_container_ended (c))
     return -ESRCH;
-  int r = pfs_table_rescan (c->table);
+  int r = pfs_table_rescan (c->table, true);
   if (r < 0 && r != -ENOTUNIQ)
     return r;
   if (pfs_container_ended (c))

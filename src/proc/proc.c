@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,12 +16,15 @@
 #include "peerfs/parse/stat.h"
 #include "procfile.h"
 
+#define LOADAVG_MAX 128
+
 struct PfsProc {
   gint refs;
   int fd;
   char *path;
   bool live;
   bool own;
+  bool counted;                 /* its loadavg is the kernel's own: lxcfs mounts another there */
 };
 
 pid_t
@@ -106,6 +110,16 @@ is_own_namespace (int fd)
   return strtol (line, &end, 10) == getpid () && *end == '\n';
 }
 
+/* The number in loadavg is of the reader's namespace, whichever the procfs is of. */
+static bool
+has_counter (int fd)
+{
+  struct stat dir, counter;
+
+  return fstat (fd, &dir) == 0 && fstatat (fd, "loadavg", &counter, AT_SYMLINK_NOFOLLOW) == 0 &&
+         dir.st_dev == counter.st_dev;
+}
+
 int
 pfs_proc_open (const char *dir, PfsProc **ret)
 {
@@ -128,6 +142,7 @@ pfs_proc_open (const char *dir, PfsProc **ret)
   proc->refs = 1;
   proc->live = fs.f_type == PROC_SUPER_MAGIC;
   proc->own = proc->live && is_own_namespace (fd);
+  proc->counted = proc->own && has_counter (fd);
   proc->path = g_strdup (path);
   proc->fd = pfs_fd_steal (&fd);
   free (path);
@@ -168,6 +183,22 @@ bool
 pfs_proc_is_own (const PfsProc *proc)
 {
   return proc->own;
+}
+
+pid_t
+pfs_proc_last_pid (const PfsProc *proc)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  gsize len;
+
+  if (!proc->counted || pfs_read_at (proc->fd, "loadavg", LOADAVG_MAX, &bytes) < 0)
+    return 0;
+  g_autofree char *text = g_bytes_unref_to_data (g_steal_pointer (&bytes), &len);
+  char *last = text && len > 0 && text[len - 1] == '\n' ? memrchr (text, ' ', len) : NULL;
+  if (!last)
+    return 0;
+  text[len - 1] = '\0';
+  return pfs_pid_of_name (last + 1);
 }
 
 bool

@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading /proc incrementally.
- *
- * procfs gives the directory of a process a new inode number whenever it makes one, and throws the old one away when the
- * process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()).
- * getdents64(2) tells it for free: a pid with the number it had is the process it was, and nothing is read about it.
- * The number may also change under memory pressure, so that a new one means: compare the start time. */
+/* One scan: from the processes there are to the containers that are listed. */
 #include "table_priv.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "peerfs/base/fd.h"
-#include "procfile.h"
-
-#define DENTS_SIZE 65536
-
-typedef struct {
-  guint64 ino;
-  pid_t pid;
-} Entry;
 
 bool
 pfs_table_is_young (const PfsTable *table, guint64 start_time, guint seconds)
@@ -39,78 +20,6 @@ boot_ticks (const PfsTable *table)
     return 0;
   return (guint64) now.tv_sec * table->ticks_per_second +
          (guint64) now.tv_nsec * table->ticks_per_second / G_GUINT64_CONSTANT (1000000000);
-}
-
-static int
-compare_entries (gconstpointer a, gconstpointer b)
-{
-  const Entry *x = a, *y = b;
-
-  return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-static int
-read_entries (PfsTable *table, GArray **ret)
-{
-  pfs_autofd dir = openat (pfs_proc_fd (table->proc), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  g_autoptr (GArray) entries = g_array_sized_new (FALSE, FALSE, sizeof (Entry), table->records->len + 64);
-  g_autofree char *buf = g_malloc (DENTS_SIZE);
-  bool sorted = true;
-  pid_t last = 0;
-  ssize_t n;
-
-  if (dir < 0)
-    return -errno;
-  while ((n = getdents64 (dir, buf, DENTS_SIZE)) > 0)
-    for (ssize_t at = 0; at < n;) {
-      const struct dirent64 *d = (const struct dirent64 *) (const void *) (buf + at);
-      Entry entry = { .ino = d->d_ino, .pid = pfs_pid_of_name (d->d_name) };
-      at += d->d_reclen;
-      if (entry.pid == 0)
-        continue;
-      sorted = sorted && entry.pid > last;
-      last = entry.pid;
-      g_array_append_val (entries, entry);
-    }
-  if (n < 0)
-    return -errno;
-  if (!sorted)
-    g_array_sort (entries, compare_entries);
-  *ret = g_steal_pointer (&entries);
-  return 0;
-}
-
-static bool
-is_same_process (PfsTable *table, const PfsRecord *record, const Entry *entry)
-{
-  PfsStat stat;
-
-  /* Numbers of other filesystems are used again. */
-  if (record->ino == entry->ino && pfs_proc_is_live (table->proc))
-    return true;
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, entry->pid, O_PATH);
-  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && stat.start_time == record->start_time;
-}
-
-/* Carries what is known over to the pids that are there now; both sides are in the order of pids. */
-static void
-merge_entries (PfsTable *table, GArray *entries)
-{
-  g_autoptr (GArray) old = table->records;
-  guint o = 0;
-
-  table->records = g_array_sized_new (FALSE, FALSE, sizeof (PfsRecord), entries->len);
-  for (guint i = 0; i < entries->len; i++) {
-    const Entry *entry = &g_array_index (entries, Entry, i);
-    PfsRecord record = { .pid = entry->pid };
-    while (o < old->len && g_array_index (old, PfsRecord, o).pid < entry->pid)
-      o++;
-    if (o < old->len && g_array_index (old, PfsRecord, o).pid == entry->pid &&
-        is_same_process (table, &g_array_index (old, PfsRecord, o), entry))
-      record = g_array_index (old, PfsRecord, o);
-    record.ino = entry->ino;
-    g_array_append_val (table->records, record);
-  }
 }
 
 static void
@@ -146,12 +55,13 @@ end_instance (PfsTable *table, PfsContainer *c)
 }
 
 /* Before new processes are let in: an instance goes on only with processes that it had, or else a container restarted
- * under the id it had (podman does so) would be taken for the one that ended. */
-static void
+ * under the id it had (podman does so) would be taken for the one that ended. How many have ended. */
+static guint
 end_instances (PfsTable *table)
 {
   GHashTableIter iter;
   gpointer value;
+  guint n = 0;
 
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
@@ -160,7 +70,22 @@ end_instances (PfsTable *table)
       continue;
     end_instance (table, c);
     g_hash_table_iter_remove (&iter);
+    n++;
   }
+  return n;
+}
+
+/* Where an instance has ended, its processes must not stay on record: they would be looked at by each scan. */
+static int
+update_records (PfsTable *table, bool exact)
+{
+  bool whole = exact || !pfs_records_read_recent (table);
+  int r = whole ? pfs_records_read (table) : 0;
+
+  if (r < 0)
+    return r;
+  collect_members (table);
+  return end_instances (table) > 0 && !whole ? update_records (table, true) : 0;
 }
 
 static bool
@@ -199,13 +124,24 @@ compare_guints (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+/* Only processes that have just joined are out of order. */
+static void
+sort_members (PfsContainer *c)
+{
+  for (guint i = 1; i < c->members->len; i++)
+    if (g_array_index (c->members, guint, i - 1) > g_array_index (c->members, guint, i)) {
+      g_array_sort (c->members, compare_guints);
+      return;
+    }
+}
+
 /* The pids for publishing: the array others may hold where nothing has changed, else a new one. */
 static GArray *
 member_pids (PfsTable *table, PfsContainer *c)
 {
   bool same = c->pids && c->pids->len == c->members->len;
 
-  g_array_sort (c->members, compare_guints);
+  sort_members (c);
   for (guint i = 0; i < c->members->len && same; i++)
     same = g_array_index (c->pids, pid_t, i) ==
            g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)).pid;
@@ -267,21 +203,17 @@ publish (PfsTable *table, GPtrArray *live, const char *bad)
 }
 
 int
-pfs_table_scan (PfsTable *table)
+pfs_table_scan (PfsTable *table, bool exact)
 {
-  g_autoptr (GArray) entries = NULL;
   g_autoptr (GPtrArray) live = g_ptr_array_new ();
   GHashTableIter iter;
   gpointer value;
 
-  int r = read_entries (table, &entries);
-  if (r < 0)
-    return r;
   table->now = boot_ticks (table);
   pfs_self_clear (&table->self);
-  merge_entries (table, entries);
-  collect_members (table);
-  end_instances (table);
+  int r = update_records (table, exact);
+  if (r < 0)
+    return r;
   classify_all (table);
 
   g_hash_table_iter_init (&iter, table->instances);

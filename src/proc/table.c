@@ -122,10 +122,11 @@ pfs_table_check_name (const char *arg)
 }
 
 int
-pfs_table_rescan (PfsTable *table)
+pfs_table_rescan (PfsTable *table, bool exact)
 {
   pthread_mutex_lock (&table->lock);
   guint64 wanted = table->scans_begun + 1;
+  table->wants_exact = table->wants_exact || exact;
   while (table->scans_done < wanted && table->instances) {
     if (table->scanning) {
       pthread_cond_wait (&table->scanned, &table->lock);
@@ -133,8 +134,10 @@ pfs_table_rescan (PfsTable *table)
     }
     table->scanning = true;
     guint64 number = ++table->scans_begun;
+    bool is_exact = table->wants_exact;
+    table->wants_exact = false;
     pthread_mutex_unlock (&table->lock);
-    int r = pfs_table_scan (table);
+    int r = pfs_table_scan (table, is_exact);
     pthread_mutex_lock (&table->lock);
     table->scanning = false;
     table->scans_done = number;
@@ -149,7 +152,7 @@ pfs_table_rescan (PfsTable *table)
 int
 pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad)
 {
-  int r = pfs_table_rescan (table);
+  int r = pfs_table_rescan (table, false);
 
   pthread_mutex_lock (&table->lock);
   if (r == -ENOTUNIQ && ret_bad)
@@ -183,7 +186,7 @@ pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret)
 
   if (!c || pfs_container_pin (c, &pin) < 0) {
     g_clear_pointer (&c, pfs_container_unref);
-    int r = pfs_table_rescan (table);
+    int r = pfs_table_rescan (table, true);
     if (r < 0)
       return r;
     c = lookup (table, name);

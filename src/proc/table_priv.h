@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The insides of the container table, shared by table.c, container.c, scan.c, classify.c, main_process.c and naming.c.
+/* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c,
+ * main_process.c and naming.c.
  *
  * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
  * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
@@ -90,6 +91,7 @@ struct PfsTable {
   pthread_mutex_t lock;         /* not a GMutex: ThreadSanitizer knows this one */
   pthread_cond_t scanned;
   bool scanning;                /* [lock] */
+  bool wants_exact;             /* [lock] the next scan has to be */
   guint64 scans_begun;          /* [lock] */
   guint64 scans_done;           /* [lock] */
   int result;                   /* [lock] of the last scan */
@@ -108,12 +110,24 @@ struct PfsTable {
   guint64 ticks_per_second;
   guint64 next_serial;          /* [scan] */
   guint64 files_read;           /* [scan] cgroup files read so far, for tests */
+
+  pid_t whole_last_pid;         /* [scan] the last pid given before /proc was read as a whole; 0: not known */
+  gint64 whole_time;            /* [scan] when that was, monotonic, in microseconds */
+  bool out_of_order;            /* [scan] pids are given in another order here */
+  guint64 wholes;               /* [scan] how often so far, for tests */
 };
 
-/* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then nothing has changed. */
-int pfs_table_scan (PfsTable *table);
+/* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then nothing has changed.
+ * Not exact: processes that are no main processes may be shown though they have ended, for some seconds. */
+int pfs_table_scan (PfsTable *table, bool exact);
 /* Is it younger than that? Never so in a saved copy. */
 bool pfs_table_is_young (const PfsTable *table, guint64 start_time, guint seconds);
+
+/* records.c: brings PfsTable.records up to date. Returns 0 or -errno of reading /proc: then nothing has changed. */
+int pfs_records_read (PfsTable *table);
+/* The same at a cost that does not depend on how many there are; but those that ended may stay on record. False where
+ * that is not possible: then nothing has changed. */
+bool pfs_records_read_recent (PfsTable *table);
 
 /* classify.c: decides which container the process of the record belongs to, joining or creating its instance. */
 void pfs_classify (PfsTable *table, PfsRecord *record);
@@ -140,7 +154,7 @@ PfsPin *pfs_container_end (PfsContainer *c);
 /* The main process's pin without a scan: 0, -ESRCH where it has ended, or there is none. */
 int pfs_container_pin (PfsContainer *c, PfsPin **ret);
 
-/* table.c: waits for a scan that begins after this call. Returns its result. */
-int pfs_table_rescan (PfsTable *table);
+/* table.c: waits for a scan, exact if that is asked for, that begins after this call. Returns its result. */
+int pfs_table_rescan (PfsTable *table, bool exact);
 void pfs_table_memory_ref (PfsTable *table);
 void pfs_table_memory_unref (PfsTable *table);

@@ -64,7 +64,7 @@ int pfs_container_main (PfsContainer *c, PfsPin **ret);
 /* The pid of the main process as of the last scan, without checking anything. */
 pid_t pfs_container_pid (PfsContainer *c);
 
-/* All its processes as of the last scan, ascending: a GArray of pid_t (g_array_unref). */
+/* All its processes as of the last scan, ascending: a GArray of pid_t (g_array_unref). Some may have ended before. */
 GArray *pfs_container_pids (PfsContainer *c);
 
 /* As above after a rescan. Returns 0 or -errno of the scan; -ESRCH once it has ended. */
