@@ -12,6 +12,7 @@
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
+#include "peerfs/base/statx.h"
 #include "peerfs/parse/mountinfo.h"
 #include "private.h"
 
@@ -89,32 +90,8 @@ pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **
   return 0;
 }
 
-/* With the mount goes the connection, and the next mount may get the device number: then only one that is dead as well
- * can be it (aborted by hand). The device is asked for without a request to whoever serves that mount. */
-static bool
-is_there (const PfsSession *session)
-{
-  struct pollfd connection = { .fd = fuse_session_fd (session->fuse) };
-  struct statx stx;
-  struct stat st;
-
-  if (session->device == 0)
-    return true;
-  if (statx (AT_FDCWD, session->mountpoint, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &stx) < 0 ||
-      makedev (stx.stx_dev_major, stx.stx_dev_minor) != session->device)
-    return false;
-  return poll (&connection, 1, 0) == 0 || (stat (session->mountpoint, &st) < 0 && errno == ENOTCONN);
-}
-
-/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. */
-bool
-pfs_mountpoint_clear (const PfsSession *session)
-{
-  return !is_there (session) || umount2 (session->mountpoint, MNT_DETACH | MNT_FORCE | UMOUNT_NOFOLLOW) == 0;
-}
-
-dev_t
-pfs_mountpoint_device (const char *path)
+static dev_t
+find_device (const char *path)
 {
   g_autoptr (GBytes) content = NULL;
   g_autoptr (PfsMountIter) iter = NULL;
@@ -130,4 +107,58 @@ pfs_mountpoint_device (const char *path)
     if (strcmp (line.mount_point, path) == 0)
       device = makedev (line.major, line.minor);
   return device;
+}
+
+/* What lies on top there, without a request to whoever serves it. */
+static bool
+look_at_top (const char *path, struct statx *ret)
+{
+  return statx (AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID_UNIQUE, ret) == 0;
+}
+
+void
+pfs_mountpoint_remember (PfsSession *session)
+{
+  struct statx stx;
+
+  session->device = find_device (session->mountpoint);
+  if (look_at_top (session->mountpoint, &stx) && stx.stx_mask & STATX_MNT_ID_UNIQUE &&
+      makedev (stx.stx_dev_major, stx.stx_dev_minor) == session->device)
+    session->mount_id = stx.stx_mnt_id;
+  g_atomic_int_set (&session->mounted, 1);
+}
+
+/* Before Linux 6.8 there is only the device number to know it by, which the next mount gets as soon as ours is gone: where
+ * the connection is dead, a mount with that number is ours only if it is dead, too. */
+static bool
+is_there (const PfsSession *session)
+{
+  const int flags = AT_STATX_FORCE_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+  struct pollfd connection = { .fd = fuse_session_fd (session->fuse) };
+  struct statx stx;
+
+  if (!g_atomic_int_get (&session->mounted) || !look_at_top (session->mountpoint, &stx))
+    return false;
+  if (session->mount_id != 0)
+    return stx.stx_mask & STATX_MNT_ID_UNIQUE && stx.stx_mnt_id == session->mount_id;
+  if (session->device == 0)
+    return true;
+  if (makedev (stx.stx_dev_major, stx.stx_dev_minor) != session->device)
+    return false;
+  return poll (&connection, 1, 0) == 0 ||
+         (statx (AT_FDCWD, session->mountpoint, flags, STATX_BASIC_STATS, &stx) < 0 && errno == ENOTCONN);
+}
+
+/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. In a user
+ * namespace only kernels of 2025 and later allow that. */
+bool
+pfs_mountpoint_clear (PfsSession *session)
+{
+  const int flags = MNT_DETACH | UMOUNT_NOFOLLOW;
+
+  if (is_there (session) && umount2 (session->mountpoint, flags | MNT_FORCE) < 0 && errno == EPERM &&
+      umount2 (session->mountpoint, flags) < 0)
+    return false;
+  g_atomic_int_set (&session->mounted, 0);
+  return true;
 }

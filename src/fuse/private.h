@@ -24,6 +24,8 @@ typedef struct {
   PfsTable *table;              /* borrowed */
   char *mountpoint;             /* absolute */
   dev_t device;                 /* st_dev of the mount; 0 where it is not known */
+  guint64 mount_id;             /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
+  gint mounted;                 /* atomic: there is a mount to be taken away */
   uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
   gid_t gid;
   PfsTree *tree;
@@ -118,11 +120,11 @@ void pfs_session_drop_file (PfsSession *session, PfsFile *file);
 
 /* Checks that a mount is possible, clears a stale one, gives the absolute path (g_free). */
 int pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error);
-/* st_dev of the mount there, without asking it. 0 where it is not to be found. */
-dev_t pfs_mountpoint_device (const char *path);
+/* Right after the mount: by what to know it again. */
+void pfs_mountpoint_remember (PfsSession *session);
 /* Takes the session's mount away, never another: somebody else may have unmounted it, and what lay below it, or was
  * mounted since, is not ours. False where it stays, with errno. For signal handlers too. */
-bool pfs_mountpoint_clear (const PfsSession *session);
+bool pfs_mountpoint_clear (PfsSession *session);
 
 /* --- loop.c: the threads that answer requests --- */
 PfsLoop *pfs_loop_new (struct fuse_session *fuse);      /* NULL: errno says why */

@@ -101,7 +101,9 @@ unmount (PfsSession *session)
 {
   int ends[2];
 
-  if (pfs_mountpoint_clear (session) && pipe2 (ends, O_CLOEXEC) == 0) {
+  if (pfs_mountpoint_clear (session)) {
+    if (pipe2 (ends, O_CLOEXEC) < 0)
+      return;                   /* libfuse would unmount whatever is there now; the end of the process does the rest */
     close (ends[0]);
     dup3 (ends[1], fuse_session_fd (session->fuse), O_CLOEXEC);
     close (ends[1]);
@@ -143,7 +145,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   fuse_daemonize (session->options->foreground || session->options->debug);
   umask (0);
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
-  session->device = pfs_mountpoint_device (session->mountpoint);
+  pfs_mountpoint_remember (session);
   pfs_tree_set_own_device (session->tree, session->device);
   r = session->options->sandbox ? pfs_sandbox_enter () : 0;
   if (r < 0)

@@ -14,7 +14,7 @@ static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
 /* What handlers have to know. Written before they are set. */
 static struct {
   void (*end_session) (int);    /* libfuse's */
-  const PfsSession *session;
+  PfsSession *session;
   int ended;
 } handling;
 

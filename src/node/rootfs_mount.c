@@ -7,14 +7,11 @@
 #include <time.h>
 
 #include "peerfs/base/read.h"
+#include "peerfs/base/statx.h"
 #include "peerfs/parse/mountinfo.h"
 #include "rootfs_private.h"
 
 #define MOUNTS_MAX 65536
-
-#ifndef STATX_MNT_ID_UNIQUE
-#define STATX_MNT_ID_UNIQUE 0x00004000U /* Linux 6.8, include/uapi/linux/stat.h: never used again after an unmount */
-#endif
 
 /* Generated content: st_size is 0 or wrong, and what was read a moment ago says nothing. */
 static const char *const volatile_types[] = {

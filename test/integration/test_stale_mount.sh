@@ -74,7 +74,8 @@ check "the last one ends" pod_until 50 sh -c '! pgrep -x peerfs'
 mkdir "$work/control"
 mount -t fusectl fusectl "$work/control"
 peerfs_start
-echo 1 >"$work/control/$(($(stat -c %d "$mnt") & 255))/abort"
+stat "$mnt" >/dev/null
+echo 1 >"$work/control/$(mountpoint -d "$mnt" | cut -d : -f 2)/abort"
 check "an abort ends the daemon" pod_until 50 peerfs_gone
 wait "$peerfs_pid"
 peerfs_pid=
