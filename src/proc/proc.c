@@ -110,14 +110,16 @@ is_own_namespace (int fd)
   return strtol (line, &end, 10) == getpid () && *end == '\n';
 }
 
-/* The number in loadavg is of the reader's namespace, whichever the procfs is of. */
+/* The number in loadavg is of the reader's namespace, whichever the procfs is of. Who may have mounted another one there
+ * is not asked: it need not answer. */
 static bool
 has_counter (int fd)
 {
-  struct stat dir, counter;
+  const int flags = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+  struct statx dir, counter;
 
-  return fstat (fd, &dir) == 0 && fstatat (fd, "loadavg", &counter, AT_SYMLINK_NOFOLLOW) == 0 &&
-         dir.st_dev == counter.st_dev;
+  return statx (fd, "", flags | AT_EMPTY_PATH, 0, &dir) == 0 && statx (fd, "loadavg", flags, 0, &counter) == 0 &&
+         dir.stx_dev_major == counter.stx_dev_major && dir.stx_dev_minor == counter.stx_dev_minor;
 }
 
 int

@@ -9,10 +9,10 @@
  * Where there are thousands, that alone takes ten milliseconds. But pids are given in ascending order (kernel/pid.c:
  * alloc_pid()), and /proc/loadavg tells the last one (proc_loadavg(5)): for some seconds after /proc was read as a
  * whole only those given since are asked for, and some before them, whose processes may not have shown themselves yet.
- * Processes that ended meanwhile stay on record: whoever needs to know looks at the process itself. That all numbers are
- * given once around within those seconds (pid_max in proc_sys_kernel(5)) goes unnoticed for as long. Whoever restores
- * processes under the pids that they had (CRIU) makes the order worth nothing: where reading as a whole finds a process
- * that would not have been found, it is relied upon no more. */
+ * Processes that ended meanwhile stay on record: whoever needs to know looks at the process itself. If all pids are
+ * used up and start again within those seconds, that is not noticed until they are over (pid_max: proc_sys_kernel(5)).
+ * Whoever restores processes under the pids that they had (CRIU) makes the order worth nothing: where reading as a
+ * whole finds a process that would not have been found, it is relied upon no more. */
 #include "table_priv.h"
 
 #include <dirent.h>
@@ -118,11 +118,19 @@ merge_entries (PfsTable *table, const GArray *entries, pid_t first, pid_t last)
   g_array_insert_vals (table->records, begin, fresh->data, fresh->len);
 }
 
-/* Were all that are new among those that would have been asked for? */
 static bool
-are_in_order (const PfsTable *table, pid_t before, pid_t last)
+is_recent (const PfsTable *table)
 {
-  if (before == 0 || last < before)
+  return table->whole_last_pid > 0 && g_get_monotonic_time () - table->whole_time < RECENT_SECONDS * G_USEC_PER_SEC;
+}
+
+/* Are all that are new since /proc was read as a whole among those that would have been asked for? */
+static bool
+are_in_order (const PfsTable *table, pid_t last)
+{
+  pid_t before = table->whole_last_pid;
+
+  if (!is_recent (table) || last < before)
     return true;
   for (guint i = 0; i < table->records->len; i++) {
     const PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
@@ -143,7 +151,7 @@ pfs_records_read (PfsTable *table)
   if (r < 0)
     return r;
   merge_entries (table, entries, 1, G_MAXINT32);
-  if (!are_in_order (table, table->whole_last_pid, pfs_proc_last_pid (table->proc)))
+  if (!are_in_order (table, pfs_proc_last_pid (table->proc)))
     table->out_of_order = true;
   table->whole_last_pid = begun;
   table->whole_time = now;
@@ -169,8 +177,8 @@ look_at (const PfsTable *table, pid_t pid, Entry *ret)
   return 1;
 }
 
-/* Adds what is there now of the pids from first to last. A process that was there when all was read has its pid still,
- * dead or alive. Returns 0 or -errno. */
+/* Adds what is there now of the pids from first to last. None that had been given when all was read is given again: a
+ * process that is known under one of those need not be asked for. Returns 0 or -errno. */
 static int
 ask_for (PfsTable *table, pid_t first, pid_t last, GArray *entries)
 {
@@ -201,8 +209,7 @@ pfs_records_read_recent (PfsTable *table)
 {
   g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (Entry));
 
-  if (table->whole_last_pid == 0 || table->out_of_order ||
-      g_get_monotonic_time () - table->whole_time > RECENT_SECONDS * G_USEC_PER_SEC)
+  if (table->out_of_order || !is_recent (table))
     return false;
   pid_t last = pfs_proc_last_pid (table->proc);
   pid_t first = MAX (table->whole_last_pid - UNSEEN_MAX, 0) + 1;

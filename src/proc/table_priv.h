@@ -34,7 +34,7 @@ typedef enum {
 
 /* What is remembered of one process; dropped by the first scan that does not see its pid. */
 typedef struct {
-  guint64 ino;                  /* of /proc/<pid>, as getdents64(2) gives it */
+  guint64 ino;                  /* of /proc/<pid> */
   guint64 start_time;
   PfsContainer *container;      /* of a member; borrowed from PfsTable.instances */
   pid_t pid;
@@ -117,7 +117,7 @@ struct PfsTable {
   guint64 wholes;               /* [scan] how often so far, for tests */
 };
 
-/* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then nothing has changed.
+/* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then what was published stays.
  * Not exact: processes that are no main processes may be shown though they have ended, for some seconds. */
 int pfs_table_scan (PfsTable *table, bool exact);
 /* Is it younger than that? Never so in a saved copy. */

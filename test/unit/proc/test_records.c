@@ -10,7 +10,7 @@
 
 #include "../../../src/proc/table_priv.h"
 
-#define N_CHILDREN 900
+#define N_CHILDREN 1500
 
 typedef struct {
   PfsProc *proc;
@@ -103,7 +103,11 @@ knows_the_last_pid (void **state)
   Many *m = *state;
   pid_t child = spawn ();
 
-  assert_true (pfs_proc_last_pid (m->proc) >= child);
+  pid_t last = pfs_proc_last_pid (m->proc);
+  assert_true (last >= child);
+  reap (child);
+  child = spawn ();
+  assert_int_not_equal (pfs_proc_last_pid (m->proc), last);
   reap (child);
 }
 
@@ -146,6 +150,9 @@ drops_the_ended_when_exact (void **state)
   scan (m, false);
   reap (oldest);
   children[0] = 0;
+  scan (m, false);
+  assert_int_equal (m->table->wholes, 1);
+  assert_non_null (find (m, oldest));
   scan (m, true);
   assert_null (find (m, oldest));
 }
