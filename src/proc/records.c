@@ -126,11 +126,14 @@ is_recent (const PfsTable *table)
 
 /* Are all that are new since /proc was read as a whole among those that would have been asked for? */
 static bool
-are_in_order (const PfsTable *table, pid_t last)
+are_in_order (const PfsTable *table)
 {
   pid_t before = table->whole_last_pid;
 
-  if (!is_recent (table) || last < before)
+  if (!is_recent (table))
+    return true;
+  pid_t last = pfs_proc_last_pid (table->proc);
+  if (last < before)
     return true;
   for (guint i = 0; i < table->records->len; i++) {
     const PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
@@ -151,7 +154,7 @@ pfs_records_read (PfsTable *table)
   if (r < 0)
     return r;
   merge_entries (table, entries, 1, G_MAXINT32);
-  if (!are_in_order (table, pfs_proc_last_pid (table->proc)))
+  if (!are_in_order (table))
     table->out_of_order = true;
   table->whole_last_pid = begun;
   table->whole_time = now;

@@ -32,7 +32,7 @@ typedef enum {
   PFS_RANK_OWN_ROOT,            /* has the container's own root */
 } PfsRank;
 
-/* What is remembered of one process; dropped by the first scan that does not see its pid. */
+/* What is remembered of one process; dropped at the latest by the first whole reading of /proc without its pid. */
 typedef struct {
   guint64 ino;                  /* of /proc/<pid> */
   guint64 start_time;
