@@ -85,7 +85,7 @@ pod_run ()
 
 pod_start ()
 {
-  local name=$1 instance options=() argument in_options=1 command=()
+  local name=$1 instance options=() argument in_options=1 command=() replace=()
   while IFS= read -r -d '' argument; do
     if [ "$in_options" ] && [ "$argument" = -- ]; then
       in_options=
@@ -97,8 +97,10 @@ pod_start ()
   done <"$pod_dir/args/$name"
   # As the kubelet does: a fresh file for every instance.
   instance=$pod_dir/pods/$pod_uid/containers/$name/$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+  # Only where there is something to replace: podman takes the first digits of an id for a name, "db" as well.
+  [ ! -d "${instance%/*}" ] || replace=(--replace)
   mkdir -p "${instance%/*}" && : >"$instance" || return 1
-  pod_quietly run --detach --replace --pod pod --name "$name" --stop-timeout 0 -v "$instance:/dev/termination-log" \
+  pod_quietly run --detach "${replace[@]}" --pod pod --name "$name" --stop-timeout 0 -v "$instance:/dev/termination-log" \
     "${options[@]}" --rootfs "$root_pod_dir:O" "${command[@]}"
 }
 
