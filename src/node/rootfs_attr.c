@@ -69,7 +69,7 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
   if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
     return -ESTALE;
   pfs_rootfs_attr (mount, &st, ret);
-  if (!pfs_rootfs_is_link (node->tree, st.stx_mode & S_IFMT))
+  if (!pfs_rootfs_has_own_nodes (node->tree, st.stx_mode & S_IFMT))
     return 0;
 
   g_autofree char *target = NULL;

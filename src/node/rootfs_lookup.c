@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
 #include "peerfs/base/name.h"
 #include "peerfs/base/read.h"
@@ -90,10 +91,6 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const
   int r = pfs_readlink_at (dirfd, name, &raw);
   if (r < 0)
     return r == -EINVAL ? -ESTALE : r;
-  if (tree->options.raw_symlinks) {
-    *ret = g_steal_pointer (&raw);
-    return 0;
-  }
   path = pfs_rootfs_path (dir);
   if (pfs_inroot_contain_walks (path, raw)) {
     r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
@@ -248,7 +245,7 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
   };
 
   pfs_rootfs_attr (mount, st, &entry.attr);
-  if (pfs_rootfs_is_link (dir->tree, st->stx_mode & S_IFMT)) {
+  if (pfs_rootfs_has_own_nodes (dir->tree, st->stx_mode & S_IFMT)) {
     int r = fill_link (dir, dirfd, name, who, &entry.attr);
     if (r < 0)
       return r;
@@ -297,6 +294,16 @@ pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntr
   return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
 }
 
+/* All names of the link are this one node: the name that we know may have been given to another link meanwhile. */
+static int
+readlink_raw (PfsNode *node, char **ret)
+{
+  pfs_autofd fd = -1;
+  int r = pfs_rootfs_pin (node, NULL, &fd);
+
+  return r < 0 ? r : pfs_readlink_at (fd, "", ret);
+}
+
 int
 pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
 {
@@ -306,6 +313,8 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
 
   if (!pfs_rootfs_is_link (node->tree, type))
     return -EINVAL;
+  if (!pfs_rootfs_has_own_nodes (node->tree, type))
+    return readlink_raw (node, ret);
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;

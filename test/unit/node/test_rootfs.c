@@ -505,6 +505,34 @@ test_special_nodes (void **state)
   assert_string_equal (target, "/etc/../x");
 }
 
+/* With raw targets all names of a link are one node, which knows the last of them that was looked up. */
+static void
+test_raw_link_of_two_names (void **state)
+{
+  Roots *r = *state;
+  g_autofree char *target = NULL;
+  g_autofree char *again = NULL;
+  struct stat st;
+
+  assert_return_code (symlinkat ("one", r->fd, "a"), errno);
+  assert_return_code (linkat (r->fd, "a", r->fd, "b", 0), errno);
+  assert_return_code (symlinkat ("another", r->fd, "c"), errno);
+  g_autoptr (PfsNode) b = roots_get (r, "b");
+  g_autoptr (PfsNode) a = roots_get (r, "a");
+  assert_ptr_equal (a, b);
+  assert_int_equal (r->root->ops->fs->rename (r->root, "c", r->root, "a", 0, WHO), 0);
+  assert_int_equal (b->ops->readlink (b, WHO, &target), -ESTALE);
+  assert_int_equal (roots_getattr (b, &st), -ESTALE);
+
+  g_autoptr (PfsNode) same = roots_get (r, "b");
+  assert_ptr_equal (same, b);
+  assert_int_equal (b->ops->readlink (b, WHO, &again), 0);
+  assert_string_equal (again, "one");
+  assert_int_equal (roots_getattr (b, &st), 0);
+  assert_int_equal (st.st_size, 3);
+  assert_int_equal (st.st_nlink, 1);
+}
+
 static int
 setup_read_only (void **state)
 {
@@ -670,6 +698,7 @@ main (void)
     TEST (test_special_files),
     TEST (test_as_another_user),
     cmocka_unit_test_setup_teardown (test_special_nodes, setup_special_nodes, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_raw_link_of_two_names, setup_special_nodes, roots_teardown),
     cmocka_unit_test_setup_teardown (test_read_only, setup_read_only, roots_teardown),
     cmocka_unit_test_setup_teardown (test_own_mount_is_cut_off, roots_setup_root_of_machine, roots_teardown),
     cmocka_unit_test_setup_teardown (test_generated_files, roots_setup_root_of_machine, roots_teardown),
