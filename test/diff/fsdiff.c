@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fsdiff --mount DIR --direct DIR [--below DIR] [--seed N] [--rounds N] [--ops N] [--seconds N] [--skip KIND,...] [--no-holes]
+/* fsdiff --mount DIR --direct DIR [--below DIR] [--seed N] [--rounds N] [--ops N] [--seconds N]
+ *        [--only KIND,...] [--skip KIND,...] [--no-holes]
  *
  * Each round runs --ops operations in fresh directories; its seed is --seed plus its number, so that
  * `--seed S --rounds 1` runs round S again. --below is where --mount really lies: its tree is compared too. */
@@ -20,8 +21,15 @@ typedef struct {
   uint64_t seed;
   size_t rounds, ops;
   time_t seconds;
-  char skip[1024];
+  Choice kinds;
 } Options;
+
+static void
+set_names (char names[CHOICE_MAX], const char *list)
+{
+  if (snprintf (names, CHOICE_MAX, ",%s,", list) >= CHOICE_MAX)
+    errx (2, "too long: %s", list);
+}
 
 static void
 parse (int argc, char **argv, Options *options)
@@ -31,8 +39,8 @@ parse (int argc, char **argv, Options *options)
     { "below", required_argument, NULL, 'b' },   { "seed", required_argument, NULL, 's' },
     { "rounds", required_argument, NULL, 'r' },  { "ops", required_argument, NULL, 'o' },
     { "seconds", required_argument, NULL, 't' }, { "skip", required_argument, NULL, 'k' },
-    { "trace", no_argument, NULL, 'v' },         { "no-holes", no_argument, NULL, 'n' },
-    { NULL, 0, NULL, 0 },
+    { "only", required_argument, NULL, 'y' },    { "trace", no_argument, NULL, 'v' },
+    { "no-holes", no_argument, NULL, 'n' },      { NULL, 0, NULL, 0 },
   };
   int c;
 
@@ -45,7 +53,8 @@ parse (int argc, char **argv, Options *options)
     case 'r': options->rounds = strtoull (optarg, NULL, 0); break;
     case 'o': options->ops = strtoull (optarg, NULL, 0); break;
     case 't': options->seconds = (time_t) strtoll (optarg, NULL, 0); break;
-    case 'k': snprintf (options->skip, sizeof options->skip, ",%s,", optarg); break;
+    case 'k': set_names (options->kinds.skip, optarg); break;
+    case 'y': set_names (options->kinds.only, optarg); break;
     case 'v': options->places.trace = true; break;
     case 'n': with_holes = false; break;
     default: exit (2);
@@ -81,7 +90,7 @@ probe_tmpfile (Options *options)
     close (fd);
   } else if (errno == EOPNOTSUPP) {
     printf ("fsdiff: no O_TMPFILE here\n");
-    strncat (options->skip, ",tmpfile,", sizeof options->skip - strlen (options->skip) - 1);
+    strncat (options->kinds.skip, ",tmpfile,", sizeof options->kinds.skip - strlen (options->kinds.skip) - 1);
   }
 }
 
@@ -93,6 +102,8 @@ main (int argc, char **argv)
 
   options.seed = (uint64_t) time (NULL) * 1000;
   parse (argc, argv, &options);
+  if (kind_count (&options.kinds) == 0)
+    errx (2, "no kind of operation is left by --only and --skip");
   if (options.rounds)
     options.seconds = 0;
   probe_tmpfile (&options);
@@ -100,9 +111,9 @@ main (int argc, char **argv)
   time_t end = time (NULL) + options.seconds;
   size_t round = 0;
 
-  printf ("fsdiff: %u kinds of operation, seed %llu\n", kind_count (), (unsigned long long) options.seed);
+  printf ("fsdiff: %u kinds of operation, seed %llu\n", kind_count (&options.kinds), (unsigned long long) options.seed);
   for (; options.rounds ? round < options.rounds : time (NULL) < end; round++) {
-    generate (options.seed + round, options.skip, WORKERS, ops, options.ops);
+    generate (options.seed + round, &options.kinds, WORKERS, ops, options.ops);
     if (run_list (&options.places, ops, options.ops, &found)) {
       report (&options, options.seed + round, ops, options.ops, &found);
       return 1;

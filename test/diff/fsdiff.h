@@ -52,10 +52,17 @@ typedef struct {
   bool late;    /* a close is finished a moment after close(2) returned: a conflict may last that long */
 } Kind;
 
+#define CHOICE_MAX 1024
+
+/* The kinds of a run, by their names, each between commas; only "": all of them. */
+typedef struct {
+  char only[CHOICE_MAX], skip[CHOICE_MAX];
+} Choice;
+
 extern const Kind kinds_open[], kinds_io[], kinds_map[], kinds_name[], kinds_attr[], kinds_xattr[], kinds_lock[],
   kinds_dir[];
 const Kind *kind_of (const Op *op);
-unsigned int kind_count (void);
+unsigned int kind_count (const Choice *kinds);
 const char *path_of (unsigned int number);
 mode_t mode_of (uint32_t number);
 uid_t uid_of (uint32_t number);
@@ -64,8 +71,7 @@ void pattern (uint32_t seed, unsigned char *bytes, size_t n);
 
 /* --- generate.c --- */
 uint64_t next_random (uint64_t *state);
-/* skip: names of kinds, each between commas, or "". */
-void generate (uint64_t seed, const char *skip, unsigned int workers, Op *ops, size_t n);
+void generate (uint64_t seed, const Choice *kinds, unsigned int workers, Op *ops, size_t n);
 
 /* --- workers.c --- */
 

@@ -94,27 +94,27 @@ kind_of (const Op *op)
   return kind_number (op->kind);
 }
 
-unsigned int
-kind_count (void)
-{
-  unsigned int n = 0;
-
-  while (kind_number (n))
-    n++;
-  return n;
-}
-
 static bool
-is_skipped (const char *skip, const char *name)
+is_wanted (const Choice *kinds, const char *name)
 {
   char wanted[64];
 
   snprintf (wanted, sizeof wanted, ",%s,", name);
-  return strstr (skip, wanted) != NULL;
+  return (!kinds->only[0] || strstr (kinds->only, wanted)) && !strstr (kinds->skip, wanted);
+}
+
+unsigned int
+kind_count (const Choice *kinds)
+{
+  unsigned int n = 0;
+
+  for (unsigned int i = 0; kind_number (i); i++)
+    n += is_wanted (kinds, kind_number (i)->name);
+  return n;
 }
 
 static uint16_t
-choose (uint64_t *state, const char *skip)
+choose (uint64_t *state, const Choice *kinds)
 {
   unsigned int total = 0;
 
@@ -126,20 +126,20 @@ choose (uint64_t *state, const char *skip)
 
     for (; at >= kind_number (i)->weight; i++)
       at -= kind_number (i)->weight;
-    if (!is_skipped (skip, kind_number (i)->name))
+    if (is_wanted (kinds, kind_number (i)->name))
       return (uint16_t) i;
   }
 }
 
 void
-generate (uint64_t seed, const char *skip, unsigned int workers, Op *ops, size_t n)
+generate (uint64_t seed, const Choice *kinds, unsigned int workers, Op *ops, size_t n)
 {
   uint64_t state = seed * 0x2545f4914f6cdd1du + 1;
 
   for (size_t i = 0; i < n; i++) {
     Op *op = &ops[i];
 
-    *op = (Op){ .kind = choose (&state, skip) };
+    *op = (Op){ .kind = choose (&state, kinds) };
     /* Root comes to everything and would hide what others may not do: it has fewer turns than the rest together. */
     op->worker = (uint8_t) (next_random (&state) % workers);
     op->slot = (uint8_t) (next_random (&state) % SLOTS);

@@ -16,7 +16,7 @@ imitate twin -- sleep infinity
 nsenter -t "$imitated_pid" -m mount -o remount,noatime / || abandon "the container's root takes noatime"
 root=/proc/$imitated_pid/root
 mkdir "$root/mount" "$root/direct"
-peerfs_start -o allow_other,special=node,symlinks=raw
+peerfs_start -o "allow_other,special=node,symlinks=raw${FSDIFF_OPTIONS:+,$FSDIFF_OPTIONS}"
 
 # differ WHAT ARGUMENT...
 differ ()
@@ -30,7 +30,7 @@ differ ()
   fi
 }
 
-if [ -n "${FSDIFF_ARGS:-}" ]; then
+if [ -n "${FSDIFF_ARGS:-}" ]; then   # FSDIFF_OPTIONS: more options of the mount
   # shellcheck disable=SC2086
   differ "as asked for ($FSDIFF_ARGS)" $FSDIFF_ARGS
 else
@@ -38,5 +38,8 @@ else
   skip=open_path,mkfifo,zero_range
   differ "a fixed seed" --seed 1 --seconds 15 --skip "$skip"
   differ "a random seed" --seconds 15 --skip "$skip"
+  # Links that have several names and lose some of them are rare among all kinds.
+  differ "names alone" --seconds 10 \
+    --only unlink,mkdir,rmdir,rename,rename_noreplace,rename_exchange,link,symlink,readlink,mknod,same_file,stat,lstat,readdir
 fi
 finish
