@@ -17,6 +17,9 @@
 #include "fsdiff.h"
 
 #define LATE_TRIES 500          /* times 1 ms */
+/* Links lead out of the directory, some of them by way of each other; but not as far as root/, which shows other modes
+ * than the peer's "/". */
+#define TOP "/1/2/3/top"
 
 static const struct {
   uid_t uid;
@@ -100,11 +103,13 @@ serve (int channel, int mount_dir, int direct_dir)
 static int
 fresh_directory (const char *parent, unsigned int number, char *path, size_t size)
 {
-  snprintf (path, size, "%s/%d.%u/top", parent, (int) getpid (), number);
-  *strrchr (path, '/') = 0;
-  if (mkdir (path, 0755) < 0)
-    err (2, "mkdir %s", path);
-  strcat (path, "/top");
+  int length = snprintf (path, size, "%s/%d.%u%s", parent, (int) getpid (), number, TOP);
+  for (char *slash = path + length - strlen (TOP); slash; slash = strchr (slash + 1, '/')) {
+    *slash = 0;
+    if (mkdir (path, 0755) < 0)
+      err (2, "mkdir %s", path);
+    *slash = '/';
+  }
   if (mkdir (path, 0) < 0 || chmod (path, number % 4 ? 0777 : 01777) < 0)
     err (2, "mkdir %s", path);
   int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,12 +157,12 @@ receive (const Worker *worker, Text *text)
 }
 
 static void
-remove_tree (const char *path)
+remove_tree (char *top)
 {
+  top[strlen (top) - strlen (TOP)] = 0;
   pid_t pid = fork ();
-
   if (pid == 0) {
-    execlp ("rm", "rm", "-rf", "--", path, NULL);
+    execlp ("rm", "rm", "-rf", "--", top, NULL);
     _exit (127);
   }
   waitpid (pid, NULL, 0);
@@ -207,7 +212,7 @@ run_start (const Places *places, unsigned int number, Run *run)
   run->mount_dir = fresh_directory (places->mount, number, run->mount, sizeof run->mount);
   run->direct_dir = fresh_directory (places->direct, number, run->direct, sizeof run->direct);
   if (places->below)
-    snprintf (run->below, sizeof run->below, "%s/%d.%u/top", places->below, (int) getpid (), number);
+    snprintf (run->below, sizeof run->below, "%s/%d.%u%s", places->below, (int) getpid (), number, TOP);
   for (unsigned int i = 0; i < WORKERS; i++)
     start_worker (run, i);
 }
@@ -221,8 +226,6 @@ run_end (Run *run)
   }
   close (run->mount_dir);
   close (run->direct_dir);
-  *strrchr (run->mount, '/') = 0;
-  *strrchr (run->direct, '/') = 0;
   remove_tree (run->mount);
   remove_tree (run->direct);
 }
