@@ -55,7 +55,6 @@ wait_for_something (PfsJanitor *janitor)
   g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 1);
   bool all_pinned = true;
   nfds_t n = 0;
-  uint64_t count;
 
   polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
@@ -67,8 +66,7 @@ wait_for_something (PfsJanitor *janitor)
   }
   if (poll (polled, n, wait_ms (deadline, all_pinned)) < 0 && errno != EINTR)
     g_usleep (UNPINNED_MS * 1000);
-  while (read (janitor->wake, &count, sizeof count) > 0)
-    continue;
+  pfs_eventfd_clear (janitor->wake);
 }
 
 static gpointer

@@ -49,6 +49,16 @@ pfs_eventfd_raise (int fd)
     return;                     /* EAGAIN: it is readable already */
 }
 
+/* And no longer so; it must not block (EFD_NONBLOCK). */
+static inline void
+pfs_eventfd_clear (int fd)
+{
+  uint64_t count;
+
+  while (read (fd, &count, sizeof count) > 0)
+    continue;
+}
+
 /* --- ops.c and its neighbours: requests --- */
 extern const struct fuse_lowlevel_ops pfs_ops;
 
@@ -132,8 +142,8 @@ void pfs_loop_free (PfsLoop *loop);
 /* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
  * Else some wait for what may never come, and the process has to end. */
 int pfs_loop_run (PfsLoop *loop, bool *ret_idle);
-/* Ends the threads that have nothing to do, but for those that others rely on. */
-void pfs_loop_retire_parked (PfsLoop *loop);
+/* Ends all threads that are not busy, and those that are once they are not. As many as are needed take their places. */
+void pfs_loop_renew (PfsLoop *loop);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
 int pfs_loop_ended_fd (const PfsLoop *loop);
 

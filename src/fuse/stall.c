@@ -282,10 +282,8 @@ pfs_stall_tend (PfsWorkers *workers)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&workers->lock);
   bool any = false;
-  uint64_t count;
 
-  while (read (workers->wake, &count, sizeof count) > 0)
-    continue;
+  pfs_eventfd_clear (workers->wake);
   /* Whoever begins from here on says so by `wake`. */
   __atomic_store_n (&workers->tending, 0, __ATOMIC_SEQ_CST);
   for (guint i = workers->interrupted->len; i > 0; i--)

@@ -84,15 +84,15 @@ trim (PfsTrimmer *trimmer)
 }
 
 /* The C library keeps what was freed, wherever it lies, until it is asked for it, and some pieces for each thread until
- * that ends. Forgetting comes in bursts of many requests: what is left of one, and of the threads that it took, goes
- * with the last look, when nothing was forgotten for a while. */
+ * that ends: so the threads are renewed. Forgetting comes in bursts of many requests: what is left of one, and of the
+ * threads that it took, goes with the last look, when nothing was forgotten for a while. */
 static void
 give_back (PfsTrimmer *trimmer)
 {
   gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
 
   malloc_trim (0);
-  pfs_loop_retire_parked (trimmer->session->loop);
+  pfs_loop_renew (trimmer->session->loop);
   g_mutex_lock (&trimmer->lock);
   while (!trimmer->stopping && !trimmer->poked && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
     ;
