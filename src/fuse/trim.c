@@ -59,9 +59,10 @@ stopping (PfsTrimmer *trimmer)
 }
 
 /* A name that is in use, or gone meanwhile, stays as it is; the kernel's answers come a moment later. */
-static void
-trim (PfsTrimmer *trimmer)
+static gpointer
+trim (gpointer data)
 {
+  PfsTrimmer *trimmer = data;
   PfsSession *session = trimmer->session;
 
   for (guint fruitless = 0; fruitless < FRUITLESS_MAX && !stopping (trimmer);) {
@@ -69,7 +70,7 @@ trim (PfsTrimmer *trimmer)
     g_autoptr (GPtrArray) names = before > NODES_LOW ? pfs_tree_idle_names (session->tree, NODES_BATCH) : NULL;
 
     if (!names || names->len == 0)
-      return;
+      break;
     for (guint i = 0; i < names->len && !stopping (trimmer); i++) {
       const PfsName *name = names->pdata[i];
       fuse_lowlevel_notify_inval_entry (session->fuse, (uintptr_t) name->parent, name->name, strlen (name->name));
@@ -81,6 +82,19 @@ trim (PfsTrimmer *trimmer)
       g_usleep (1000);
     }
   }
+  return NULL;
+}
+
+/* In a thread for that alone: see give_back(). */
+static void
+trim_apart (PfsTrimmer *trimmer)
+{
+  GThread *thread = g_thread_try_new ("trim-names", trim, trimmer, NULL);
+
+  if (thread)
+    g_thread_join (thread);
+  else
+    trim (trimmer);
 }
 
 /* The C library keeps what was freed, wherever it lies, until it is asked for it, and some pieces for each thread until
@@ -117,7 +131,7 @@ trimmer_main (gpointer data)
     g_mutex_unlock (&trimmer->lock);
     g_atomic_int_set (&trimmer->busy, 1);
     if (poked)
-      trim (trimmer);
+      trim_apart (trimmer);
     g_atomic_int_set (&trimmer->busy, 0);
     if (shrunk)
       give_back (trimmer);
