@@ -17,6 +17,7 @@ rootfs_new (PfsTree *tree, PfsContainer *container)
   rootfs->container = pfs_container_ref (container);
   g_mutex_init (&rootfs->lock);
   rootfs->mounts = g_hash_table_new_full (pfs_mount_hash, pfs_mount_equal, g_free, NULL);
+  rootfs->overlays = g_hash_table_new (g_int64_hash, g_int64_equal);
   rootfs->anchor = g_new0 (PfsMount, 1);
   rootfs->anchor->rootfs = rootfs;
   g_queue_init (&rootfs->files);
@@ -30,6 +31,7 @@ rootfs_free (PfsRootfs *rootfs)
   g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
   g_mutex_unlock (&rootfs->tree->rootfs_lock);
   g_clear_pointer (&rootfs->pin, pfs_pin_unref);
+  g_hash_table_unref (rootfs->overlays);
   g_hash_table_unref (rootfs->mounts);
   g_free (rootfs->anchor);
   pfs_container_unref (rootfs->container);

@@ -123,18 +123,8 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
     return;
   pfs_tree_lock (node->tree);
   self->btime = pfs_statx_btime (&st);
-  if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP)) {
-    bool by_inode = node->tables & PFS_NODE_BY_INODE;
-    PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
-    PfsNode *other = g_hash_table_lookup (node->tree->by_inode, &key);
-
-    if (by_inode)
-      pfs_node_orphan_locked (node);
-    self->ino = st.stx_ino;
-    g_atomic_pointer_set (&self->mount, mount);
-    if (by_inode && !other)
-      pfs_node_insert_by_inode_locked (node);
-  }
+  if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP))
+    pfs_rootnode_renumber_locked (self, mount, st.stx_ino);
   pfs_tree_unlock (node->tree);
 }
 

@@ -29,19 +29,41 @@ pfs_rootnode_equal (gconstpointer a, gconstpointer b)
 }
 
 /* The birth time tells a file from another one that has got its inode number. It says nothing of directories: those of
- * an overlay are born again when something is written below them, and they have no content of their own to mistake. */
+ * an overlay are born again when something is written below them, and they have no content of their own to mistake.
+ * But it tells a directory that has got another number. */
 bool
 pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
 {
-  return node->mount == mount && node->ino == st->stx_ino && PFS_ROOTNODE_TYPE (node) == (st->stx_mode & S_IFMT)
-         && (S_ISDIR (st->stx_mode) || node->btime == pfs_statx_btime (st));
+  if (node->mount != mount || PFS_ROOTNODE_TYPE (node) != (st->stx_mode & S_IFMT))
+    return false;
+  bool same_birth = node->btime == pfs_statx_btime (st);
+  if (node->ino == st->stx_ino)
+    return same_birth || S_ISDIR (st->stx_mode);
+  return same_birth && node->btime != 0 && S_ISDIR (st->stx_mode) && g_atomic_int_get (&mount->renumbers);
+}
+
+void
+pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
+{
+  PfsRootNode key = { .mount = mount, .ino = ino };
+  bool by_inode = node->node.tables & PFS_NODE_BY_INODE;
+  bool taken = g_hash_table_lookup (node->node.tree->by_inode, &key) != NULL;
+
+  if (by_inode)
+    pfs_node_orphan_locked (&node->node);
+  node->ino = ino;
+  g_atomic_pointer_set (&node->mount, mount);
+  if (by_inode && !taken)
+    pfs_node_insert_by_inode_locked (&node->node);
 }
 
 bool
-pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
+pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st)
 {
   pfs_tree_lock (node->node.tree);
   bool same = pfs_rootfs_same_locked (node, mount, st);
+  if (same && node->ino != st->stx_ino)
+    pfs_rootnode_renumber_locked (node, mount, st->stx_ino);
   pfs_tree_unlock (node->node.tree);
   return same;
 }

@@ -49,6 +49,8 @@ type_flags (const char *type)
     return PFS_MOUNT_VOLATILE | PFS_MOUNT_TIMELESS;
   if (g_strv_contains (volatile_types, type))
     return PFS_MOUNT_VOLATILE;
+  if (strcmp (type, "overlay") == 0)
+    return PFS_MOUNT_OVERLAY;
   if (g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse."))
     return PFS_MOUNT_REMOTE;
   return 0;
@@ -77,6 +79,22 @@ mount_flags (PfsRootfs *rootfs, const struct statx *st)
   return type_flags (type);
 }
 
+/* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows each
+ * filesystem's files on a device of their own, and numbers directories as they come (kernel:
+ * Documentation/filesystems/overlayfs.rst, "Inode properties"). Directories are seen before what is in them. */
+static void
+add_mount_locked (PfsRootfs *rootfs, PfsMount *mount)
+{
+  g_hash_table_add (rootfs->mounts, mount);
+  if (mount->flags & PFS_MOUNT_OVERLAY) {
+    g_hash_table_insert (rootfs->overlays, &mount->id, mount);
+    return;
+  }
+  PfsMount *overlay = g_hash_table_lookup (rootfs->overlays, &mount->id);
+  if (overlay)
+    g_atomic_int_set (&overlay->renumbers, 1);
+}
+
 static PfsMount *
 mount_get (PfsRootfs *rootfs, const struct statx *st)
 {
@@ -95,7 +113,7 @@ mount_get (PfsRootfs *rootfs, const struct statx *st)
   mount = g_hash_table_lookup (rootfs->mounts, &key);
   if (!mount && g_hash_table_size (rootfs->mounts) < MOUNTS_MAX) {
     mount = g_memdup2 (&key, sizeof key);
-    g_hash_table_add (rootfs->mounts, mount);
+    add_mount_locked (rootfs, mount);
   }
   g_mutex_unlock (&rootfs->lock);
   return mount;

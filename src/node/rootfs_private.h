@@ -17,12 +17,15 @@ struct PfsMount {
   uint64_t id;                  /* STATX_MNT_ID */
   dev_t dev;
   guint flags;
+  gint renumbers;               /* an overlay of several filesystems, whose directories get another inode number each
+                                 * time the kernel has forgotten them; atomic */
   struct timespec since;        /* when it was first seen */
 };
 
 #define PFS_MOUNT_VOLATILE (1u << 0)    /* procfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)      /* attributes have to be asked for; statx may wait */
 #define PFS_MOUNT_TIMELESS (1u << 2)    /* times say when the kernel last made up the inode: anew at every look */
+#define PFS_MOUNT_OVERLAY (1u << 3)     /* of directories alone, where files have other devices */
 
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
 struct PfsRootfs {
@@ -31,6 +34,7 @@ struct PfsRootfs {
   PfsNode *top;                 /* borrowed */
   GMutex lock;
   GHashTable *mounts;           /* a set of PfsMount */
+  GHashTable *overlays;         /* those that are one, by their ids */
   PfsMount *anchor;             /* of the top node, whose own is known only once it is opened */
   PfsPin *pin;                  /* the process whose root is in use; NULL while nothing is held */
   GQueue files;                 /* of PfsFile: all that is open */
@@ -100,8 +104,11 @@ void pfs_rootfs_end (PfsRootfs *rootfs);
 
 /* rootfs_lookup.c */
 
-/* Is what statx found the node's own file? */
-bool pfs_rootfs_same (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
+/* Is what statx found the node's own file? A directory's node follows where that has got another number. */
+bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
+/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but is
+ * not found by it. */
+void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
 bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
 /* Would the node be below itself there? */
 bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);

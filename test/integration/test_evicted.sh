@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The kernel forgets files when it is short of memory, below the mount as well. Directories of an overlay over several
+# filesystems have another inode number then: a caller who stands in one stays there, and walks go on without errors.
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+
+forget ()
+{
+  echo 2 >/proc/sys/vm/drop_caches
+}
+
+imitate big -- sleep infinity
+data=/proc/$imitated_pid/root/data
+mkdir "$data" || abandon "the container can be filled"
+(cd "$data" && for i in {1..60}; do mkdir "$i" && (cd "$i" && touch file-{1..50}); done)
+numbers=$(stat -c %i "$data/7" && forget && stat -c %i "$data/7")
+check "this overlay gives directories new numbers" test "$(uniq <<<"$numbers" | wc -l)" = 2
+peerfs_start -o allow_other
+mounted=$mnt/big/root/data
+
+# Longer than anything is kept open, or names are believed.
+cat >"$work/stand" <<'SCRIPT'
+cd "$1" && n=$(ls | wc -l) || exit 1
+for i in 1 2 3; do
+  sleep 1.2
+  echo 2 >/proc/sys/vm/drop_caches
+  [ "$(ls | wc -l)" = "$n" ] && ls -d .. >/dev/null || exit 1
+  [ "$2" = read ] || { touch "new-$i" && rm "new-$i"; } || exit 1
+done
+SCRIPT
+check "a working directory stays" bash "$work/stand" "$mounted/7" write
+check "so does one of several layers" bash "$work/stand" "$mnt/big/root/usr/share/doc" read
+
+# One that has taken the place of another is not that one.
+mkdir "$data/other"
+touch "$data/other/another"
+cd "$mounted/8" && ls >/dev/null || abandon "the directory can be entered"
+sleep 0.7
+mv "$data/8" "$data/gone" && mv "$data/other" "$data/8"
+forget
+check_output "who stands in a directory that was replaced does not see the other" "" bash -c 'ls 2>/dev/null; true'
+cd /
+check_output "who comes anew does" another bash -c 'sleep 1.2; ls "$1"' - "$mounted/8"
+
+end=$((SECONDS + 8))
+walkers=()
+for _ in 1 2 3; do
+  (while [ $SECONDS -lt $end ]; do find "$mounted" -size +1k 2>&1 >/dev/null; done) >>"$work/walks" &
+  walkers+=($!)
+done
+while [ $SECONDS -lt $end ]; do
+  forget
+  sleep "0.0$((RANDOM % 9 + 1))"
+done
+wait "${walkers[@]}"
+check_equal "walks beside have no errors" "" "$(head -n 5 "$work/walks")"
+peerfs_stop
+check_equal "exit status" 0 "$peerfs_status"
+finish
