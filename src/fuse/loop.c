@@ -25,7 +25,7 @@ await (PfsLoop *loop, guint *generation)
 {
   struct pollfd fds[] = { { .fd = fuse_session_fd (loop->fuse), .events = POLLIN },
                           { .fd = loop->ended, .events = POLLIN },
-                          { .fd = loop->turns.renewed, .events = POLLIN } };
+                          { .fd = pfs_turn_renewed_fd (&loop->turns, *generation), .events = POLLIN } };
 
   if (poll (fds, G_N_ELEMENTS (fds), -1) < 0)
     return true;
@@ -46,7 +46,7 @@ take (PfsLoop *loop, struct fuse_buf *buf, guint *in_vain, guint *generation)
         r = fuse_session_receive_buf (loop->fuse, buf);
       while (r == -EAGAIN && g_get_monotonic_time () < end);
     }
-    if (r == -EAGAIN) {
+    if (r == -EAGAIN || r == -EINTR) {
       ++*in_vain;
       if (!await (loop, generation))
         return -ECHILD;

@@ -108,7 +108,7 @@ give_back (PfsTrimmer *trimmer)
   malloc_trim (0);
   pfs_loop_renew (trimmer->session->loop);
   g_mutex_lock (&trimmer->lock);
-  while (!trimmer->stopping && !trimmer->poked && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
+  while (!trimmer->stopping && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
     ;
   bool again = g_atomic_int_and (&trimmer->forgotten, 0) > 0;
   trimmer->shrunk = again;

@@ -37,39 +37,44 @@ add_thread_locked (PfsTurns *turns)
 static bool
 is_over_locked (PfsTurns *turns, guint *generation)
 {
-  if (*generation == turns->generation || turns->stopping)
+  if (*generation == turns->generation)
     return false;
   *generation = turns->generation;
+  if (turns->stopping)
+    return false;
   if (turns->waiting > 0 && turns->parked > 0)
     return true;
   add_thread_locked (turns);
   return !turns->exhausted;
 }
 
+int
+pfs_turn_renewed_fd (const PfsTurns *turns, guint generation)
+{
+  return turns->renewed[generation & 1];
+}
+
 void
 pfs_turns_renew (PfsTurns *turns)
 {
   g_mutex_lock (&turns->lock);
+  pfs_eventfd_raise (pfs_turn_renewed_fd (turns, turns->generation));
   turns->generation++;
+  pfs_eventfd_clear (pfs_turn_renewed_fd (turns, turns->generation));
   g_cond_broadcast (&turns->tick);
   g_cond_broadcast (&turns->call);
   g_mutex_unlock (&turns->lock);
-  pfs_eventfd_raise (turns->renewed);
 }
 
 PfsTurn
 pfs_turn_pass (PfsTurns *turns, guint *generation)
 {
   g_mutex_lock (&turns->lock);
-  bool fresh = *generation == turns->generation;
   turns->waiting--;
   bool over = is_over_locked (turns, generation);
   if (!over)
     turns->waiting++;
   g_mutex_unlock (&turns->lock);
-  /* For all who wait: only who takes their place calls it off. */
-  if (fresh || !over)
-    pfs_eventfd_clear (turns->renewed);
   return over ? PFS_TURN_LEAVE : PFS_TURN_WAIT;
 }
 
@@ -128,11 +133,17 @@ pfs_turn_look (PfsTurns *turns, guint in_vain)
 
 /* --- parked --- */
 
+static bool
+is_called_off_locked (const PfsTurns *turns, guint generation)
+{
+  return turns->stopping || generation != turns->generation;
+}
+
 /* Sleeps until the next look: a tick, counted from the next request where there is none. */
 static void
 sleep_locked (PfsTurns *turns, Look *look, guint generation)
 {
-  while (turns->waiting > 0 && turns->taken == look->taken && !turns->stopping && generation == turns->generation) {
+  while (turns->waiting > 0 && turns->taken == look->taken && !is_called_off_locked (turns, generation)) {
     turns->waiting_max = 1;
     turns->asleep = true;
     g_cond_wait (&turns->tick, &turns->lock);
@@ -140,7 +151,7 @@ sleep_locked (PfsTurns *turns, Look *look, guint generation)
   }
   look->taken = turns->taken;
   look->drained = turns->drained;
-  if (!turns->stopping && generation == turns->generation)
+  if (!is_called_off_locked (turns, generation))
     g_cond_wait_until (&turns->tick, &turns->lock, g_get_monotonic_time () + TICK_US);
 }
 
@@ -160,17 +171,39 @@ needs_more_locked (PfsTurns *turns, Look *look)
   return false;
 }
 
-/* As the deputy: until more threads are needed, or another deputy. */
-static void
+/* As the deputy: until more threads are needed (true), or another deputy. */
+static bool
 watch_locked (PfsTurns *turns, guint generation)
 {
   Look look = { .taken = turns->taken - 1 };    /* it looks at least once */
+  bool needed = false;
 
   turns->deputy = true;
-  do
+  while (!needed && !is_called_off_locked (turns, generation)) {
     sleep_locked (turns, &look, generation);
-  while (!turns->stopping && generation == turns->generation && !needs_more_locked (turns, &look));
+    needed = !is_called_off_locked (turns, generation) && needs_more_locked (turns, &look);
+  }
   turns->deputy = false;
+  return needed;
+}
+
+/* True when the thread is needed, false when it is to end. */
+static bool
+stay_parked_locked (PfsTurns *turns, guint *generation)
+{
+  for (;;) {
+    while (turns->deputy && !is_called_off_locked (turns, *generation))
+      g_cond_wait (&turns->call, &turns->lock);
+    if (!turns->deputy && watch_locked (turns, *generation))
+      return true;
+    if (turns->stopping)
+      return false;
+    turns->parked--;
+    bool over = is_over_locked (turns, generation);
+    turns->parked++;
+    if (over)
+      return false;
+  }
 }
 
 PfsTurn
@@ -184,12 +217,9 @@ pfs_turn_park (PfsTurns *turns, guint *generation)
     return turn;
   }
   turns->parked++;
-  while (turns->deputy && !turns->stopping && *generation == turns->generation)
-    g_cond_wait (&turns->call, &turns->lock);
-  if (!turns->deputy && !turns->stopping && *generation == turns->generation)
-    watch_locked (turns, *generation);
+  bool needed = stay_parked_locked (turns, generation);
   turns->parked--;
-  if (!turns->stopping && !is_over_locked (turns, generation)) {
+  if (needed) {
     turn = PFS_TURN_WAIT;
     turns->waiting++;
     if (turns->parked == 0)
@@ -243,9 +273,14 @@ bool
 pfs_turns_init (PfsTurns *turns, GThreadFunc serve, gpointer data)
 {
   *turns = (PfsTurns){ .serve = serve, .data = data, .cpus = g_get_num_processors (), .waiting_max = 1 };
-  turns->renewed = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (turns->renewed < 0)
+  turns->renewed[0] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (turns->renewed[0] < 0)
     return false;
+  turns->renewed[1] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (turns->renewed[1] < 0) {
+    close (turns->renewed[0]);
+    return false;
+  }
   g_mutex_init (&turns->lock);
   g_cond_init (&turns->tick);
   g_cond_init (&turns->call);
@@ -260,5 +295,6 @@ pfs_turns_clear (PfsTurns *turns)
   g_cond_clear (&turns->call);
   g_cond_clear (&turns->left);
   g_mutex_clear (&turns->lock);
-  close (turns->renewed);
+  close (turns->renewed[0]);
+  close (turns->renewed[1]);
 }

@@ -17,7 +17,7 @@ typedef struct {
   GCond left;
   GThreadFunc serve;            /* what a thread does, and with what */
   gpointer data;
-  int renewed;                  /* eventfd, readable while a thread may be waiting that is to end */
+  int renewed[2];               /* eventfds: for threads of even and of odd generations, readable once they are to end */
   guint cpus;
   guint generation;             /* threads of an earlier one end as soon as they can, each with another in its place */
   guint threads;
@@ -56,8 +56,9 @@ PfsTurn pfs_turn_park (PfsTurns *turns, guint *generation);
 /* A request was taken: how many threads are busy now. *ret_last: and there is nobody else to take one, nor will there
  * be. */
 guint pfs_turn_end (PfsTurns *turns, bool *ret_last);
-/* Instead, where `renewed` is readable: shall the thread go on waiting, or end? */
+/* Instead, once pfs_turn_renewed_fd() is readable: shall the thread go on waiting, or end? */
 PfsTurn pfs_turn_pass (PfsTurns *turns, guint *generation);
+int pfs_turn_renewed_fd (const PfsTurns *turns, guint generation);
 /* Nothing was to be taken: is it worth to look again before sleeping? in_vain: how often it was not. */
 bool pfs_turn_look (PfsTurns *turns, guint in_vain);
 /* The thread's last words. */
