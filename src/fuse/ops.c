@@ -79,7 +79,7 @@ op_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   if (r < 0)
     pfs_reply (req, r);
   else
-    fuse_reply_attr (req, &attr, pfs_node_attr_timeout (node));
+    fuse_reply_attr (req, &attr, pfs_node_attr_timeout (node, &attr));
 }
 
 static void
@@ -95,7 +95,7 @@ op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct f
   if (r < 0)
     pfs_reply (req, r);
   else
-    fuse_reply_attr (req, &now, pfs_node_attr_timeout (node));
+    fuse_reply_attr (req, &now, pfs_node_attr_timeout (node, &now));
 }
 
 static void

@@ -101,15 +101,24 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   return 0;
 }
 
+/* A write takes setuid and setgid bits away without the kernel's knowing that the mode is another one. */
 double
-pfs_node_attr_timeout (const PfsNode *node)
+pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode)
+{
+  bool cached = !(mount->flags & PFS_MOUNT_VOLATILE) && !(S_ISREG (mode) && (mode & (S_ISUID | S_ISGID)));
+
+  return cached ? tree->options.attr_timeout : 0;
+}
+
+double
+pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
 {
   if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
     return pfs_node_attr_life (node);
   pfs_tree_lock (node->tree);
-  bool generated = ((const PfsRootNode *) node)->mount->flags & PFS_MOUNT_VOLATILE;
+  const PfsMount *mount = ((const PfsRootNode *) node)->mount;
   pfs_tree_unlock (node->tree);
-  return generated ? 0 : node->tree->options.attr_timeout;
+  return pfs_rootfs_attr_timeout (node->tree, mount, attr->st_mode);
 }
 
 void

@@ -259,11 +259,9 @@ int
 pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
                   const PfsCaller *who, PfsEntry *ret)
 {
-  const PfsTreeOptions *options = &dir->tree->options;
-  bool cached = !(mount->flags & PFS_MOUNT_VOLATILE);
   PfsEntry entry = {
-    .attr_timeout = cached ? options->attr_timeout : 0,
-    .entry_timeout = cached ? options->entry_timeout : 0,
+    .attr_timeout = pfs_rootfs_attr_timeout (dir->tree, mount, st->stx_mode),
+    .entry_timeout = mount->flags & PFS_MOUNT_VOLATILE ? 0 : dir->tree->options.entry_timeout,
   };
 
   pfs_rootfs_attr (mount, st, &entry.attr);

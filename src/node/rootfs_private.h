@@ -129,6 +129,9 @@ bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
 int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret);
 
 /* rootfs_attr.c */
+
+/* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
+double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
 int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
 int pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set,
                         const PfsCaller *who, struct stat *ret);

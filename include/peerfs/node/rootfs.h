@@ -52,8 +52,8 @@ struct PfsFsOps {
   int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 };
 
-/* For how long the kernel may believe the node's attributes, in seconds. */
-double pfs_node_attr_timeout (const PfsNode *node);
+/* For how long the kernel may believe these attributes of the node, in seconds. */
+double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
 
 /* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
  * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. */

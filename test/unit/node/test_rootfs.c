@@ -650,12 +650,37 @@ test_generated_files (void **state)
   g_autoptr (PfsNode) node = entry.node;
   assert_int_equal (entry.attr.st_size, 0);
   assert_true (entry.attr_timeout < 0.001 && entry.entry_timeout < 0.001);
-  assert_true (pfs_node_attr_timeout (node) < 0.001);
+  assert_true (pfs_node_attr_timeout (node, &entry.attr) < 0.001);
   assert_int_equal (node->ops->open (node, O_RDONLY, WHO, &file), 0);
   assert_true (file->file_flags & PFS_FILE_DIRECT_IO);
   assert_true (pread (file->fd, buf, sizeof buf, 0) > 0);
   assert_int_equal (roots_lookup (r, "etc", WHO, &entry), 0);
-  assert_true (pfs_node_attr_timeout (entry.node) > 0.9);
+  assert_true (pfs_node_attr_timeout (entry.node, &entry.attr) > 0.9);
+  pfs_node_unref (entry.node);
+}
+
+/* A write takes them away, and the kernel does not notice. */
+static void
+test_setid_bits_are_not_cached (void **state)
+{
+  Roots *r = *state;
+  const mode_t modes[] = { 02755, 04755, 02644, 01755 };
+  PfsEntry entry;
+
+  peer_file (r, "f", "content");
+  peer_dir (r, "d");
+  assert_return_code (fchmodat (r->fd, "d", 02755, 0), errno);
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++) {
+    bool cached = modes[i] == 01755;
+
+    assert_return_code (fchmodat (r->fd, "f", modes[i], 0), errno);
+    assert_int_equal (roots_lookup (r, "f", WHO, &entry), 0);
+    assert_int_equal (entry.attr_timeout > 0.9, cached);
+    assert_int_equal (pfs_node_attr_timeout (entry.node, &entry.attr) > 0.9, cached);
+    pfs_node_unref (entry.node);
+  }
+  assert_int_equal (roots_lookup (r, "d", WHO, &entry), 0);
+  assert_true (entry.attr_timeout > 0.9);
   pfs_node_unref (entry.node);
 }
 
@@ -670,7 +695,7 @@ test_gate_is_brief (void **state)
   assert_int_equal (peer->ops->lookup (peer, "root", WHO, &entry), 0);
   assert_true (entry.entry_timeout == 0);
   assert_true (entry.attr_timeout > 0.01 && entry.attr_timeout < 0.2);
-  assert_true (pfs_node_attr_timeout (entry.node) == entry.attr_timeout);
+  assert_true (pfs_node_attr_timeout (entry.node, &entry.attr) == entry.attr_timeout);
   pfs_node_unref (entry.node);
 }
 
@@ -702,7 +727,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_read_only, setup_read_only, roots_teardown),
     cmocka_unit_test_setup_teardown (test_own_mount_is_cut_off, roots_setup_root_of_machine, roots_teardown),
     cmocka_unit_test_setup_teardown (test_generated_files, roots_setup_root_of_machine, roots_teardown),
-    TEST (test_gate_is_brief),
+    TEST (test_setid_bits_are_not_cached), TEST (test_gate_is_brief),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
