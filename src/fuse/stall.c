@@ -85,9 +85,10 @@ pfs_stall_admit (PfsWorker *worker, const PfsPlace *place, guint busy, bool last
   Count count = count_locked (workers, place);
   bool refuse = is_too_much (&count, place, busy, last);
   gint64 now = pfs_worker_now ();
-  bool say = refuse && (workers->said != place->container || now - workers->said_at >= SAY_AGAIN_MS);
+  guint64 serial = pfs_container_serial (place->container);
+  bool say = refuse && (workers->said != serial || now - workers->said_at >= SAY_AGAIN_MS);
   if (say) {
-    workers->said = place->container;
+    workers->said = serial;
     workers->said_at = now;
   }
   g_mutex_unlock (&workers->lock);

@@ -46,7 +46,7 @@ struct PfsWorkers {
   GMutex lock;                  /* guards what follows */
   GPtrArray *all;               /* of PfsWorker, borrowed */
   GArray *interrupted;          /* of PfsInterrupted */
-  gpointer said;                /* the container that was last said to be stalled, and when */
+  guint64 said;                 /* the container that was last said to be stalled, by its serial, and when */
   gint64 said_at;
 };
 
