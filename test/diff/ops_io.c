@@ -242,13 +242,23 @@ op_copy_range (Side *side, const Op *op, Text *text)
   say_fstat (text, side->fd[op->slot2]);
 }
 
+static bool
+is_same_file (int a, int b)
+{
+  struct stat x, y;
+
+  return fstat (a, &x) == 0 && fstat (b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Into itself it may read what it has just written, or not; docs/limits.md. */
 static void
 op_sendfile (Side *side, const Op *op, Text *text)
 {
   off_t from = offset_of (op->r[0]);
   size_t n = length_of (op->r[2]);
 
-  if (is_direct (side->fd[op->slot]) || is_direct (side->fd[op->slot2]))
+  if (is_direct (side->fd[op->slot]) || is_direct (side->fd[op->slot2])
+      || is_same_file (side->fd[op->slot], side->fd[op->slot2]))
     return;
   say (text, "sendfile ([%u], [%u], %lld, %zu)", op->slot2, op->slot, (long long) from, n);
   say_result (text, sendfile (side->fd[op->slot2], side->fd[op->slot], &from, n));
