@@ -32,8 +32,8 @@ await (PfsLoop *loop, guint *generation)
   return !fds[2].revents || pfs_turn_pass (&loop->turns, generation) == PFS_TURN_WAIT;
 }
 
-/* The next request: its length, and how many threads are busy then, as pfs_turn_end() says; 0 or -errno at the end of the
- * session; -ECHILD where the thread alone has to end. */
+/* The next request: its length; at the end of the session none, 0 or -errno; -ECHILD where the thread alone has to end:
+ * then it waits no longer. */
 static int
 take (PfsLoop *loop, struct fuse_buf *buf, guint *in_vain, guint *generation)
 {

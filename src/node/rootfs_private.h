@@ -25,7 +25,7 @@ struct PfsMount {
 #define PFS_MOUNT_VOLATILE (1u << 0)    /* procfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)      /* attributes have to be asked for; statx may wait */
 #define PFS_MOUNT_TIMELESS (1u << 2)    /* times say when the kernel last made up the inode: anew at every look */
-#define PFS_MOUNT_OVERLAY (1u << 3)     /* of directories alone, where files have other devices */
+#define PFS_MOUNT_OVERLAY (1u << 3)     /* known by the device of its directories: files may have another */
 
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
 struct PfsRootfs {
@@ -106,10 +106,10 @@ void pfs_rootfs_end (PfsRootfs *rootfs);
 
 /* Is what statx found the node's own file? A directory's node follows where that has got another number. */
 bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
+bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
 /* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but is
  * not found by it. */
 void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
-bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
 /* Would the node be below itself there? */
 bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
 /* The entry for what statx found under that name: its node is found or made, attributes filled. */
