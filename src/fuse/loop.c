@@ -79,8 +79,9 @@ serve_requests (PfsLoop *loop, PfsWorker *worker, struct fuse_buf *buf)
     PfsTurn turn = pfs_turn_begin (&loop->turns, &generation);
 
     if (turn == PFS_TURN_PARK) {
-      /* A mebibyte, of which a large request may have used all. */
+      /* A mebibyte each, of which a large request may have used all. */
       g_clear_pointer (&buf->mem, free);
+      pfs_read_buffer_drop ();
       turn = pfs_turn_park (&loop->turns, &generation);
     }
     if (turn == PFS_TURN_LEAVE)

@@ -2,6 +2,7 @@
 /* Requests about open files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -105,6 +106,67 @@ pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
     reply_create (req, &entry, file, &requester.who, fi);
 }
 
+/* What a thread reads into: kept, for a mebibyte anew for each request is a mapping to be made, filled, taken away. */
+typedef struct {
+  size_t size;
+  void *mem;
+} ReadBuffer;
+
+static void
+read_buffer_free (gpointer data)
+{
+  ReadBuffer *buffer = data;
+
+  free (buffer->mem);
+  g_free (buffer);
+}
+
+static GPrivate read_buffer_key = G_PRIVATE_INIT (read_buffer_free);
+
+/* Aligned as O_DIRECT wants it. NULL: no memory. */
+static void *
+read_buffer (size_t size)
+{
+  ReadBuffer *buffer = g_private_get (&read_buffer_key);
+
+  if (!buffer) {
+    buffer = g_new0 (ReadBuffer, 1);
+    g_private_set (&read_buffer_key, buffer);
+  }
+  if (buffer->size < size) {
+    g_clear_pointer (&buffer->mem, free);
+    buffer->size = posix_memalign (&buffer->mem, (size_t) sysconf (_SC_PAGESIZE), size) == 0 ? size : 0;
+  }
+  return buffer->size > 0 ? buffer->mem : NULL;
+}
+
+void
+pfs_read_buffer_drop (void)
+{
+  g_private_replace (&read_buffer_key, NULL);
+}
+
+/* The kernel takes fewer bytes than it asked for to be the end of the file, and keeps that in mind as its size: so an error
+ * after some bytes is one of the whole request, and it asks again for each page. Not so where it passes on the caller's
+ * own read(2). */
+static ssize_t
+read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
+{
+  bool passed_on = (file->file_flags & PFS_FILE_DIRECT_IO) || (fi->flags & O_DIRECT);
+  size_t done = 0;
+
+  while (done < size) {
+    ssize_t n = pread (file->fd, mem + done, size - done, off + (off_t) done);
+
+    if (n < 0)
+      return -errno;
+    done += (size_t) n;
+    if (n == 0 || passed_on)
+      break;
+  }
+  return (ssize_t) done;
+}
+
 void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
@@ -125,11 +187,12 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     pfs_reply (req, r);
     return;
   }
-  struct fuse_bufvec data = FUSE_BUFVEC_INIT (size);
-  data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-  data.buf[0].fd = file->fd;
-  data.buf[0].pos = off;
-  fuse_reply_data (req, &data, FUSE_BUF_SPLICE_MOVE);
+  void *mem = read_buffer (size);
+  ssize_t n = mem ? read_at (file, mem, size, off, fi) : -ENOMEM;
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_buf (req, mem, (size_t) n);
 }
 
 /* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes to

@@ -82,6 +82,8 @@ void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, o
 void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                              fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+/* Frees what the calling thread reads into, until it reads again. */
+void pfs_read_buffer_drop (void);
 void pfs_op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
 void pfs_op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
 void pfs_op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);

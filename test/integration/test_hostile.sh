@@ -277,6 +277,24 @@ check_output "ENOTCONN from below" "cat: $mnt/fuse/root/mnt/program: Transport e
   sh -c "LC_ALL=C cat '$mnt/fuse/root/mnt/program' 2>&1; true"
 end_of "$fuse"
 
+# What cannot be read is an error, never the end of the file: a copy would be taken for the whole.
+hostile worn "mknod /dev/fuse c 10 229; head -c 1000000 /dev/urandom >large; /badfuse /mnt large 300000 &
+  until [ -e /mnt/program ]; do sleep 0.02; done; echo ready; exec sleep infinity"
+is_ready worn
+outcome ()
+{
+  local status=0
+  "$@" >"$work/got" 2>"$work/got.err" || status=$?
+  echo "status $status, $(wc -c <"$work/got") bytes, $(md5sum <"$work/got"), $(grep -o 'Input/output error' "$work/got.err")"
+}
+for how in "cat " "dd status=none bs=1M if=" "dd status=none bs=5000 if="; do
+  directly=$(outcome $how/proc/$imitated_pid/root/mnt/program)
+  check "EIO in the middle: $how: $directly" grep -q 'Input/output error' "$work/got.err"
+  check_equal "EIO in the middle: $how: as directly" "$directly" "$(outcome $how$mnt/worn/root/mnt/program)"
+done
+check "EIO in the middle: O_DIRECT" sh -c "! dd status=none iflag=direct bs=64k if='$mnt/worn/root/mnt/program' of=/dev/null"
+end_of "$imitated_pid"
+
 peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 finish

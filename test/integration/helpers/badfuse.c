@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM. On DIR it shows one file, `program`, with PROGRAM's content,
- * and has the kernel remember nothing. SIGUSR1: every request fails with EIO from then on. SIGSTOP: no request is
- * read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
+/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM]. On DIR it shows one file, `program`, with PROGRAM's
+ * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. SIGUSR1: every request fails with EIO from then on. SIGSTOP: no request is
+ * read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h),
+ * so it needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,7 +20,7 @@
 
 static volatile sig_atomic_t failing, silent;
 static char content[4 << 20];
-static size_t length;
+static size_t length, bad_from = SIZE_MAX;
 
 static void
 fail_from_now_on (int signal)
@@ -76,7 +79,10 @@ answer_read (int dev, const struct fuse_in_header *in, const struct fuse_read_in
   size_t from = read->offset < length ? read->offset : length;
   size_t size = read->size < length - from ? read->size : length - from;
 
-  answer (dev, in, 0, content + from, size);
+  if (from + size > bad_from)
+    answer (dev, in, -EIO, NULL, 0);
+  else
+    answer (dev, in, 0, content + from, size);
 }
 
 static void
@@ -120,10 +126,12 @@ main (int argc, char **argv)
   ssize_t n = file < 0 ? -1 : read (file, content, sizeof content);
 
   if (n < 0 || dev < 0) {
-    fprintf (stderr, "usage: badfuse DIR PROGRAM (and /dev/fuse)\n");
+    fprintf (stderr, "usage: badfuse DIR PROGRAM [FROM] (and /dev/fuse)\n");
     return 2;
   }
   length = (size_t) n;
+  if (argc > 3)
+    bad_from = strtoul (argv[3], NULL, 10);
   snprintf (options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", dev);
   if (mount ("badfuse", argv[1], "fuse.badfuse", 0, options) < 0) {
     perror ("badfuse: mount");
