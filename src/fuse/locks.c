@@ -229,7 +229,7 @@ pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
     r = owner_of (locks, file, fi->lock_owner, lock, &owner);
   lock->l_pid = 0;
   if (r == 0 && owner && fcntl (owner->fd, F_OFD_SETLK, lock) < 0)
-    r = -errno;
+    r = pfs_file_error (file, -errno);
   if ((r == -EAGAIN || r == -EACCES) && sleep)
     r = pfs_lock_wait_posix (locks->waiting, req, file, owner->fd, lock, owner_unref, owner), owner = NULL;
   if (r <= 0)
@@ -262,7 +262,7 @@ pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
     Owner *owner = find_locked (locks, file->node, fi->lock_owner);
 
     lock->l_pid = 0;
-    r = fcntl (owner ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? -errno : 0;
+    r = fcntl (owner ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? pfs_file_error (file, -errno) : 0;
   }
   if (r == 0 && lock->l_type != F_UNLCK && lock->l_pid < 0)
     lock->l_pid = pid_of_another (locks, file->node, fi->lock_owner);
@@ -293,7 +293,7 @@ pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
   (void) ino;
   int r = check_lockable (file);
   if (r == 0)
-    r = flock_at_once (file->fd, op);
+    r = pfs_file_error (file, flock_at_once (file->fd, op));
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
     r = pfs_lock_wait_flock (pfs_request_session (req)->locks->waiting, req, file, op);
   if (r <= 0)

@@ -125,8 +125,7 @@ waiter_main (gpointer data)
   g_mutex_unlock (&wait->lock);
   fuse_req_interrupt_func (waiter->req, on_interrupt, waiter);
   int r = wait_here (waiter);
-  if (r == 0)
-    r = pfs_file_check (waiter->file);
+  r = r == 0 ? pfs_file_check (waiter->file) : pfs_file_error (waiter->file, r);
 
   g_mutex_lock (&wait->lock);
   waiter->done = true;

@@ -159,7 +159,7 @@ read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_fil
     ssize_t n = pread (file->fd, mem + done, size - done, off + (off_t) done);
 
     if (n < 0)
-      return -errno;
+      return pfs_file_error (file, -errno);
     done += (size_t) n;
     if (n == 0 || passed_on)
       break;
@@ -209,7 +209,7 @@ write_as (PfsFile *file, const struct iovec *data, off_t off, const struct fuse_
   if (r < 0)
     return r;
   ssize_t n = pwritev2 (file->fd, data, 1, off, append ? RWF_APPEND : 0);
-  return n < 0 ? -errno : n;
+  return n < 0 ? pfs_file_error (file, -errno) : n;
 }
 
 void
@@ -248,7 +248,7 @@ pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
   (void) ino;
   int r = pfs_file_check (file);
   if (r == 0 && file->fd >= 0)
-    r = (datasync ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? -errno : 0;
+    r = (datasync ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? pfs_file_error (file, -errno) : 0;
   pfs_reply (req, r);
 }
 
@@ -264,7 +264,7 @@ pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
     pfs_auto_creds const PfsCaller *as = NULL;
     r = pfs_creds_take (&requester.who, &as);
     if (r == 0 && fallocate (file->fd, mode, offset, length) < 0)
-      r = -errno;
+      r = pfs_file_error (file, -errno);
   }
   pfs_reply (req, r);
 }
@@ -278,7 +278,7 @@ pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
   (void) ino;
   off_t found = r < 0 ? -1 : lseek (file->fd, off, whence);
   if (found < 0)
-    pfs_reply (req, r < 0 ? r : -errno);
+    pfs_reply (req, r < 0 ? r : pfs_file_error (file, -errno));
   else
     fuse_reply_lseek (req, found);
 }
@@ -298,7 +298,7 @@ copy_as (PfsFile *in, off_t off_in, PfsFile *out, off_t off_out, size_t len, uns
   if (r < 0)
     return r;
   ssize_t n = copy_file_range (in->fd, &off_in, out->fd, &off_out, len, flags);
-  return n < 0 ? -errno : n;
+  return n < 0 ? pfs_file_error (in, pfs_file_error (out, -errno)) : n;
 }
 
 void

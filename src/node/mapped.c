@@ -214,11 +214,12 @@ mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat 
 
   (void) who;
   if (file && file->fd >= 0) {
+    if (fstat (file->fd, &st) < 0)
+      return -errno;
+    /* Only then: at the container's end another descriptor takes its place. */
     int r = pfs_file_check (file);
     if (r < 0)
       return r;
-    if (fstat (file->fd, &st) < 0)
-      return -errno;
   } else {
     fd = node_open (node, &st);
     if (fd < 0)

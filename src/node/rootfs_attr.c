@@ -92,11 +92,11 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   open_file = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
   if (!open_file)
     return attr_by_path (node, who, ret);
-  int r = pfs_rootfs_check (pfs_rootfs_of (node));
-  if (r == 0)
-    r = pfs_rootfs_statx (pfs_rootfs_of (node), open_file->fd, "", true, &st, &mount);
-  if (r < 0)
-    return r;
+  int r = pfs_rootfs_statx (pfs_rootfs_of (node), open_file->fd, "", true, &st, &mount);
+  /* Only then: at the container's end another descriptor takes its place. */
+  int gone = pfs_rootfs_check (pfs_rootfs_of (node));
+  if (r < 0 || gone < 0)
+    return gone < 0 ? gone : r;
   pfs_rootfs_attr (mount, &st, ret);
   return 0;
 }
@@ -144,7 +144,7 @@ set_size (PfsNode *node, PfsFile *file, int fd, off_t size)
   char path[32];
 
   if (file && (file->flags & O_ACCMODE) != O_RDONLY)
-    return ftruncate (file->fd, size) < 0 ? -errno : 0;
+    return ftruncate (file->fd, size) < 0 ? pfs_file_error (file, -errno) : 0;
   if (!S_ISREG (PFS_ROOTNODE_TYPE (pfs_rootnode (node))))
     return S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (node))) ? -EISDIR : -EINVAL;
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);

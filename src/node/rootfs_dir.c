@@ -185,5 +185,5 @@ pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who,
     stream->used += d->length;
     stream->at = d->next;
   }
-  return r == -ENOENT ? 0 : r;
+  return r == -ENOENT ? 0 : pfs_file_error (dir, r);
 }

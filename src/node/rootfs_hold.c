@@ -63,3 +63,9 @@ pfs_file_check (const PfsFile *file)
 
   return node->ops->fs ? pfs_rootfs_check (pfs_rootfs_of (node)) : 0;
 }
+
+int
+pfs_file_error (const PfsFile *file, int r)
+{
+  return r == -EBADF && pfs_file_check (file) < 0 ? -EIO : r;
+}

@@ -67,6 +67,9 @@ PfsPlace pfs_node_place (PfsNode *node);
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
 
+/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile. */
+int pfs_file_error (const PfsFile *file, int r);
+
 /* Lets go of an open file's descriptor once the container of its node has ended, as of one of root/. Returns 0, or -EIO
  * where it has ended already. To be undone by the kind's close. */
 int pfs_file_hold (PfsFile *file);

@@ -252,6 +252,8 @@ test_ended (void **state)
 
   /* Whatever is done to an open file now fails, also where it was on its way. */
   assert_int_equal (pfs_file_check (file), -EIO);
+  assert_int_equal (pfs_file_error (file, -EBADF), -EIO);
+  assert_int_equal (pfs_file_error (file, -ENOSPC), -ENOSPC);
   assert_int_equal (pread (file->fd, &c, 1, 0), -1);
   assert_int_equal (pwrite (file->fd, "x", 1, 0), -1);
   assert_return_code (fstat (file->fd, &nothing), errno);
@@ -289,6 +291,7 @@ test_main_ends_container_goes_on (void **state)
   pfs_tree_sweep (r->nodes.tree, count_ended, &ended);
   assert_int_equal (ended, 0);
   assert_int_equal (pfs_file_check (file), 0);
+  assert_int_equal (pfs_file_error (file, -EBADF), -EBADF);
   assert_open_content (file, "content");
   assert_int_equal (roots_lookup (r, "f", WHO, NULL), 0);
 }
