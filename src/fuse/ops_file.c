@@ -195,12 +195,28 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     fuse_reply_buf (req, mem, (size_t) n);
 }
 
+/* Of a mapped page that the kernel writes back nobody learns that it was not written to its end, but by an error. */
+static ssize_t
+write_whole (int fd, const char *data, size_t size, off_t off)
+{
+  size_t done = 0;
+
+  while (done < size) {
+    ssize_t n = pwrite (fd, data + done, size - done, off + (off_t) done);
+
+    if (n <= 0)
+      return n < 0 ? n : (errno = EIO, -1);
+    done += (size_t) n;
+  }
+  return (ssize_t) done;
+}
+
 /* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes to
  * the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
 static ssize_t
-write_as (PfsFile *file, const struct iovec *data, off_t off, const struct fuse_file_info *fi, const PfsCaller *who)
+write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct fuse_file_info *fi, const PfsCaller *who)
 {
-  bool append = (fi->flags & O_APPEND) && !fi->writepage;
+  const struct iovec all = { (void *) data, size };
   pfs_auto_creds const PfsCaller *as = NULL;
   int r = pfs_file_check (file);
 
@@ -208,7 +224,8 @@ write_as (PfsFile *file, const struct iovec *data, off_t off, const struct fuse_
     r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
-  ssize_t n = pwritev2 (file->fd, data, 1, off, append ? RWF_APPEND : 0);
+  ssize_t n = fi->writepage ? write_whole (file->fd, data, size, off)
+                            : pwritev2 (file->fd, &all, 1, off, fi->flags & O_APPEND ? RWF_APPEND : 0);
   return n < 0 ? pfs_file_error (file, -errno) : n;
 }
 
@@ -216,10 +233,9 @@ void
 pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
   g_auto (PfsRequester) requester = pfs_requester (req);
-  struct iovec data = { (void *) buf, size };
 
   (void) ino;
-  ssize_t n = write_as (pfs_request_file (fi), &data, off, fi, &requester.who);
+  ssize_t n = write_as (pfs_request_file (fi), buf, size, off, fi, &requester.who);
   if (n < 0)
     pfs_reply (req, (int) n);
   else

@@ -196,6 +196,17 @@ is_ready full
 check_output "full disk: said so" "dd: error writing '$mnt/full/root/mnt/file': No space left on device" \
   sh -c "LC_ALL=C dd if=/dev/zero of='$mnt/full/root/mnt/file' bs=64k 2>&1 | grep error"
 check_equal "full disk: what was written is there" 1048576 "$(stat -c %s "/proc/$imitated_pid/root/mnt/file")"
+truncate -s 600k "$mnt/full/root/mnt/file"
+# Of 768 KiB that are mapped 424 can be written: one request that fails half-way.
+truncate -s 768k "$mnt/full/root/mnt/mapped"
+python3 -c "import mmap
+with open('$mnt/full/root/mnt/mapped', 'r+b') as f:
+  pages = mmap.mmap(f.fileno(), 0)
+print('mapped', flush=True)
+pages[:] = bytes([1]) * len(pages)
+pages.flush()" >"$work/mapped" 2>/dev/null
+check "full disk: said so of mapped pages" test $? != 0
+check_output "full disk: they were mapped" mapped cat "$work/mapped"
 end_of "$imitated_pid"
 
 # --- a number that is used again
