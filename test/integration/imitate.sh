@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Becomes a container, in a mount namespace that the caller made: imitate.sh ROOT DIR INSTANCE CGROUP COMMAND...
 # Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log. The cgroup comes last,
-# so that nobody finds a container there before its root is.
+# so that nobody finds a container there before its root is; and until then it is called like a runtime, as what prepares
+# a container is: else the kubelet's mount alone would make it one.
 set -e
 root=$1 dir=$2 instance=$3 cgroup=$4
 shift 4

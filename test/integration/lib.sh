@@ -219,7 +219,8 @@ imitate ()
   instance=$work/pods/0a1b2c3d-0000-4000-8000-000000000000/containers/$name/$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
   mkdir -p "${instance%/*}" "$work/c/$name" && : >"$instance"
   cgroup=$(make_cgroup "$imitated_id") || abandon "a cgroup can be made"
-  unshare --mount --propagation private bash "$test_dir/imitate.sh" "$root_pod_dir" "$work/c/$name" "$instance" "$cgroup" \
+  ln -sf "$test_dir/imitate.sh" "$work/runc"
+  unshare --mount --propagation private "$work/runc" "$root_pod_dir" "$work/c/$name" "$instance" "$cgroup" \
     "$@" >"$work/c/$name/log" 2>&1 </dev/null &
   imitated_pid=$!
   pod_until 50 grep -q "libpod-$imitated_id" "/proc/$imitated_pid/cgroup" 2>/dev/null ||
