@@ -199,6 +199,16 @@ pfs_locks_release (PfsLocks *locks, const PfsFile *file)
   drop (locks, file, 0);
 }
 
+/* Some filesystems, of networks and in user space, tell a writer only when he closes that what he wrote got lost. */
+static int
+close_below (const PfsFile *file)
+{
+  if ((file->flags & O_ACCMODE) == O_RDONLY || !pfs_node_place (file->node).remote)
+    return 0;
+  int copy = fcntl (file->fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 || close (copy) < 0 ? pfs_file_error (file, -errno) : 0;
+}
+
 void
 pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -207,7 +217,7 @@ pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   (void) ino;
   if (file->fd >= 0 && fi->lock_owner != 0)
     drop (pfs_request_session (req)->locks, file, fi->lock_owner);
-  pfs_reply (req, 0);
+  pfs_reply (req, file->fd < 0 ? 0 : close_below (file));
 }
 
 static int

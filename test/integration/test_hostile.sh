@@ -280,6 +280,11 @@ end_of "$imitated_pid"
 kill -CONT "$badfuse"
 wait "${callers[@]}" 2>/dev/null
 soon "answering again: served again" cmp "$mnt/fuse/root/mnt/program" "$PEERFS_HELPERS/helper_hostile"
+kill -HUP "$badfuse"
+for root in "/proc/$fuse/root" "$mnt/fuse/root"; do
+  check_output "EIO from below at a close: $root" "Input/output error" \
+    perl -e 'open (my $file, ">>", $ARGV[0]) or die $!; close ($file) or print $!' "$root/mnt/program"
+done
 kill -USR1 "$badfuse"
 check_output "EIO from below" "cat: $mnt/fuse/root/mnt/program: Input/output error" \
   sh -c "LC_ALL=C cat '$mnt/fuse/root/mnt/program' 2>&1; true"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM]. On DIR it shows one file, `program`, with PROGRAM's
- * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. SIGUSR1: every request fails with EIO from then on. SIGSTOP: no request is
- * read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h),
- * so it needs no library. */
+ * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. SIGHUP: so does every close end
+ * from then on; SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered.
+ * SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -18,7 +18,7 @@
 
 #define PROGRAM 2 /* its node */
 
-static volatile sig_atomic_t failing, silent;
+static volatile sig_atomic_t failing, unwritten, silent;
 static char content[4 << 20];
 static size_t length, bad_from = SIZE_MAX;
 
@@ -27,6 +27,13 @@ fail_from_now_on (int signal)
 {
   (void) signal;
   failing = 1;
+}
+
+static void
+fail_closes_from_now_on (int signal)
+{
+  (void) signal;
+  unwritten = 1;
 }
 
 static void
@@ -97,7 +104,7 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
   else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT ||
            silent)
     return;
-  else if (failing)
+  else if (failing || (unwritten && in->opcode == FUSE_FLUSH))
     answer (dev, in, -EIO, NULL, 0);
   else if (in->opcode == FUSE_LOOKUP && strcmp (argument, "program") == 0)
     answer (dev, in, 0, &entry, sizeof entry);
@@ -138,6 +145,7 @@ main (int argc, char **argv)
     return 1;
   }
   signal (SIGUSR1, fail_from_now_on);
+  signal (SIGHUP, fail_closes_from_now_on);
   signal (SIGUSR2, say_nothing_from_now_on);
   while ((n = read (dev, request, sizeof request)) > 0 || errno == EINTR || errno == ENOENT)
     if (n > 0)
