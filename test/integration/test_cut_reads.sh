@@ -9,7 +9,7 @@ head -c 24M /dev/urandom >"$work/large"
 peerfs_start -o passthrough=off
 python3 "$test_dir/helpers/readers.py" "$mnt" "$work/large" "$work/enough" 8 >"$work/read" 2>&1 &
 readers=$!
-for round in $(seq "${ROUNDS:-20}"); do
+for round in $(seq "${ROUNDS:-8}"); do
   mkdir -p "$work/c/cut-$round/upper"
   ln "$work/large" "$work/c/cut-$round/upper/large"
   imitate "cut-$round" -- sleep infinity
