@@ -19,6 +19,7 @@ pfs_container_new (PfsTable *table, const char *key, const char *runtime, const 
   c->pod_uid = g_strdup (pod_uid);
   c->machine = g_strdup (machine);
   c->members = g_array_new (FALSE, FALSE, sizeof (guint));
+  c->main_watch = -1;
   return c;
 }
 

@@ -181,6 +181,7 @@ set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 
   if (c->main_pid == record->pid && c->main_start == record->start_time)
     return;
+  pfs_watch_drop (table, c);
   c->main_is_sandbox = is_sandbox_process (table, record);
   pthread_mutex_lock (&table->lock);
   c->main_pid = record->pid;
@@ -193,6 +194,17 @@ set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 }
 
 static bool
+main_lives (PfsTable *table, PfsContainer *c, const PfsRecord *record)
+{
+  if (c->main_watch >= 0 && !table->asks_each)
+    return true;
+  if (!is_alive (table, record))
+    return false;
+  pfs_watch_main (table, c);
+  return true;
+}
+
+static bool
 keeps_main (PfsTable *table, PfsContainer *c)
 {
   if (c->main_rank != PFS_RANK_OWN_ROOT)
@@ -200,7 +212,7 @@ keeps_main (PfsTable *table, PfsContainer *c)
   for (guint i = 0; i < c->members->len; i++) {
     const PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
     if (record->pid == c->main_pid)
-      return record->start_time == c->main_start && is_alive (table, record);
+      return record->start_time == c->main_start && main_lives (table, c, record);
   }
   return false;
 }

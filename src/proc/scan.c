@@ -48,6 +48,7 @@ end_instance (PfsTable *table, PfsContainer *c)
     record->kind = PFS_KIND_PENDING;
     record->rank = PFS_RANK_UNKNOWN;
   }
+  pfs_watch_drop (table, c);
   pthread_mutex_lock (&table->lock);
   PfsPin *pin = pfs_container_end (c);
   pthread_mutex_unlock (&table->lock);
@@ -84,6 +85,7 @@ update_records (PfsTable *table, bool exact)
 
   if (r < 0)
     return r;
+  pfs_watch_collect (table, exact);
   collect_members (table);
   return end_instances (table) > 0 && !whole ? update_records (table, true) : 0;
 }

@@ -36,6 +36,7 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
   table->host_keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
+  pfs_watch_init (table);
   return table;
 }
 
@@ -68,6 +69,9 @@ dispose (PfsTable *table)
   g_hash_table_remove_all (table->by_name);
   pthread_mutex_unlock (&table->lock);
 
+  g_hash_table_iter_init (&iter, instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    pfs_watch_drop (table, value);
   g_ptr_array_unref (listed);
   g_hash_table_unref (instances);
 }
@@ -92,6 +96,7 @@ pfs_table_memory_unref (PfsTable *table)
 {
   if (!g_atomic_int_dec_and_test (&table->refs))
     return;
+  pfs_watch_clear (table);
   pfs_self_clear (&table->self);
   g_array_unref (table->records);
   g_hash_table_unref (table->by_name);

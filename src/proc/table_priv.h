@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c,
- * main_process.c and naming.c.
+ * main_process.c, watch.c and naming.c.
  *
  * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
  * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
@@ -58,6 +58,7 @@ struct PfsContainer {
   PfsKubeletMount kubelet;      /* [scan] name "" where there is none */
   bool main_is_sandbox;         /* [scan] */
   PfsRank main_rank;            /* [scan] UNKNOWN: there is no main process */
+  int main_watch;               /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
   char *next_name;              /* [scan] */
 
   char *name;                   /* [lock] */
@@ -111,6 +112,13 @@ struct PfsTable {
   guint64 next_serial;          /* [scan] */
   guint64 files_read;           /* [scan] cgroup files read so far, for tests */
 
+  int watch;                    /* [scan] epoll of main processes; -1: none yet */
+  guint watched;                /* [scan] how many */
+  guint watched_max;            /* [scan] by the descriptors that we may have */
+  bool can_watch;               /* [scan] the kernel and this /proc let us */
+  bool asks_each;               /* [scan] this scan asks also of those that are watched */
+  gint64 asked_time;            /* [scan] when the last such scan began, monotonic, in microseconds */
+
   pid_t whole_last_pid;         /* [scan] the last pid given before /proc was read as a whole; 0: not known */
   gint64 whole_time;            /* [scan] when that was, monotonic, in microseconds */
   bool out_of_order;            /* [scan] pids are given in another order here */
@@ -139,6 +147,17 @@ GBytes *pfs_read_mountinfo (int piddir);
 
 /* main_process.c: keeps or chooses the main process. False where no process of the instance can be. */
 bool pfs_choose_main (PfsTable *table, PfsContainer *c);
+
+/* watch.c: main processes that are not asked one by one whether they live. All for the thread that scans. */
+void pfs_watch_init (PfsTable *table);
+void pfs_watch_clear (PfsTable *table);
+/* Watches the main process from now on, where it still lives and there are descriptors for it. */
+void pfs_watch_main (PfsTable *table, PfsContainer *c);
+/* Before the container's end, and before it gets another main process. */
+void pfs_watch_drop (PfsTable *table, PfsContainer *c);
+/* At the begin of a scan. Drops those that have ended: who is watched after it lives, but for what pidfds do not tell; so
+ * asks_each is set now and then, and always where exact. */
+void pfs_watch_collect (PfsTable *table, bool exact);
 
 /* naming.c: gives each of the live containers (with main processes) its next_name, NULL for those not to be listed.
  * Returns NULL, or the rule that matches two of them (borrowed). */
