@@ -9,12 +9,15 @@
 
 #include "private.h"
 
-#define UNPINNED_MS 50  /* how often to look after peers that have no pidfd (a /proc of another PID namespace) */
+/* How often to look after peers that have no pidfd (a /proc of another PID namespace), and to scan at most because some
+ * have ended: the scan may fail, or many end one after the other. */
+#define SOON_MS 50
 
 struct PfsJanitor {
   PfsSession *session;
   GThread *thread;
   int wake;             /* eventfd */
+  bool scanned;         /* just now, for a watched process had ended */
   gint stopping;
 };
 
@@ -35,15 +38,16 @@ container_ended (PfsContainer *container, gpointer data)
   fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
 }
 
+/* How long to sleep when nothing happens. */
 static int
-wait_ms (gint64 deadline, bool all_pinned)
+wait_ms (gint64 deadline, bool look_soon)
 {
   gint64 ms = -1;
 
   if (deadline != G_MAXINT64)
     ms = MAX (0, (deadline - g_get_monotonic_time ()) / 1000 + 1);
-  if (!all_pinned && (ms < 0 || ms > UNPINNED_MS))
-    ms = UNPINNED_MS;
+  if (look_soon && (ms < 0 || ms > SOON_MS))
+    ms = SOON_MS;
   return (int) MIN (ms, G_MAXINT);
 }
 
@@ -52,20 +56,23 @@ wait_for_something (PfsJanitor *janitor)
 {
   gint64 deadline;
   g_autoptr (GPtrArray) pins = pfs_tree_held (janitor->session->tree, &deadline);
-  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 1);
-  bool all_pinned = true;
+  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 2);
+  bool look_soon = janitor->scanned;
   nfds_t n = 0;
 
   polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
+  /* A negative one is passed over. */
+  polled[n++] = (struct pollfd){ .fd = janitor->scanned ? -1 : pfs_table_watch_fd (janitor->session->table),
+                                 .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
     int pidfd = pfs_pin_pidfd (pins->pdata[i]);
 
-    all_pinned = all_pinned && pidfd >= 0;
+    look_soon = look_soon || pidfd < 0;
     if (pidfd >= 0)
       polled[n++] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
   }
-  if (poll (polled, n, wait_ms (deadline, all_pinned)) < 0 && errno != EINTR)
-    g_usleep (UNPINNED_MS * 1000);
+  if (poll (polled, n, wait_ms (deadline, look_soon)) < 0 && errno != EINTR)
+    g_usleep (SOON_MS * 1000);
   pfs_eventfd_clear (janitor->wake);
 }
 
@@ -76,8 +83,10 @@ janitor_main (gpointer data)
 
   while (!g_atomic_int_get (&janitor->stopping)) {
     wait_for_something (janitor);
-    if (!g_atomic_int_get (&janitor->stopping))
-      pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
+    if (g_atomic_int_get (&janitor->stopping))
+      break;
+    pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
+    janitor->scanned = !janitor->scanned && pfs_table_drop_ended (janitor->session->table);
   }
   return NULL;
 }

@@ -112,7 +112,7 @@ struct PfsTable {
   guint64 next_serial;          /* [scan] */
   guint64 files_read;           /* [scan] cgroup files read so far, for tests */
 
-  int watch;                    /* [scan] epoll of main processes; -1: none yet */
+  int watch;                    /* epoll of main processes; -1: none */
   guint watched;                /* [scan] how many */
   guint watched_max;            /* [scan] by the descriptors that we may have */
   bool can_watch;               /* [scan] the kernel and this /proc let us */

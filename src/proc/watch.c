@@ -2,12 +2,14 @@
 /* Which main processes have ended, asked of the kernel all at once: a pidfd of each in one epoll (pidfd_open(2),
  * epoll(7)), as far as our descriptors go.
  *
- * A pidfd tells the end of the whole process. One whose leader has ended before its threads has no root any more and is
- * no main process, but its pidfd says nothing: so now and then a scan asks for each one all the same. */
+ * A pidfd tells the end of the whole process. One whose leader has ended before its threads, or the first of a PID
+ * namespace that still waits for others there, has no root any more and is no main process, but its pidfd says nothing:
+ * so now and then a scan asks for each one all the same. */
 #include "table_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -24,8 +26,8 @@
 void
 pfs_watch_init (PfsTable *table)
 {
-  table->watch = -1;
-  table->can_watch = pfs_proc_is_own (table->proc);
+  table->watch = pfs_proc_is_own (table->proc) ? epoll_create1 (EPOLL_CLOEXEC) : -1;
+  table->can_watch = table->watch >= 0;
 }
 
 void
@@ -61,8 +63,6 @@ pfs_watch_main (PfsTable *table, PfsContainer *c)
 
   if (c->main_watch >= 0 || table->watched >= table->watched_max)
     return;
-  if (table->watch < 0)
-    table->watch = epoll_create1 (EPOLL_CLOEXEC);
   pfs_autofd pidfd = open_main (table, c);
   /* Linux before 5.3, or a sandbox around us. */
   table->can_watch = pidfd != -ENOSYS && pidfd != -EPERM;
@@ -104,4 +104,21 @@ pfs_watch_collect (PfsTable *table, bool exact)
     for (int i = 0; i < n; i++)
       pfs_watch_drop (table, events[i].data.ptr);
   }
+}
+
+int
+pfs_table_watch_fd (const PfsTable *table)
+{
+  return table->watch;
+}
+
+bool
+pfs_table_drop_ended (PfsTable *table)
+{
+  struct pollfd polled = { .fd = table->watch, .events = POLLIN };
+
+  if (poll (&polled, 1, 0) <= 0)
+    return false;
+  (void) pfs_table_rescan (table, false);
+  return true;
 }

@@ -5,19 +5,26 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
-# held [KILL]: the descriptors of the daemon that lead to the container: by their paths, or by its overlay's device. With
-# KILL, its main process is killed, and the answer is after how many milliseconds there were none any more.
+# held [KILL]: the descriptors of the daemon that lead to the container: by their paths, by its overlay's device, or as a
+# pidfd of its main process (of none, once it was reaped). With KILL, that is killed, and the answer is after how many
+# milliseconds there were none any more.
 held ()
 {
   perl -MTime::HiRes=time,sleep -e '
     my ($daemon, $peer, $overlay, $kill) = @ARGV;
+    sub is_of
+    {
+      open (my $info, "<", "/proc/$daemon/fdinfo/$_[0]") or return 0;
+      return grep { /^Pid:\s+(-1|$peer)$/ } <$info>;
+    }
     sub held
     {
       my @held;
       for my $fd (glob "/proc/$daemon/fd/*") {
         my $target = readlink $fd or next;
         my $device = (stat $fd)[0];
-        push @held, $target if $target =~ m{held-by-peer|^/proc/$peer\b} || ($device && $device == $overlay);
+        push @held, $target if $target =~ m{held-by-peer|^/proc/$peer\b} || ($device && $device eq $overlay)
+          || ($target =~ /pidfd/ && is_of ($fd =~ s{.*/}{}r));
       }
       return @held;
     }
@@ -81,6 +88,14 @@ for round in 1 2 3; do
   kill "$holder"
   wait "$holder" 2>/dev/null
 done
+# The second listing that shows a container watches its main process from then on.
+imitate listed -- sleep infinity
+overlay=
+ls "$mnt" >/dev/null && ls "$mnt" >/dev/null
+check "of what was listed alone something is held" test -n "$(held)"
+check_less "listed alone: milliseconds until nothing was held" 101 "$(held KILL)"
+wait "$imitated_pid" 2>/dev/null
+
 peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 finish

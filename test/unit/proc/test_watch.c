@@ -2,6 +2,8 @@
 /* Main processes that are watched, over the kernel's own /proc. */
 #include "live.h"
 
+#include <poll.h>
+
 /* Does a listing show it? Others may be there, and end meanwhile. */
 static bool
 is_listed (Live *l, PfsContainer *c)
@@ -41,6 +43,32 @@ tells_at_once_who_has_ended (void **state)
   pfs_watch_collect (l->table, false);
   assert_int_equal (c->main_watch, -1);
   assert_true (l->table->watched < watched);
+}
+
+/* Nobody asks any more; whoever polls the descriptor learns that something is still held. */
+static void
+lets_go_of_who_has_ended (void **state)
+{
+  Live *l = *state;
+  struct pollfd polled = { .fd = -1, .events = POLLIN };
+
+  REQUIRE_CGROUP (l);
+  pid_t pid = spawn_peer (l);
+  g_autoptr (PfsContainer) c = find_live (l);
+  assert_non_null (c);
+  assert_true (is_listed (l, c));
+  assert_true (c->main_watch >= 0);
+  polled.fd = pfs_table_watch_fd (l->table);
+  assert_true (polled.fd >= 0);
+  assert_int_equal (poll (&polled, 1, 0), 0);
+  assert_false (pfs_table_drop_ended (l->table));
+
+  kill_and_leave (pid);
+  assert_int_equal (poll (&polled, 1, 10000), 1);
+  assert_true (pfs_table_drop_ended (l->table));
+  assert_int_equal (c->main_watch, -1);
+  assert_true (pfs_container_ended (c));
+  assert_int_equal (poll (&polled, 1, 0), 0);
 }
 
 static void
@@ -140,6 +168,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     CASE (tells_at_once_who_has_ended),
+    CASE (lets_go_of_who_has_ended),
     CASE (listing_sees_a_watched_end),
     CASE (sees_the_end_of_a_leader),
     CASE (watches_within_its_share),
