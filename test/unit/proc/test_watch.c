@@ -14,6 +14,18 @@ is_listed (Live *l, PfsContainer *c)
   return g_ptr_array_find (list, c, NULL);
 }
 
+/* The first listing that shows a container after it was found watches its main process. A reference. */
+static PfsContainer *
+find_watched (Live *l)
+{
+  PfsContainer *c = find_live (l);
+
+  assert_non_null (c);
+  assert_true (is_listed (l, c));
+  assert_true (c->main_watch >= 0);
+  return c;
+}
+
 static void
 kill_and_leave (pid_t pid)
 {
@@ -31,10 +43,7 @@ tells_at_once_who_has_ended (void **state)
 
   REQUIRE_CGROUP (l);
   pid_t pid = spawn_peer (l);
-  g_autoptr (PfsContainer) c = find_live (l);
-  assert_non_null (c);
-  assert_true (is_listed (l, c));
-  assert_true (c->main_watch >= 0);
+  g_autoptr (PfsContainer) c = find_watched (l);
   guint watched = l->table->watched;
   pfs_watch_collect (l->table, false);
   assert_true (c->main_watch >= 0);
@@ -54,10 +63,7 @@ lets_go_of_who_has_ended (void **state)
 
   REQUIRE_CGROUP (l);
   pid_t pid = spawn_peer (l);
-  g_autoptr (PfsContainer) c = find_live (l);
-  assert_non_null (c);
-  assert_true (is_listed (l, c));
-  assert_true (c->main_watch >= 0);
+  g_autoptr (PfsContainer) c = find_watched (l);
   polled.fd = pfs_table_watch_fd (l->table);
   assert_true (polled.fd >= 0);
   assert_int_equal (poll (&polled, 1, 0), 0);
@@ -78,10 +84,7 @@ listing_sees_a_watched_end (void **state)
 
   REQUIRE_CGROUP (l);
   pid_t first = spawn_peer (l);
-  g_autoptr (PfsContainer) c = find_live (l);
-  assert_non_null (c);
-  assert_true (is_listed (l, c));
-  assert_true (c->main_watch >= 0);
+  g_autoptr (PfsContainer) c = find_watched (l);
   g_usleep (20000);
   pid_t second = spawn_peer (l);
   assert_true (is_listed (l, c));
@@ -120,10 +123,7 @@ sees_the_end_of_a_leader (void **state)
   sigprocmask (SIG_BLOCK, &blocked, &before);
   pid_t pid = spawn_program (l, "python3", program);
   sigprocmask (SIG_SETMASK, &before, NULL);
-  g_autoptr (PfsContainer) c = find_live (l);
-  assert_non_null (c);
-  assert_true (is_listed (l, c));
-  assert_true (c->main_watch >= 0);
+  g_autoptr (PfsContainer) c = find_watched (l);
 
   kill (pid, SIGUSR1);
   g_autofree char *root = g_strdup_printf ("/proc/%d/root", pid);
