@@ -72,7 +72,7 @@ emit_listing (PfsNode *dir, const PfsListing *listing, off_t off, Reply *reply)
     const char *name = i < 2 ? dots[i] : pfs_listing_name (listing, i - 2, &type, &ino);
 
     if (i < 2)
-      ino = pfs_node_ino (dir);
+      ino = pfs_node_ino (i == 1 && dir->parent ? dir->parent : dir);
     if (!emit (name, ino, type, (off_t) i + 1, NULL, reply))
       return;
   }

@@ -8,7 +8,8 @@
 #include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
-/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". */
+/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". Its number
+ * is that of its listing, for which nobody opens it. */
 static int
 gate_attr (PfsNode *node, struct stat *ret)
 {
@@ -33,6 +34,7 @@ gate_attr (PfsNode *node, struct stat *ret)
   if (r < 0)
     return r;
   pfs_rootfs_attr (mount, &st, ret);
+  ret->st_ino = pfs_node_ino (node);
   ret->st_mode = S_IFDIR | 0700;
   ret->st_uid = uid;
   ret->st_gid = gid;

@@ -142,6 +142,20 @@ is_dot (const char *name)
   return strcmp (name, ".") == 0 || strcmp (name, "..") == 0;
 }
 
+/* The node's number, or its parent's, as getattr tells it: what the kernel lists may be the number of an overlay's layer
+ * (and ".." of root/ is out of the container). */
+static uint64_t
+number_of (PfsNode *node, bool parent)
+{
+  pfs_tree_lock (node->tree);
+  g_autoptr (PfsNode) of = pfs_node_ref_locked (parent ? node->parent : node);
+  bool generated = of->ops != &pfs_rootfs_ops || (of->flags & PFS_ROOTNODE_TOP);
+  const PfsMount *mount = generated ? NULL : pfs_rootnode (of)->mount;
+  uint64_t ino = generated ? 0 : pfs_rootnode (of)->ino;
+  pfs_tree_unlock (node->tree);
+  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (mount->rootfs, mount->dev, ino);
+}
+
 /* A name whose attributes cannot be had (gone meanwhile, a dead mount) is listed all the same. */
 static bool
 emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const PfsCaller *who, PfsEmit emit,
@@ -151,9 +165,11 @@ emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const 
   mode_t type = DTTOIF (d->type);
   PfsEntry entry;
 
+  if (is_dot (d->name))
+    return emit (d->name, number_of (node, d->name[1] == '.'), S_IFDIR, d->next, NULL, data);
   if (d->type != DT_UNKNOWN && pfs_rootfs_is_link (node->tree, type))
     type = S_IFLNK;
-  if (plus && !is_dot (d->name) && pfs_rootfs_lookup_at (node, dir->fd, d->name, false, who, &entry) == 0) {
+  if (plus && pfs_rootfs_lookup_at (node, dir->fd, d->name, false, who, &entry) == 0) {
     bool taken = emit (d->name, entry.attr.st_ino, entry.attr.st_mode, d->next, &entry, data);
 
     if (!taken)

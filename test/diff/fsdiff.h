@@ -32,6 +32,7 @@ uint64_t hash_bytes (uint64_t seed, const void *bytes, size_t n);
 /* One of the two directories, as one worker sees it. */
 typedef struct {
   int dir;
+  bool mounted;                 /* reached through the mount */
   int fd[SLOTS];                /* -1: closed */
 } Side;
 

@@ -78,7 +78,8 @@ send_text (int channel, const Text *text)
 static void
 serve (int channel, int mount_dir, int direct_dir)
 {
-  Side mount = { mount_dir, { -1, -1, -1, -1, -1, -1 } }, direct = { direct_dir, { -1, -1, -1, -1, -1, -1 } };
+  Side mount = { mount_dir, true, { -1, -1, -1, -1, -1, -1 } };
+  Side direct = { direct_dir, false, { -1, -1, -1, -1, -1, -1 } };
   static Text on_mount, on_direct;
   Op op;
 

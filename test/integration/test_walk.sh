@@ -4,6 +4,7 @@
 # /proc/<pid>/root would not give, and little memory.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+helper=${PEERFS_HELPERS:?the folder of the helper programs}/helper_caller
 
 # Errors of a walk, made comparable: paths start at the container's root, process and descriptor numbers are N. Files of
 # procfs come and go with processes and descriptors, those of the walk included: what tar says of that depends on luck
@@ -41,6 +42,10 @@ check_equal "find sees the same tree" "" "$(diff <(sed "s#^$direct/##" "$work/fi
   <(sed -n "s#^$mnt/big/root/##p" "$work/find.peers" | grep -v '^proc/[0-9]' | sort) | grep '^[<>] .' | head -n 20)"
 check_equal "find -printf inode: one inode number a file" "" \
   "$(find "$mnt/big/root/usr" "$mnt/big/root/data" "$mnt/big/root/dev" -links 1 -printf '%i\n' | sort | uniq -d | head -n 3)"
+# The container's processes come and go, and ".." of the mount itself is outside.
+find "$mnt" -mindepth 1 -path "$mnt/big/root/proc/*" -prune -o -type d -print 2>/dev/null | grep -v ' ' >"$work/directories"
+sed 's/^/numbers /' "$work/directories" | "$helper" | fold -w 1 >"$work/numbers"
+check_equal "listings tell the numbers that stat gives" "" "$(paste -d ' ' "$work/numbers" "$work/directories" | grep -v '^+ ' | head)"
 
 tar cf /dev/null -C "$direct/" . 2>"$work/tar.direct.err"
 tar cf /dev/null -C "$mnt/big/root" . 2>"$work/tar.peers.err"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One caller, many questions: for each line "WHAT PATH" on stdin it does that and says '+' where it worked, else '-'.
- * WHAT is read (a byte of a file), list (a directory), connect (to a stream socket) or stat (following links). */
+ * WHAT is read (a byte of a file), list (a directory), numbers (of all that it lists: are they stat's?), connect (to a
+ * stream socket) or stat (following links). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,23 @@ try_list (const char *path)
 }
 
 static int
+try_numbers (const char *path)
+{
+  DIR *dir = opendir (path);
+  const struct dirent *d;
+  struct stat st;
+  int r = 0;
+
+  if (!dir)
+    return -1;
+  while ((d = readdir (dir)))
+    if (fstatat (dirfd (dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != d->d_ino)
+      r = -1;
+  closedir (dir);
+  return r;
+}
+
+static int
 try_connect (const char *path)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -61,6 +79,8 @@ try (const char *what, const char *path)
     return try_read (path);
   if (strcmp (what, "list") == 0)
     return try_list (path);
+  if (strcmp (what, "numbers") == 0)
+    return try_numbers (path);
   if (strcmp (what, "connect") == 0)
     return try_connect (path);
   return stat (path, &st);

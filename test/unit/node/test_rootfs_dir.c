@@ -10,6 +10,7 @@ typedef struct {
   off_t last;           /* the `next` of the last one taken */
   char *last_name;
   guint with_entry;
+  uint64_t self, parent;        /* the numbers of "." and ".." */
 } Listed;
 
 static bool
@@ -26,6 +27,10 @@ take (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, 
   l->last_name = g_strdup (name);
   if (!g_hash_table_add (l->names, g_strdup (name)))
     fail_msg ("%s comes twice", name);
+  if (strcmp (name, ".") == 0)
+    l->self = ino;
+  else if (strcmp (name, "..") == 0)
+    l->parent = ino;
   if (entry) {
     assert_int_equal (entry->attr.st_mode & S_IFMT, type & S_IFMT);
     assert_int_equal (entry->attr.st_ino, ino);
@@ -107,6 +112,40 @@ test_list_with_attributes (void **state)
   assert_int_equal (list (dir, 0, 1000, true, &l), 0);
   assert_int_equal (g_hash_table_size (l.names), 10);
   assert_int_equal (l.with_entry, 8);
+}
+
+/* The numbers of directories, as listings tell them: those that stat(2) gives. */
+static void
+test_numbers (void **state)
+{
+  Roots *r = *state;
+  g_auto (Listed) top = listed_new ();
+  g_auto (Listed) below = listed_new ();
+  struct stat peer, root, dir;
+
+  peer_dir (r, "d");
+  g_autoptr (PfsNode) web = pfs_node_ref (r->root->parent);
+  g_autoptr (PfsNode) d = roots_get (r, "d");
+  assert_int_equal (roots_getattr (web, &peer), 0);
+  assert_int_equal (roots_getattr (r->root, &root), 0);
+  assert_int_equal (roots_getattr (d, &dir), 0);
+  g_autoptr (PfsFile) a = open_dir (r->root);
+  assert_int_equal (list (a, 0, 1000, true, &top), 0);
+  assert_int_equal (top.self, root.st_ino);
+  assert_int_equal (top.parent, peer.st_ino);
+  g_autoptr (PfsFile) b = open_dir (d);
+  assert_int_equal (list (b, 0, 1000, true, &below), 0);
+  assert_int_equal (below.self, dir.st_ino);
+  assert_int_equal (below.parent, root.st_ino);
+
+  g_autoptr (PfsFile) c = open_dir (web);
+  const char *name = NULL;
+  mode_t type;
+  uint64_t ino = 0;
+  for (guint i = 0; i < pfs_listing_size (c->listing) && g_strcmp0 (name, "root") != 0; i++)
+    name = pfs_listing_name (c->listing, i, &type, &ino);
+  assert_string_equal (name, "root");
+  assert_int_equal (ino, root.st_ino);
 }
 
 /* An offset given once leads to the same place later, also when files came and went before it. */
@@ -412,6 +451,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     TEST (test_list_in_pieces),
     TEST (test_list_with_attributes),
+    TEST (test_numbers),
     TEST (test_offsets_are_stable),
     TEST (test_rewind_sees_changes),
     TEST (test_removed_directory),
