@@ -156,6 +156,20 @@ number_of (PfsNode *node, bool parent)
   return generated ? pfs_node_ino (of) : pfs_rootfs_ino (mount->rootfs, mount->dev, ino);
 }
 
+/* The number of a file that the caller may not ask for: an overlay of several filesystems lists it without saying which
+ * of them it is on. */
+static uint64_t
+listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
+{
+  PfsRootfs *rootfs = pfs_rootfs_of (dir->node);
+  struct statx st;
+  PfsMount *mount;
+
+  if (pfs_rootfs_statx (rootfs, dir->fd, d->name, false, &st, &mount) < 0)
+    return pfs_rootfs_ino (rootfs, stream->dev, d->ino);
+  return pfs_rootfs_ino (rootfs, makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
+}
+
 /* A name whose attributes cannot be had (gone meanwhile, a dead mount) is listed all the same. */
 static bool
 emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const PfsCaller *who, PfsEmit emit,
@@ -176,7 +190,7 @@ emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const 
       pfs_node_unref (entry.node);
     return taken;
   }
-  return emit (d->name, pfs_rootfs_ino (pfs_rootfs_of (node), stream->dev, d->ino), type, d->next, NULL, data);
+  return emit (d->name, listed_number (dir, stream, d), type, d->next, NULL, data);
 }
 
 int

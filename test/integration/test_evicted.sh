@@ -43,6 +43,14 @@ check_output "who stands in a directory that was replaced does not see the other
 cd /
 check_output "who comes anew does" another bash -c 'sleep 1.2; ls "$1"' - "$mounted/8"
 
+# Each file system of the overlay has its own numbers, and whoever may not search the directory cannot ask for them.
+mkdir "$data/open" && touch "$data/open/file"
+chown 101 "$data/open" && chmod 444 "$data/open"
+cd "$mounted" || abandon "the directory can be entered"
+listed=$(setpriv --reuid=101 --clear-groups /usr/bin/python3 -c 'import os; print(*[e.inode() for e in os.scandir ("open")])')
+check_equal "a listing without the right to search tells the number of the file" "$(stat -c %i open/file)" "$listed"
+cd /
+
 end=$((SECONDS + 8))
 walkers=()
 for _ in 1 2 3; do
