@@ -2,6 +2,7 @@
 /* Mapped files. Only what lies within the file is touched: beyond it there is SIGBUS. */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "fsdiff.h"
 
@@ -44,6 +45,11 @@ op_map_write (Side *side, const Op *op, Text *text)
   size_t size;
 
   say (text, "mmap ([%u], PROT_READ|PROT_WRITE, MAP_SHARED)", op->slot);
+  /* Lost without kernel passthrough: docs/limits.md. */
+  if (fgetxattr (side->fd[op->slot], "security.capability", NULL, 0) > 0) {
+    say (text, " not with capabilities");
+    return;
+  }
   unsigned char *at = map (side->fd[op->slot], PROT_READ | PROT_WRITE, MAP_SHARED, &size, text);
   if (!at)
     return;
