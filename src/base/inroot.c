@@ -26,7 +26,10 @@ openat2_in_root (int dirfd, const char *path, int flags)
   };
   long fd = syscall (SYS_openat2, dirfd, path, &how, sizeof how);
 
-  return fd < 0 ? -errno : (int) fd;
+  if (fd >= 0)
+    return (int) fd;
+  /* EXDEV: what was reached had been moved out of the root during the walk. */
+  return errno == EXDEV ? -ENOENT : -errno;
 }
 
 /* Where a path that is too long for one system call is cut: after the last '/' that fits. */

@@ -11,7 +11,8 @@ typedef dev_t PfsAvoid;
 
 /* Opens path below rootfd with RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: no component, the last one
  * included, may be a link (with O_PATH|O_NOFOLLOW the last one may). O_CLOEXEC is added. Paths longer than PATH_MAX
- * are walked in pieces. Returns a descriptor owned by the caller, or -errno (-ELOOP for a link in the way). */
+ * are walked in pieces. Returns a descriptor owned by the caller, or -errno (-ELOOP for a link in the way; -ENOENT, and
+ * not the EXDEV of openat2(2), for what is moved out of rootfd meanwhile). */
 int pfs_inroot_open (int rootfd, const char *path, int flags);
 
 /* Follows every link of path (relative links from where they are, absolute ones and ".." clamped at rootfd, at most 40

@@ -498,12 +498,54 @@ test_contain_like_the_kernel (void **state)
   }
 }
 
+typedef struct {
+  const char *dir;
+  gint stop;
+} Mover;
+
+static gpointer
+move_out_and_in (gpointer data)
+{
+  Mover *mover = data;
+  g_autofree char *in = g_strconcat (mover->dir, "/jail/m", NULL);
+  g_autofree char *out = g_strconcat (mover->dir, "/outside/m", NULL);
+
+  while (!g_atomic_int_get (&mover->stop) && rename (in, out) == 0 && rename (out, in) == 0)
+    continue;
+  return NULL;
+}
+
+/* What is moved out of the root during the walk is not there any more: no error of its own. */
+static void
+test_moved_out (void **state)
+{
+  Tree *t = *state;
+  Mover mover = { t->dir, 0 };
+  GString *path = g_string_new ("m");
+
+  make_dir (t, "m");
+  for (int i = 0; i < 300; i++) {
+    g_string_append (path, "/d");
+    make_dir (t, path->str);
+  }
+  GThread *thread = g_thread_new ("mover", move_out_and_in, &mover);
+  for (int i = 0; i < 20000; i++) {
+    pfs_autofd fd = pfs_inroot_open (t->fd, path->str, O_PATH);
+    if (fd < 0)
+      assert_int_equal (fd, -ENOENT);
+  }
+  g_atomic_int_set (&mover.stop, 1);
+  g_thread_join (thread);
+  g_string_free (path, TRUE);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (test_open, setup, teardown),
     cmocka_unit_test_setup_teardown (test_open_follows_nothing, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_moved_out, setup, teardown),
     cmocka_unit_test_setup_teardown (test_longer_than_path_max, setup, teardown),
     cmocka_unit_test_setup_teardown (test_component_longer_than_path_max, setup, teardown),
     cmocka_unit_test_setup_teardown (test_physical, setup, teardown),
