@@ -131,8 +131,8 @@ at_exit ()
   pod_down
   [ -n "$finished" ] || { echo "NOT OK - the test came to its end"; failures=$((failures + 1)); }
   echo "$test_name: $checks checks, $failures failed"
-  [ "$failures" -eq 0 ] && [ "$status" -eq 0 ]
-  exit
+  [ "$failures" -eq 0 ] || [ "$status" -ne 0 ] || status=1
+  exit "$status"
 }
 
 finish ()
