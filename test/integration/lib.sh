@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # What the integration tests share. Each test is one bash script, run by ctest with PEERFS=<binary>; it passes when it
-# calls `finish` and no check failed.
+# calls `finish`, no check failed, and the daemon was alive until it was stopped. test_lib.sh tests this.
 #
 #   isolate "$@"      first line of tests without podman: runs the script in pid and mount namespaces of its own
 #   imitate ...       there: a container without a runtime
@@ -17,8 +17,8 @@ test_name=$(basename -- "$0" .sh)
 . "$test_dir/../../scripts/lib/pod.sh"
 
 PEERFS=$(realpath -- "${PEERFS:?the binary under test}") || exit 1
-checks=0
-failures=0
+# A line for each check, "ok" or what failed: a file, so that those of subshells count too.
+results=$(mktemp /tmp/peerfs-results.XXXXXX) || exit 1
 finished=
 pod_exec_env=()
 shell_pid=
@@ -27,15 +27,14 @@ shell_pid=
 
 passed ()
 {
-  checks=$((checks + 1))
+  echo ok >>"$results"
   echo "ok - $1"
 }
 
 # failed WHAT [DETAIL...]
 failed ()
 {
-  checks=$((checks + 1))
-  failures=$((failures + 1))
+  echo "NOT OK - ${1//$'\n'/ }" >>"$results"
   echo "NOT OK - $1"
   shift
   [ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/    /'
@@ -120,19 +119,31 @@ at_exit ()
   local status=$?
   trap - EXIT INT TERM
   set +e
-  if [ -n "${peerfs_pid:-}" ] && kill -0 "$peerfs_pid" 2>/dev/null; then
+  [ -n "$finished" ] || failed "the test comes to its end" "status: $status"
+  if [ -n "${peerfs_pid:-}" ]; then
     peerfs_stop
+    [ "$peerfs_status" -eq 0 ] || failed "the daemon ends with status 0 after the test" "status: $peerfs_status"
+  fi
+  if [ -s "$pod_dir/out/peerfs.status" ] && [ "$(cat "$pod_dir/out/peerfs.status")" -ne 0 ]; then
+    failed "the daemon of the pod ends with status 0" "status: $(cat "$pod_dir/out/peerfs.status")"
   fi
   [ -z "$pod_dir" ] || show_reports "$pod_dir"/out/reports/*
   [ -z "${work:-}" ] || show_reports "$work"/reports/*
-  if [ "$failures" -gt 0 ]; then
+  if grep -q '^NOT OK' "$results"; then
     tail -v -n 20 "${pod_dir:-/nonexistent}/out/peerfs.log" "${work:-/nonexistent}/peerfs.log" 2>/dev/null
+    [ "$status" -ne 0 ] || status=1
   fi
   pod_down
-  [ -n "$finished" ] || { echo "NOT OK - the test came to its end"; failures=$((failures + 1)); }
-  echo "$test_name: $checks checks, $failures failed"
-  [ "$failures" -eq 0 ] || [ "$status" -ne 0 ] || status=1
+  summary
   exit "$status"
+}
+
+# The last lines: which checks failed, and how many there were.
+summary ()
+{
+  sed -n 's/^NOT OK - /FAILED: /p' "$results"
+  echo "$test_name: $(wc -l <"$results") checks, $(grep -c '^NOT OK' "$results") failed"
+  rm -f -- "$results"
 }
 
 finish ()
@@ -158,6 +169,7 @@ isolate ()
   local status=0
   if [ -z "${PEERFS_TEST_WORK:-}" ]; then
     trap - EXIT INT TERM
+    rm -f -- "$results"
     PEERFS_TEST_WORK=$(mktemp -d /tmp/peerfs-test.XXXXXX) || exit 1
     export PEERFS_TEST_WORK
     root_pod
@@ -171,6 +183,8 @@ isolate ()
   work=$PEERFS_TEST_WORK
   mnt=$work/peers
   mount -t tmpfs -o mode=755 peerfs-test "$work" && mkdir "$mnt" && san_prepare "$work" || exit 1
+  # shellcheck disable=SC2046 # several words
+  export $(san_options "$work")
   root_pod
   node_marker
 }
@@ -249,7 +263,6 @@ peerfs_start ()
 {
   (
     ulimit -n "${peerfs_nofile:-1024}"
-    export $(san_options "$work")
     exec "$PEERFS" -f "$@" "$mnt"
   ) >>"$work/peerfs.log" 2>&1 </dev/null &
   peerfs_pid=$!
@@ -263,10 +276,10 @@ peerfs_mounted ()
   grep -q " $mnt fuse" /proc/mounts && ls "$mnt" >/dev/null 2>&1
 }
 
-# peerfs_stop [SIGNAL]: peerfs_status is its exit status.
+# peerfs_stop [SIGNAL]: peerfs_status is its exit status. It must have been alive until now.
 peerfs_stop ()
 {
-  kill "-${1:-TERM}" "$peerfs_pid"
+  kill "-${1:-TERM}" "$peerfs_pid" || failed "the daemon is alive until it is stopped"
   pod_until 100 peerfs_gone || { kill -KILL "$peerfs_pid"; failed "peerfs ends on SIG${1:-TERM} within 10 s"; }
   wait "$peerfs_pid"
   peerfs_status=$?
@@ -286,11 +299,12 @@ pod_peerfs ()
   local option
   shell_pid=$(pod_pid shell)
   san_prepare "$pod_dir/out"
+  rm -f -- "$pod_dir/out/peerfs.status"
   for option in $(san_options /out); do
     pod_exec_env+=(-e "$option")
   done
   pod_exec_opts=(-d "${pod_exec_env[@]}")
-  pod_exec shell sh -c 'exec peerfs -f "$@" /peers >/out/peerfs.log 2>&1' peerfs "$@" >/dev/null
+  pod_exec shell sh -c 'peerfs -f "$@" /peers >/out/peerfs.log 2>&1; echo $? >/out/peerfs.status' sh "$@" >/dev/null
   pod_exec_opts=("${pod_exec_env[@]}")
   pod_until 100 pod_exec shell mountpoint -q /peers || abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
 }
@@ -316,12 +330,7 @@ in_shell ()
 # Ends the daemon of the pod as the end of a pod would, and checks that it left nothing.
 pod_peerfs_stop ()
 {
-  in_shell 'pkill -TERM -x peerfs'
-  pod_until 100 pod_peerfs_gone || failed "peerfs ends on SIGTERM within 10 s"
+  check "peerfs is alive until it is stopped" in_shell 'pkill -TERM -x peerfs'
+  pod_until 100 test -s "$pod_dir/out/peerfs.status" || failed "peerfs ends on SIGTERM within 10 s"
   check "SIGTERM unmounts" in_shell '! mountpoint -q /peers'
-}
-
-pod_peerfs_gone ()
-{
-  ! in_shell 'pgrep -x peerfs' >/dev/null 2>&1
 }

@@ -20,8 +20,6 @@ refused ()
   ! grep -q " $mnt fuse" /proc/mounts || { failed "$what: nothing is mounted"; umount -l "$mnt"; }
 }
 
-# shellcheck disable=SC2046 # several words
-export $(san_options "$work")
 : >"$work/file"
 mkdir "$work/empty"
 

@@ -4,9 +4,6 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
-# shellcheck disable=SC2046 # several words
-export $(san_options "$work")
-
 # Listens on a socket whose name moves a cursor, and on a plain one once it is told to.
 imitate web -- setpriv --reuid 33 --regid 34 --groups 5,33 perl -MIO::Socket::UNIX -e '
   $0 = "web"; chdir "/tmp";
