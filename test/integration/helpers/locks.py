@@ -44,15 +44,25 @@ def direct_file():
     return open(direct + "/file", "r+")
 
 
-def holder(lock, seconds):
+def holder(lock):
+    """A process of the peer that has the lock until release()."""
     def hold():
         file = direct_file()
         lock(file, fcntl.LOCK_EX)
-        os.write(pipe[1], b"x")
-        time.sleep(seconds)
+        os.write(held[1], b"x")
+        os.read(enough[0], 1)
     pid = child(hold)
-    os.read(pipe[0], 1)
+    os.read(held[0], 1)
     return pid
+
+
+def release():
+    os.write(enough[1], b"x")
+
+
+def release_soon():
+    time.sleep(0.3)
+    release()
 
 
 class Alarm(Exception):
@@ -60,41 +70,50 @@ class Alarm(Exception):
 
 
 def on_alarm(number, frame):
-    raise Alarm()
+    global armed
+    if armed:
+        armed = False
+        raise Alarm()
 
 
-pipe = os.pipe()
+def interrupted(seconds):
+    """Whether a signal after so many seconds ends flock(2) at once. One that comes before the system call begins ends
+    nothing, so there is a second one. What peerfs misses, that one cannot make good: the kernel tells FUSE of the first
+    signal alone."""
+    global armed
+    armed = True
+    started = time.time()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        return False
+    except Alarm:
+        return time.time() - started < 3
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+armed = False
+held = os.pipe()
+enough = os.pipe()
 signal.signal(signal.SIGALRM, on_alarm)
 open(direct + "/file", "w").write("x" * 100)
 file = open(mount + "/file", "r+")
 
-pid = holder(fcntl.lockf, 2)
+pid = holder(fcntl.lockf)
 check("a POSIX lock of the peer excludes", refused(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)))
 answer = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
 check("and F_GETLK tells whose it is", struct.unpack("hhqqi4x", answer)[4] == pid)
+releaser = child(release_soon)
 fcntl.lockf(file, fcntl.LOCK_EX)
-check("it can be waited for", os.waitpid(pid, 0)[1] == 0)
+check("it can be waited for", os.waitpid(releaser, 0)[1] == 0 and os.waitpid(pid, 0)[1] == 0)
 fcntl.lockf(file, fcntl.LOCK_UN)
 
-pid = holder(fcntl.flock, 5)
+pid = holder(fcntl.flock)
 check("a flock of the peer excludes", refused(lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)))
-signal.setitimer(signal.ITIMER_REAL, 0.5)
-started = time.time()
-try:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    check("a signal interrupts", False)
-except Alarm:
-    check("a signal interrupts", time.time() - started < 3)
-late = 0
-for i in range(300):
-    signal.setitimer(signal.ITIMER_REAL, 0.0001 + i % 30 * 0.00002)
-    started = time.time()
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except Alarm:
-        late += time.time() - started > 1
-    signal.setitimer(signal.ITIMER_REAL, 0)
-check("at whatever moment it comes, 300 times", late == 0)
+check("a signal interrupts", interrupted(0.3))
+check("at whatever moment it comes, 300 times", all([interrupted(0.0001 + i % 30 * 0.00002) for i in range(300)]))
 waiter = child(lambda: fcntl.flock(open(mount + "/file"), fcntl.LOCK_EX))
 time.sleep(0.3)
 os.kill(waiter, signal.SIGKILL)
@@ -106,6 +125,7 @@ time.sleep(0.5)
 started = time.time()
 open(mount + "/other", "w").write("y")
 check("others are served beside 60 that wait", time.time() - started < 2)
+release()
 os.waitpid(pid, 0)
 check("and all of them get it", all([os.waitpid(w, 0)[1] == 0 for w in waiters]))
 
