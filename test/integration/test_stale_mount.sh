@@ -4,6 +4,18 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
+# How many daemons there are, whatever the binary is called.
+daemons ()
+{
+  local name=${PEERFS##*/}
+  pgrep -c -x "${name:0:15}"
+}
+
+daemons_are ()
+{
+  [ "$(daemons)" = "$1" ]
+}
+
 mounts ()
 {
   grep -c " $mnt fuse" /proc/mounts
@@ -65,10 +77,10 @@ for _ in {1..40}; do
 done
 check_equal "mounts right after an umount that were gone" 0 "$lost"
 "$PEERFS" "$mnt"
-check "daemons before it end" pod_until 50 sh -c '[ "$(pgrep -xc peerfs)" = 1 ]'
+check "daemons before it end" pod_until 50 daemons_are 1
 check_output "a mount made right after an umount stays" one ls "$mnt"
 umount "$mnt"
-check "the last one ends" pod_until 50 sh -c '! pgrep -x peerfs'
+check "the last one ends" pod_until 50 daemons_are 0
 
 # Aborted by hand, a connection leaves its mount to us.
 mkdir "$work/control"
@@ -85,5 +97,5 @@ check_equal "abort: unmounted" 0 "$(mounts)"
 check "as a daemon" "$PEERFS" "$mnt"
 check_output "answers at once" one ls "$mnt"
 umount "$mnt"
-check "no daemon stays" pod_until 50 sh -c '! pgrep -x peerfs'
+check "no daemon stays" pod_until 50 daemons_are 0
 finish
