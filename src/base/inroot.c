@@ -75,6 +75,7 @@ pfs_inroot_open (int rootfd, const char *path, int flags)
 typedef struct {
   int rootfd;
   PfsAvoid avoid;
+  GHashTable *closed;   /* physical paths that do not exist; may be NULL */
   int fd;               /* of the directory reached; -1 where it is the root */
   bool at_avoid;        /* that directory is on the device to avoid */
   bool is_dir;          /* false once something else was reached: nothing may follow */
@@ -177,12 +178,22 @@ walk_link (Walk *walk, int linkfd)
   return 0;
 }
 
+static bool
+is_closed (const Walk *walk, const char *name)
+{
+  if (!walk->closed || g_hash_table_size (walk->closed) == 0)
+    return false;
+  g_autofree char *dir = join_names (walk->names, 0);
+  g_autofree char *path = g_strconcat (*dir ? "/" : "", dir, "/", name, NULL);
+  return g_hash_table_contains (walk->closed, path);
+}
+
 static int
 walk_down (Walk *walk, const char *name)
 {
   struct statx st;
 
-  if (walk->at_avoid)
+  if (walk->at_avoid || is_closed (walk, name))
     return -ENOENT;
   pfs_autofd fd = openat (walk->fd >= 0 ? walk->fd : walk->rootfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
@@ -242,11 +253,12 @@ walk_run (Walk *walk)
 }
 
 int
-pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, char **ret_physical)
+pfs_inroot_physical_avoiding (int rootfd, const char *path, GHashTable *closed, char **ret_physical)
 {
   g_auto (Walk) walk = { .fd = -1 };
 
-  walk_init (&walk, rootfd, avoid, path);
+  walk_init (&walk, rootfd, 0, path);
+  walk.closed = closed;
   int r = walk_run (&walk);
   if (r < 0)
     return r;
@@ -258,7 +270,7 @@ pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, char
 int
 pfs_inroot_physical (int rootfd, const char *path, char **ret_physical)
 {
-  return pfs_inroot_physical_avoiding (rootfd, path, 0, ret_physical);
+  return pfs_inroot_physical_avoiding (rootfd, path, NULL, ret_physical);
 }
 
 /* A link's content in three parts: ".." components at its start, up to and including its last "..", and the rest. */

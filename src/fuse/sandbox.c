@@ -9,12 +9,14 @@
 #include "private.h"
 
 /* In use: entering peers (SYS_PTRACE); acting for root and for others on their files; registering backing files,
- * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs. The last line is never
+ * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs; asking where a socket's
+ * file is (NET_ADMIN, for the ioctl SIOCUNIXFILE alone). The last line is never
  * used: the kernel lets one root process look into another only if it has all of the other's capabilities, and the gate
  * asks it with a caller's; these are what container runtimes give by default. */
 static const unsigned int kept[] = {
   CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_CHOWN, CAP_MKNOD,
   CAP_SETUID, CAP_SETGID, CAP_SETFCAP, CAP_SYS_RESOURCE, CAP_LINUX_IMMUTABLE, CAP_LEASE, CAP_CHECKPOINT_RESTORE,
+  CAP_NET_ADMIN,
   CAP_KILL, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_CHROOT, CAP_SETPCAP, CAP_AUDIT_WRITE,
 };
 
@@ -55,7 +57,7 @@ static const char *const allowed[] = {
   "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "alarm",
   "restart_syscall", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times",
   "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "pipe2",
-  "pidfd_open", "pidfd_send_signal",
+  "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
   /* sock_diag */
   "socket", "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "setsockopt", "getsockopt",
 };

@@ -170,17 +170,12 @@ is_privileged (int callers_fd, int pin_fd, pid_t pid)
 }
 
 int
-pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
+pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who)
 {
-  g_autoptr (PfsPin) pin = NULL;
-  PfsProc *proc = pfs_container_proc (c);
   pfs_autofd own = -1;
 
   if (who == &pfs_caller_self)
     return 0;
-  int r = pfs_container_main (c, &pin);
-  if (r < 0)
-    return r;
   if (!pfs_proc_is_own (proc)) {
     own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (own < 0)
@@ -190,4 +185,15 @@ pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
   if (!who->switching && who->pid > 0 && is_privileged (callers_fd, pfs_pin_fd (pin), who->pid))
     return 0;
   return pfs_gate_check (callers_fd, pfs_pin_fd (pin), who);
+}
+
+int
+pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
+{
+  g_autoptr (PfsPin) pin = NULL;
+
+  if (who == &pfs_caller_self)
+    return 0;
+  int r = pfs_container_main (c, &pin);
+  return r < 0 ? r : pfs_gate_pin (pfs_container_proc (c), pin, who);
 }

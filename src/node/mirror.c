@@ -152,44 +152,54 @@ path_join (const char *dir, const char *name)
   return *dir ? g_strconcat (dir, "/", name, NULL) : g_strdup (name);
 }
 
+bool
+pfs_mirror_sees (const PfsMirrorEyes *eyes, gconstpointer leaf)
+{
+  return !eyes->see || eyes->see (leaf, eyes->data);
+}
+
 PfsMirrorType
-pfs_mirror_find (const PfsMirror *mirror, const char *dir, const char *name, gconstpointer *ret_leaf)
+pfs_mirror_find (const PfsMirror *mirror, const char *dir, const char *name, const PfsMirrorEyes *eyes,
+                 gconstpointer *ret_leaf)
 {
   g_autofree char *path = path_join (dir, name);
-  guint i = lower_bound (mirror, path);
-  const char *found = i < mirror->sorted->len ? mirror->path_of (mirror->sorted->pdata[i]) : NULL;
+  gconstpointer leaf = *dir ? NULL : g_hash_table_lookup (mirror->aliases, name);
 
-  if (found && strcmp (found, path) == 0) {
-    *ret_leaf = mirror->sorted->pdata[i];
-    return PFS_MIRROR_LEAF;
+  for (guint i = lower_bound (mirror, path); i < mirror->sorted->len; i++) {
+    const char *found = mirror->path_of (mirror->sorted->pdata[i]);
+    bool exact = strcmp (found, path) == 0;
+    if (!exact && !path_below (found, path))
+      break;
+    if (exact) {
+      leaf = mirror->sorted->pdata[i];
+      break;
+    }
+    if (pfs_mirror_sees (eyes, mirror->sorted->pdata[i]))
+      return PFS_MIRROR_DIR;
   }
-  if (found && path_below (found, path))
-    return PFS_MIRROR_DIR;
-
-  gconstpointer alias = *dir ? NULL : g_hash_table_lookup (mirror->aliases, name);
-  if (!alias)
+  if (!leaf || !pfs_mirror_sees (eyes, leaf))
     return PFS_MIRROR_NONE;
-  *ret_leaf = alias;
+  *ret_leaf = leaf;
   return PFS_MIRROR_LEAF;
 }
 
 static void
-foreach_alias (const PfsMirror *mirror, PfsMirrorFunc func, gpointer data)
+foreach_alias (const PfsMirror *mirror, const PfsMirrorEyes *eyes, PfsMirrorFunc func, gpointer data)
 {
   GHashTableIter iter;
   gpointer name, leaf;
+  gconstpointer found;
 
   g_hash_table_iter_init (&iter, mirror->aliases);
-  while (g_hash_table_iter_next (&iter, &name, &leaf)) {
-    guint i = lower_bound (mirror, name);
-    const char *found = i < mirror->sorted->len ? mirror->path_of (mirror->sorted->pdata[i]) : "";
-    if (strcmp (found, name) != 0 && !path_below (found, name))
+  while (g_hash_table_iter_next (&iter, &name, &leaf))
+    if (pfs_mirror_find (mirror, "", name, eyes, &found) == PFS_MIRROR_LEAF && found == leaf
+        && strcmp (mirror->path_of (leaf), name) != 0)
       func (name, PFS_MIRROR_LEAF, leaf, data);
-  }
 }
 
 void
-pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, PfsMirrorFunc func, gpointer data)
+pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, const PfsMirrorEyes *eyes, PfsMirrorFunc func,
+                    gpointer data)
 {
   g_autofree char *below = path_join (dir, "");
   g_autofree char *last = NULL;
@@ -201,14 +211,17 @@ pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, PfsMirrorFunc func
     if (strncmp (path, below, skip) != 0)
       break;
     size_t len = strcspn (path + skip, "/");
+    bool known = last && strlen (last) == len && strncmp (last, path + skip, len) == 0;
+    if (known || !pfs_mirror_sees (eyes, leaf))
+      continue;
     if (!path[skip + len]) {
       func (path + skip, PFS_MIRROR_LEAF, leaf, data);
-    } else if (!last || strlen (last) != len || strncmp (last, path + skip, len) != 0) {
+    } else {
       g_free (last);
       last = g_strndup (path + skip, len);
       func (last, PFS_MIRROR_DIR, NULL, data);
     }
   }
   if (!*dir)
-    foreach_alias (mirror, func, data);
+    foreach_alias (mirror, eyes, func, data);
 }

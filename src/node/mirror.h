@@ -33,12 +33,24 @@ typedef enum {
   PFS_MIRROR_LEAF,
 } PfsMirrorType;
 
+/* Whether a leaf is there at all for the one who asks; so is a directory that has such a leaf. */
+typedef bool (*PfsMirrorSee) (gconstpointer leaf, gpointer data);
+
+typedef struct {
+  PfsMirrorSee see;             /* NULL: everything is */
+  gpointer data;
+} PfsMirrorEyes;
+
+bool pfs_mirror_sees (const PfsMirrorEyes *eyes, gconstpointer leaf);
+
 /* What name is in directory dir ("" is the top). *ret_leaf (borrowed from the mirror) is set for leaves only. */
-PfsMirrorType pfs_mirror_find (const PfsMirror *mirror, const char *dir, const char *name, gconstpointer *ret_leaf);
+PfsMirrorType pfs_mirror_find (const PfsMirror *mirror, const char *dir, const char *name, const PfsMirrorEyes *eyes,
+                               gconstpointer *ret_leaf);
 
 /* Calls func for each name in dir, once, in the order of the paths; aliases come last. */
 typedef void (*PfsMirrorFunc) (const char *name, PfsMirrorType type, gconstpointer leaf, gpointer data);
-void pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, PfsMirrorFunc func, gpointer data);
+void pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, const PfsMirrorEyes *eyes, PfsMirrorFunc func,
+                         gpointer data);
 
 /* --- nodes --- */
 
@@ -54,6 +66,9 @@ typedef struct {
   const PfsNodeOps *leaf_ops;
   PfsNodeInit leaf_init;        /* data is the leaf, valid during the call */
   mode_t leaf_type;             /* S_IFREG, S_IFLNK */
+  /* Whether this caller may see the leaf. NULL: whoever got here may. With it, the top is entered by those who may enter
+   * the main process or see a leaf. verdicts (pid -> answer) is the kind's own, for one request. */
+  bool (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
 } PfsMirrorKind;
 
 /* A directory of a mirrored tree. */
@@ -69,6 +84,7 @@ struct PfsMirrorTop {
   GMutex lock;                  /* guards what follows; not held while scanning */
   PfsMirror *mirror;
   gint64 taken;                 /* g_get_monotonic_time() when its scan began */
+  gint64 took;                  /* how long it was */
 };
 
 /* To be called by the init and finalize of a kind whose struct is (or begins with) a PfsMirrorTop. */

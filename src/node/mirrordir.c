@@ -5,8 +5,10 @@
 #include "mirror.h"
 #include "peer.h"
 
-/* How long a scan answers lookups of names that it has. */
+/* How long a scan answers lookups of names that it has; at least a few times as long as it took, so that who lists many
+ * and then looks at each does not spend his time on scans. A scan that took longer serves listings of folders too. */
 #define SNAPSHOT_USEC (100 * G_TIME_SPAN_MILLISECOND)
+#define SNAPSHOT_TIMES 4
 
 static void
 dir_finalize (PfsNode *node)
@@ -48,12 +50,14 @@ pfs_mirror_top_finalize (PfsNode *node)
 
 /* The last scan where it is young enough, as a reference, or NULL. */
 static PfsMirror *
-snapshot_recent (PfsMirrorTop *top)
+snapshot_recent (PfsMirrorTop *top, bool to_list)
 {
   PfsMirror *mirror = NULL;
 
   g_mutex_lock (&top->lock);
-  if (top->mirror && g_get_monotonic_time () - top->taken < SNAPSHOT_USEC)
+  gint64 age = g_get_monotonic_time () - top->taken - top->took;
+  gint64 life = MAX (SNAPSHOT_USEC - top->took, SNAPSHOT_TIMES * top->took);
+  if (top->mirror && age < life && (!to_list || top->took > SNAPSHOT_USEC))
     mirror = pfs_mirror_ref (top->mirror);
   g_mutex_unlock (&top->lock);
   return mirror;
@@ -75,6 +79,7 @@ snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
     old = top->mirror;
     top->mirror = pfs_mirror_ref (mirror);
     top->taken = taken;
+    top->took = g_get_monotonic_time () - taken;
   }
   g_mutex_unlock (&top->lock);
   *ret = g_steal_pointer (&mirror);
@@ -99,22 +104,68 @@ dir_init (PfsNode *node, gpointer data)
   dir->dir = *parent->dir ? g_strconcat (parent->dir, "/", node->name, NULL) : g_strdup (node->name);
 }
 
+/* --- for one caller --- */
+
+typedef struct {
+  PfsMirrorEyes eyes;
+  const PfsMirrorTop *top;
+  const PfsCaller *who;
+  GHashTable *verdicts;
+} Looker;
+
+static bool
+looker_sees (gconstpointer leaf, gpointer data)
+{
+  const Looker *looker = data;
+  return looker->top->kind->may_see (looker->top->dir.peer.container, leaf, looker->who, looker->verdicts);
+}
+
+static void
+looker_init (Looker *looker, const PfsMirrorTop *top, const PfsCaller *who)
+{
+  bool all = !top->kind->may_see || who == &pfs_caller_self;
+
+  *looker = (Looker){ { all ? NULL : looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL) };
+}
+
+static void
+looker_clear (Looker *looker)
+{
+  g_hash_table_unref (looker->verdicts);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Looker, looker_clear)
+
+/* May he enter the top? 0, or -EACCES as the kernel says at a directory whose mode shuts him out. */
+static int
+looker_enter (const Looker *looker, PfsMirror *mirror)
+{
+  if (!looker->eyes.see)
+    return 0;
+  int r = pfs_peer_gate (looker->top->dir.peer.container, looker->who);
+  for (guint i = 0; r == -EACCES && i < pfs_mirror_size (mirror); i++)
+    if (pfs_mirror_sees (&looker->eyes, pfs_mirror_nth (mirror, i)))
+      r = 0;
+  return r;
+}
+
 static int
 mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   const PfsMirrorKind *kind = dir->top->kind;
   PfsNode *parent = &dir->peer.node;
+  g_auto (Looker) looker = { 0 };
   gconstpointer leaf = NULL;
   g_autofree char *key = NULL;
 
-  switch (pfs_mirror_find (mirror, dir->dir, name, &leaf)) {
+  looker_init (&looker, dir->top, who);
+  switch (pfs_mirror_find (mirror, dir->dir, name, &looker.eyes, &leaf)) {
   case PFS_MIRROR_DIR:
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
   case PFS_MIRROR_LEAF:
     key = kind->key (name, leaf);
     return pfs_entry_of (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), who, ret);
   default:
-    return -ENOENT;
+    return looker_enter (&looker, mirror) == -EACCES ? -EACCES : -ENOENT;
   }
 }
 
@@ -128,10 +179,10 @@ pfs_mirror_lookup (PfsNode *node, const char *name, const PfsCaller *who, PfsEnt
 
   if (pfs_container_ended (dir->peer.container))
     return -ENOENT;
-  recent = snapshot_recent (dir->top);
+  recent = snapshot_recent (dir->top, false);
   if (recent) {
     r = mirror_entry (recent, dir, name, who, ret);
-    if (r != -ENOENT && r != -ESTALE)
+    if (r != -ENOENT && r != -ESTALE && r != -EACCES)
       return r;
   }
   r = snapshot_take (dir->top, &now);
@@ -161,16 +212,20 @@ pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
 {
   PfsMirrorDir *dir = (PfsMirrorDir *) node;
   g_autoptr (PfsMirror) mirror = NULL;
+  g_auto (Looker) looker = { 0 };
   ListData list = { .kind = dir->top->kind, .ino = pfs_node_ino (node) };
 
-  (void) who;
+  looker_init (&looker, dir->top, who);
   if (pfs_container_ended (dir->peer.container))
     return -ESTALE;
-  int r = snapshot_take (dir->top, &mirror);
+  mirror = *dir->dir ? snapshot_recent (dir->top, true) : NULL;
+  int r = mirror ? 0 : snapshot_take (dir->top, &mirror);
+  if (r >= 0)
+    r = looker_enter (&looker, mirror);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   list.listing = pfs_listing_new ();
-  pfs_mirror_foreach (mirror, dir->dir, list_add, &list);
+  pfs_mirror_foreach (mirror, dir->dir, &looker.eyes, list_add, &list);
   *ret = pfs_file_new (node, -1, NULL, list.listing);
   return 0;
 }

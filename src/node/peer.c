@@ -114,7 +114,7 @@ static const PeerChild children[] = {
   { "id", S_IFREG, false, pfs_text_new },
   { "pid", S_IFREG, false, pfs_text_new },
   { "root", S_IFDIR, true, pfs_rootfs_new },
-  { "sockets", S_IFDIR, true, pfs_sockets_new },
+  { "sockets", S_IFDIR, false, pfs_sockets_new },       /* has a gate of its own */
   { "env", S_IFDIR, true, pfs_env_new },
   { "maps", S_IFDIR, true, pfs_maps_new },
   { "pids", S_IFDIR, false, pfs_pids_new },

@@ -30,3 +30,6 @@ PfsFile *pfs_peer_content (PfsNode *node, GBytes *content);
 /* The gate for the process of pin_fd (its /proc/<pid>); who is not the daemon's own user. callers_fd is a /proc of our
  * own PID namespace. 0, -EACCES, or -ESRCH where the process has ended. */
 int pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who);
+
+/* The same for a pinned process, of a /proc that may be another namespace's; for the daemon itself it is 0. */
+int pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who);

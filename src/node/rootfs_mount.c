@@ -19,12 +19,6 @@ static const char *const volatile_types[] = {
   "binfmt_misc", "fusectl", "selinuxfs", "smackfs", "rpc_pipefs", "nfsd", "resctrl", NULL,
 };
 
-/* Somebody else has to be asked, and may not answer. */
-static const char *const remote_types[] = {
-  "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse", "fuseblk", "virtiofs", "afs", "lustre", "gpfs", "beegfs",
-  "orangefs", "gfs2", "ocfs2", "vboxsf", "coda", "glusterfs", NULL,
-};
-
 guint
 pfs_mount_hash (gconstpointer data)
 {
@@ -51,9 +45,7 @@ type_flags (const char *type)
     return PFS_MOUNT_VOLATILE;
   if (strcmp (type, "overlay") == 0)
     return PFS_MOUNT_OVERLAY;
-  if (g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse."))
-    return PFS_MOUNT_REMOTE;
-  return 0;
+  return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. */

@@ -9,34 +9,78 @@
 
 typedef struct {
   PfsPeerNode peer;
-  char *physical;               /* in the container, with leading '/' */
+  GArray *ways;                 /* of PfsSocketWay; a reference */
 } SocketNode;
 
+/* May he follow a link through that process? 0, -EACCES, or -ESRCH once it has ended. */
+static int
+way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
+{
+  PfsProc *proc = pfs_container_proc (c);
+  g_autoptr (PfsPin) pin = NULL;
+
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return r;
+  if (pfs_pin_pid (pin) != way->process.pid) {
+    g_clear_pointer (&pin, pfs_pin_unref);
+    r = pfs_pin_open (proc, way->process.pid, way->process.start_time, &pin);
+  }
+  return r < 0 ? r : pfs_gate_pin (proc, pin, who);
+}
+
+/* Each caller is led through the first process that he may enter. */
 static int
 socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 {
   PfsContainer *c = pfs_node_container (node);
-  g_autoptr (PfsPin) pin = NULL;
+  GArray *ways = ((SocketNode *) node)->ways;
+  int result = -ESTALE;
 
-  (void) who;
-  int r = pfs_container_main (c, &pin);
-  if (r < 0)
-    return pfs_gone (r, -ESTALE);
-  *ret_target = g_strdup_printf ("%s/%d/root%s", pfs_proc_path (pfs_container_proc (c)), (int) pfs_pin_pid (pin),
-                                 ((SocketNode *) node)->physical);
-  return 0;
+  if (pfs_container_ended (c))
+    return -ESTALE;
+  for (guint i = 0; i < ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
+    int r = way_check (c, way, who);
+    if (r == 0) {
+      *ret_target = g_strdup_printf ("%s/%d/root%s", pfs_proc_path (pfs_container_proc (c)), (int) way->process.pid,
+                                     way->physical);
+      return 0;
+    }
+    if (r != -ESRCH)
+      result = r;
+  }
+  return result;
+}
+
+static bool
+socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts)
+{
+  const GArray *ways = ((const PfsSocket *) leaf)->ways;
+
+  for (guint i = 0; i < ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
+    gpointer verdict;
+    if (!g_hash_table_lookup_extended (verdicts, GINT_TO_POINTER (way->process.pid), NULL, &verdict)) {
+      verdict = GINT_TO_POINTER (way_check (c, way, who) == 0);
+      g_hash_table_insert (verdicts, GINT_TO_POINTER (way->process.pid), verdict);
+    }
+    if (verdict)
+      return true;
+  }
+  return false;
 }
 
 static void
 socket_init (PfsNode *node, gpointer data)
 {
-  ((SocketNode *) node)->physical = g_strdup (((const PfsSocket *) data)->physical);
+  ((SocketNode *) node)->ways = g_array_ref (((const PfsSocket *) data)->ways);
 }
 
 static void
 socket_finalize (PfsNode *node)
 {
-  g_free (((SocketNode *) node)->physical);
+  g_clear_pointer (&((SocketNode *) node)->ways, g_array_unref);
   pfs_peer_finalize (node);
 }
 
@@ -55,36 +99,30 @@ socket_path (gconstpointer leaf)
   return ((const PfsSocket *) leaf)->path;
 }
 
-/* The physical path begins with '/'. */
+/* A link through other processes is another link. */
 static char *
 socket_key (const char *name, gconstpointer leaf)
 {
-  return g_strconcat (name, ((const PfsSocket *) leaf)->physical, NULL);
-}
+  const PfsSocket *socket = leaf;
+  GString *key = g_string_new (name);
 
-static const char *
-basename_of (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-  return slash ? slash + 1 : path;
-}
-
-/* A name at the top for each socket whose basename no other one has. */
-static void
-add_aliases (PfsMirror *mirror)
-{
-  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < pfs_mirror_size (mirror); i++) {
-    const char *name = basename_of (socket_path (pfs_mirror_nth (mirror, i)));
-    guint n = GPOINTER_TO_UINT (g_hash_table_lookup (names, name));
-    g_hash_table_insert (names, (gpointer) name, GUINT_TO_POINTER (n + 1));
+  g_string_append_printf (key, "/%" G_GUINT32_FORMAT, socket->inode);
+  for (guint i = 0; i < socket->ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, i);
+    g_string_append_printf (key, ":%d.%" G_GUINT64_FORMAT "%s", (int) way->process.pid, way->process.start_time,
+                            way->physical);
   }
+  return g_string_free (key, FALSE);
+}
+
+static void
+add_short_names (PfsMirror *mirror)
+{
   for (guint i = 0; i < pfs_mirror_size (mirror); i++) {
-    const char *path = socket_path (pfs_mirror_nth (mirror, i));
-    const char *name = basename_of (path);
-    if (name != path && GPOINTER_TO_UINT (g_hash_table_lookup (names, name)) == 1)
-      pfs_mirror_alias (mirror, name, pfs_mirror_nth (mirror, i));
+    const PfsSocket *socket = pfs_mirror_nth (mirror, i);
+    const char *slash = strrchr (socket->path, '/');
+    if (socket->short_name && slash)
+      pfs_mirror_alias (mirror, slash + 1, socket);
   }
 }
 
@@ -97,7 +135,7 @@ sockets_scan (PfsNode *top, PfsMirror **ret)
   if (r < 0)
     return r;
   *ret = pfs_mirror_new (sockets, socket_path);
-  add_aliases (*ret);
+  add_short_names (*ret);
   return 0;
 }
 
@@ -107,6 +145,7 @@ static const PfsMirrorKind sockets_kind = {
   .leaf_ops = &socket_ops,
   .leaf_init = socket_init,
   .leaf_type = S_IFLNK,
+  .may_see = socket_may_see,
 };
 
 static int
@@ -114,7 +153,7 @@ sockets_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat
 {
   (void) file;
   (void) who;
-  return pfs_peer_stat (node, S_IFDIR | 0500, true, 0, ret);
+  return pfs_peer_stat (node, S_IFDIR | 0555, false, 0, ret);
 }
 
 static void

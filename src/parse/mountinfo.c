@@ -186,3 +186,14 @@ pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsig
     }
   return false;
 }
+
+static const char *const remote_types[] = {
+  "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse", "fuseblk", "virtiofs", "afs", "lustre", "gpfs", "beegfs",
+  "orangefs", "gfs2", "ocfs2", "vboxsf", "coda", "glusterfs", NULL,
+};
+
+bool
+pfs_mount_type_remote (const char *type)
+{
+  return g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse.");
+}

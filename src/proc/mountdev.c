@@ -12,7 +12,6 @@
 struct PfsMountDevs {
   int pin_fd;
   GHashTable *devices;          /* mount id -> dev_t + 1; NULL before it is needed */
-  dev_t own;
 };
 
 PfsMountDevs *
@@ -49,8 +48,6 @@ load (PfsMountDevs *devs)
   while (pfs_mount_iter_next (iter, &line)) {
     dev_t dev = makedev (line.major, line.minor);
     g_hash_table_insert (devs->devices, (gpointer) line.id, (gpointer) (dev + 1));
-    if (strcmp (line.fstype, "fuse.peerfs") == 0)
-      devs->own = dev;
   }
 }
 
@@ -66,11 +63,4 @@ pfs_mount_devs_match (PfsMountDevs *devs, int dirfd, const char *name, int flags
     return false;
   gpointer found = g_hash_table_lookup (devs->devices, (gpointer) (uintptr_t) st.stx_mnt_id);
   return found && (dev_t) (uintptr_t) found - 1 == dev;
-}
-
-dev_t
-pfs_mount_devs_own (PfsMountDevs *devs)
-{
-  load (devs);
-  return devs->own;
 }

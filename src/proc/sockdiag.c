@@ -18,8 +18,6 @@
 #include <sys/un.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/base/read.h"
-#include "peerfs/parse/netunix.h"
 
 #define STATE_LISTEN 10         /* TCP_LISTEN, include/net/tcp_states.h */
 #define DUMP_MAX (1024 * 1024)  /* sockets kept of one namespace */
@@ -33,12 +31,6 @@ unix_socket_free (gpointer data)
   g_free (s->path);
   g_clear_pointer (&s->holders, g_array_unref);
   g_free (s);
-}
-
-static GHashTable *
-sockets_new (void)
-{
-  return g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
 }
 
 static bool
@@ -101,7 +93,6 @@ add_message (GHashTable *sockets, const struct nlmsghdr *header)
   s->inode = msg->udiag_ino;
   s->type = msg->udiag_type;
   s->path = g_strndup (name, name_len);
-  s->has_file = true;
   s->file_dev = makedev (vfs->udiag_vfs_dev >> 20, vfs->udiag_vfs_dev & 0xfffff);
   s->file_inode = vfs->udiag_vfs_ino;
   g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
@@ -128,10 +119,10 @@ add_reply (GHashTable *sockets, const char *reply, size_t len)
   return 0;
 }
 
-int
-pfs_sockdiag_dump_netlink (int netlink_fd, GHashTable **ret)
+static int
+dump (int netlink_fd, GHashTable **ret)
 {
-  g_autoptr (GHashTable) sockets = sockets_new ();
+  g_autoptr (GHashTable) sockets = g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
   g_autofree char *reply = g_malloc (REPLY_SIZE);
 
   int r = request_dump (netlink_fd);
@@ -148,42 +139,6 @@ pfs_sockdiag_dump_netlink (int netlink_fd, GHashTable **ret)
   }
   if (r < 0)
     return r;
-  *ret = g_steal_pointer (&sockets);
-  return 0;
-}
-
-int
-pfs_sockdiag_dump_netunix (int pin_fd, GHashTable **ret)
-{
-  g_autoptr (GHashTable) sockets = sockets_new ();
-  g_autoptr (GHashTable) twice = g_hash_table_new (NULL, NULL);
-  g_autoptr (GBytes) content = NULL;
-  g_autoptr (GPtrArray) rows = NULL;
-  GHashTableIter iter;
-  gpointer inode;
-  gsize len;
-
-  int r = pfs_read_prefix_at (pin_fd, "net/unix", PFS_NETUNIX_MAX, &content);
-  if (r < 0)
-    return r;
-  const char *data = g_bytes_get_data (content, &len);
-  rows = pfs_netunix_parse (data, len);
-  for (guint i = 0; i < rows->len; i++) {
-    const PfsUnixRow *row = rows->pdata[i];
-    if (row->inode > UINT32_MAX || !type_wanted (row->type, row->listening))
-      continue;
-    if (g_hash_table_contains (sockets, GUINT_TO_POINTER (row->inode)))
-      g_hash_table_add (twice, GUINT_TO_POINTER (row->inode));
-    PfsUnixSocket *s = g_new0 (PfsUnixSocket, 1);
-    s->inode = (uint32_t) row->inode;
-    s->type = row->type;
-    s->path = g_strdup (row->path);
-    g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
-  }
-  /* One of two rows with the same inode is forged, and nothing tells which. */
-  g_hash_table_iter_init (&iter, twice);
-  while (g_hash_table_iter_next (&iter, &inode, NULL))
-    g_hash_table_remove (sockets, inode);
   *ret = g_steal_pointer (&sockets);
   return 0;
 }
@@ -212,7 +167,7 @@ netlink_open_for (int pin_fd)
   struct stat own, theirs;
 
   if (netns < 0 || fstat (netns, &theirs) < 0)
-    return -errno;
+    return errno == ENOENT ? -ESRCH : -errno;
   if (stat ("/proc/self/ns/net", &own) == 0 && own.st_ino == theirs.st_ino && own.st_dev == theirs.st_dev)
     return netlink_open ();
 
@@ -226,7 +181,6 @@ pfs_sockdiag_dump (int pin_fd, GHashTable **ret)
 {
   pfs_autofd netlink = netlink_open_for (pin_fd);
 
-  if (netlink >= 0 && pfs_sockdiag_dump_netlink (netlink, ret) >= 0)
-    return 0;
-  return pfs_sockdiag_dump_netunix (pin_fd, ret);
+  int r = netlink < 0 ? netlink : dump (netlink, ret);
+  return r == -ENOENT ? -EOPNOTSUPP : r;        /* the kernel has no unix_diag */
 }

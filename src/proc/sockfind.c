@@ -1,256 +1,226 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A socket's name says where its file was when it was bound, as its process saw it then. Where it may be now is a list
- * of guesses, and each is believed only if the very file is there: sun_path as it is in the container; below the root
- * of a holder that has another one (bound after chroot); below the cwd of a holder where it is relative; and in each of
- * these directories under any name (bound as front.sock.558.tmp and renamed to front.sock). The guesses are sorted by
- * directory, so each directory is opened, and if need be read, once. */
+/* Where a socket's file is, the kernel tells: ioctl SIOCUNIXFILE of a descriptor that pidfd_getfd(2) takes from a holder
+ * gives one of the very file, whatever its name was, and /proc/self/fd prints its path. That takes CAP_SYS_PTRACE over the
+ * holder and CAP_NET_ADMIN over the network namespace; else there are guesses. Through which processes that file is
+ * reached, their mounts tell. No file system is asked for anything, so that a dead one hides nothing on others. */
 #include "sockfind.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/un.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/base/inroot.h"
-#include "peerfs/base/name.h"
 #include "peerfs/base/read.h"
-#include "peerfs/proc/mountdev.h"
-#include "peerfs/proc/sockets.h"
+#include "sockguess.h"
 
-#define HOLDERS_MAX 8           /* whose cwd and root are tried for one socket */
-#define DIR_MAX 4096            /* entries read of one directory */
-#define READ_MAX (256 * 1024)   /* entries read of all directories */
-
-typedef struct {
-  const PfsUnixSocket *socket;
-  guint index;                  /* of the socket */
-  char *dir;                    /* in the container, absolute */
-  char *base;
-  bool as_bound;
-} Guess;
+#define VIEWS_MAX 64            /* different roots in one container */
 
 typedef struct {
   const PfsSocketScan *scan;
-  PfsMountDevs *devs;
-  int root_fd;
-  char *root_text;              /* the container's root as /proc prints it; "" for "/" */
-  GArray *guesses;
-  GPtrArray *found;             /* of PfsSocket */
-  GHashTable *done;             /* indexes of sockets found */
-  GHashTable *starts;           /* "<pid>/cwd", "<pid>/root" -> holder_path() or NULL */
-  guint entries_read;
-
-  char *dir;                    /* the directory at hand */
-  int dir_fd;
-  char *physical;
-  GPtrArray *names;             /* of its sockets; NULL before it was read */
-  GHashTable *by_inode;         /* low 32 bits -> name, borrowed from names */
+  PfsView *main_view;
+  GHashTable *views;            /* "<mount>:<inode>" of a root -> PfsView or NULL; without main_view */
+  GHashTable *seen;             /* pid -> its PfsView, borrowed, or NULL */
+  PfsSocketGuess *guess;
+  int pidfd;                    /* of the holder asked last */
+  pid_t pidfd_of;
+  bool refused;                 /* the kernel does not tell us */
 } Finder;
 
 static void
-guess_clear (gpointer data)
+view_free (gpointer view)
 {
-  Guess *guess = data;
-
-  g_free (guess->dir);
-  g_free (guess->base);
-}
-
-static void
-dir_leave (Finder *f)
-{
-  pfs_fd_cleanup (&f->dir_fd);
-  f->dir_fd = -1;
-  g_clear_pointer (&f->dir, g_free);
-  g_clear_pointer (&f->physical, g_free);
-  g_clear_pointer (&f->names, g_ptr_array_unref);
-  g_clear_pointer (&f->by_inode, g_hash_table_unref);
+  if (view)
+    pfs_view_free (view);
 }
 
 static void
 finder_clear (Finder *f)
 {
-  dir_leave (f);
-  pfs_fd_cleanup (&f->root_fd);
-  g_clear_pointer (&f->devs, pfs_mount_devs_free);
-  g_clear_pointer (&f->guesses, g_array_unref);
-  g_clear_pointer (&f->found, g_ptr_array_unref);
-  g_clear_pointer (&f->done, g_hash_table_unref);
-  g_clear_pointer (&f->starts, g_hash_table_unref);
-  g_free (f->root_text);
+  pfs_fd_cleanup (&f->pidfd);
+  g_clear_pointer (&f->guess, pfs_socket_guess_free);
+  g_clear_pointer (&f->main_view, pfs_view_free);
+  g_clear_pointer (&f->views, g_hash_table_unref);
+  g_clear_pointer (&f->seen, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Finder, finder_clear)
 
-static void
-socket_free (gpointer data)
-{
-  PfsSocket *s = data;
+/* --- where the file is --- */
 
-  g_free (s->path);
-  g_free (s->physical);
-  g_free (s);
-}
-
-/* --- guesses --- */
+typedef struct {
+  char *text;                   /* its path as /proc prints it */
+  uint64_t mount;
+  char *main_path;              /* where the main process sees it; NULL where it does not */
+} Place;
 
 static void
-add_guess (Finder *f, const PfsUnixSocket *socket, guint index, char *path, bool as_bound)
+place_clear (Place *place)
 {
-  g_autofree char *owned = path;
-  char *slash = strrchr (path, '/');
+  g_free (place->text);
+  g_free (place->main_path);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
 
-  if (!slash || !pfs_name_valid (slash + 1))
-    return;
-  Guess guess = {
-    .socket = socket,
-    .index = index,
-    .dir = slash == path ? g_strdup ("/") : g_strndup (path, (gsize) (slash - path)),
-    .base = g_strdup (slash + 1),
-    .as_bound = as_bound,
-  };
-  g_array_append_val (f->guesses, guess);
+static int
+getfd (Finder *f, const PfsSocketHolder *holder)
+{
+  if (f->pidfd < 0 || f->pidfd_of != holder->process.pid) {
+    pfs_fd_cleanup (&f->pidfd);
+    f->pidfd = (int) syscall (SYS_pidfd_open, holder->process.pid, 0);
+    f->pidfd_of = holder->process.pid;
+  }
+  return f->pidfd < 0 ? -1 : (int) syscall (SYS_pidfd_getfd, f->pidfd, holder->fd, 0);
 }
 
-/* The path within the container that a holder's cwd or root has, as the kernel prints it: from the root of the mount
- * namespace, which may be above the container's root. NULL where it is outside, or only looks like a path. */
-static char *
-holder_path (Finder *f, const char *name)
+/* A descriptor of the socket's file, or -errno. The number may be another descriptor's by now. */
+static int
+file_of (Finder *f, const PfsSocketHolder *holder, uint32_t inode)
 {
+  pfs_autofd fd = getfd (f, holder);
+  struct stat st;
+
+  if (fd < 0)
+    return -errno;
+  if (fstat (fd, &st) < 0 || !S_ISSOCK (st.st_mode) || st.st_ino != inode)
+    return -ESTALE;
+  int file = ioctl (fd, SIOCUNIXFILE);
+  return file < 0 ? -errno : file;
+}
+
+/* 1, or 0 where no name is left of the file, or -errno where it is not known: what was renamed over a second link of
+ * itself is printed as deleted too. */
+static int
+place_of (int file, Place *ret)
+{
+  static const char deleted[] = " (deleted)";
+  g_autofree char *name = g_strdup_printf ("/proc/self/fd/%d", file);
   g_autofree char *text = NULL;
-  struct stat shown, meant;
-  size_t len = strlen (f->root_text);
+  struct statx st;
 
-  if (pfs_readlink_at (f->scan->proc_fd, name, &text) < 0 || strncmp (text, f->root_text, len) != 0
-      || text[len] != (text[len] ? '/' : '\0') || text[0] != '/')
-    return NULL;
-  /* It may be deleted, or be in another mount namespace. */
-  pfs_autofd fd = pfs_inroot_open (f->root_fd, text + len, O_PATH | O_DIRECTORY);
-  if (fd < 0 || fstat (fd, &shown) < 0 || fstatat (f->scan->proc_fd, name, &meant, 0) < 0
-      || shown.st_ino != meant.st_ino || shown.st_dev != meant.st_dev)
-    return NULL;
-  const char *inside = text + len;
-  return g_strdup (inside[0] && inside[1] ? inside : "");
-}
-
-static const char *
-holder_start (Finder *f, pid_t pid, const char *link)
-{
-  char *name = g_strdup_printf ("%d/%s", (int) pid, link);
-  gpointer start;
-
-  if (g_hash_table_lookup_extended (f->starts, name, NULL, &start)) {
-    g_free (name);
-  } else {
-    start = holder_path (f, name);
-    g_hash_table_insert (f->starts, name, start);
-  }
-  return start;
-}
-
-static void
-guess_socket (Finder *f, const PfsUnixSocket *socket, guint index)
-{
-  bool absolute = socket->path[0] == '/';
-
-  if (absolute)
-    add_guess (f, socket, index, g_strdup (socket->path), true);
-  for (guint i = 0; i < socket->holders->len && i < HOLDERS_MAX; i++) {
-    pid_t pid = g_array_index (socket->holders, pid_t, i);
-    const char *start = holder_start (f, pid, absolute ? "root" : "cwd");
-    if (start && (!absolute || *start))
-      add_guess (f, socket, index, g_strconcat (start, absolute ? "" : "/", socket->path, NULL), false);
-  }
-}
-
-static int
-guess_order (gconstpointer a, gconstpointer b)
-{
-  const Guess *x = a, *y = b;
-  int r = strcmp (x->dir, y->dir);
-
-  if (r == 0)
-    r = y->as_bound - x->as_bound;
-  return r ? r : strcmp (x->base, y->base);
-}
-
-/* --- files --- */
-
-static int
-dir_enter (Finder *f, const char *dir)
-{
-  g_autofree char *physical = NULL;
-
-  if (f->dir && strcmp (f->dir, dir) == 0)
-    return f->dir_fd >= 0 ? 0 : -ENOENT;
-  dir_leave (f);
-  f->dir = g_strdup (dir);
-  int r = pfs_inroot_physical_avoiding (f->root_fd, dir, pfs_mount_devs_own (f->devs), &physical);
+  int r = pfs_readlink_at (AT_FDCWD, name, &text);
+  if (r == 0 && statx (file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_NLINK, &st) < 0)
+    r = -errno;
   if (r < 0)
     return r;
-  int fd = pfs_inroot_open (f->root_fd, physical, O_PATH | O_DIRECTORY);
-  if (fd < 0)
-    return fd;
-  f->dir_fd = fd;
-  f->physical = g_steal_pointer (&physical);
-  return 0;
+  if (st.stx_nlink == 0)
+    return 0;
+  if (g_str_has_suffix (text, deleted) || !(st.stx_mask & STATX_MNT_ID))
+    return -ENOENT;
+  ret->text = g_steal_pointer (&text);
+  ret->mount = st.stx_mnt_id;
+  return 1;
+}
+
+static int
+ask_kernel (Finder *f, const PfsUnixSocket *socket, Place *ret)
+{
+  int r = -EPERM;
+
+  for (guint i = 0; f->scan->own && !f->refused && i < socket->holders->len; i++) {
+    pfs_autofd file = file_of (f, &g_array_index (socket->holders, PfsSocketHolder, i), socket->inode);
+    f->refused = file == -EPERM;
+    r = file < 0 ? file : place_of (file, ret);
+    if (r >= 0)
+      break;
+  }
+  return r;
 }
 
 static bool
-is_socket_file (Finder *f, const char *name, const PfsUnixSocket *socket)
+locate (Finder *f, const PfsUnixSocket *socket, Place *ret)
 {
-  struct stat st;
+  int r = ask_kernel (f, socket, ret);
 
-  if (fstatat (f->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK (st.st_mode))
+  if (r >= 0) {
+    ret->main_path = r > 0 ? g_strdup (pfs_view_path (f->main_view, ret->text, ret->mount)) : NULL;
+    return r > 0;
+  }
+  if (!pfs_socket_guess_file (f->guess, socket, &ret->main_path, &ret->mount))
     return false;
-  if (!socket->has_file)
-    return true;
-  return (uint32_t) st.st_ino == socket->file_inode
-         && pfs_mount_devs_match (f->devs, f->dir_fd, name, AT_SYMLINK_NOFOLLOW, st.st_dev, socket->file_dev);
+  ret->text = g_strconcat (f->main_view->root, ret->main_path, NULL);
+  return true;
+}
+
+/* --- who sees it there --- */
+
+static PfsView *
+view_load (Finder *f, pid_t pid)
+{
+  g_autofree char *name = g_strdup_printf ("%d", (int) pid);
+  pfs_autofd fd = openat (f->scan->proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  uint64_t mount, inode;
+  gpointer view = NULL;
+
+  if (fd < 0 || pfs_view_root_of (fd, &mount, &inode) < 0)
+    return NULL;
+  if (mount == f->main_view->mount && inode == f->main_view->inode)
+    return f->main_view;
+  g_autofree char *key = g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, mount, inode);
+  if (g_hash_table_lookup_extended (f->views, key, NULL, &view) || g_hash_table_size (f->views) >= VIEWS_MAX)
+    return view;
+  PfsView *made = NULL;
+  if (pfs_view_new (fd, &made) < 0)
+    return NULL;
+  g_hash_table_insert (f->views, g_steal_pointer (&key), made);
+  return made;
+}
+
+static PfsView *
+view_of (Finder *f, pid_t pid)
+{
+  gpointer view;
+
+  if (!g_hash_table_lookup_extended (f->seen, GINT_TO_POINTER (pid), NULL, &view)) {
+    view = view_load (f, pid);
+    g_hash_table_insert (f->seen, GINT_TO_POINTER (pid), view);
+  }
+  return view;
 }
 
 static void
-dir_read (Finder *f)
+way_clear (gpointer data)
 {
-  guint budget = MIN (DIR_MAX, READ_MAX - f->entries_read);
-  struct stat st;
-
-  f->names = g_ptr_array_new_with_free_func (g_free);
-  f->by_inode = g_hash_table_new (NULL, NULL);
-  int fd = openat (f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
-    pfs_fd_cleanup (&fd);
-    return;
-  }
-  struct dirent *entry;
-  while (budget > 0 && (entry = readdir (dir))) {
-    budget--;
-    f->entries_read++;
-    if ((entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)
-        || fstatat (f->dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK (st.st_mode))
-      continue;
-    char *name = g_strdup (entry->d_name);
-    g_ptr_array_add (f->names, name);
-    g_hash_table_insert (f->by_inode, GUINT_TO_POINTER ((guint32) st.st_ino), name);
-  }
-  closedir (dir);
+  g_ref_string_release (((PfsSocketWay *) data)->physical);
 }
 
-/* The name in the directory at hand that the socket's file has now, or NULL. */
-static const char *
-current_name (Finder *f, const Guess *guess)
+static void
+add_way (GArray *ways, PfsProcessId process, const char *path)
 {
-  if (is_socket_file (f, guess->base, guess->socket))
-    return guess->base;
-  if (!guess->socket->has_file)
-    return NULL;
-  if (!f->names)
-    dir_read (f);
-  const char *name = g_hash_table_lookup (f->by_inode, GUINT_TO_POINTER (guess->socket->file_inode));
-  return name && is_socket_file (f, name, guess->socket) ? name : NULL;
+  PfsSocketWay way = { .process = process };
+
+  if (ways->len > 0 && strcmp (g_array_index (ways, PfsSocketWay, ways->len - 1).physical, path) == 0)
+    way.physical = g_ref_string_acquire (g_array_index (ways, PfsSocketWay, ways->len - 1).physical);
+  else
+    way.physical = g_ref_string_new (path);
+  g_array_append_val (ways, way);
 }
+
+static GArray *
+ways_to (Finder *f, const PfsUnixSocket *socket, const Place *place, bool *ret_held_by_main)
+{
+  GArray *ways = g_array_new (FALSE, FALSE, sizeof (PfsSocketWay));
+
+  g_array_set_clear_func (ways, way_clear);
+  *ret_held_by_main = false;
+  for (int others = 0; others < 2; others++)
+    for (guint i = 0; i < socket->holders->len; i++) {
+      PfsProcessId process = g_array_index (socket->holders, PfsSocketHolder, i).process;
+      const PfsView *view = view_of (f, process.pid);
+      bool other = view != f->main_view;
+      const char *path = !other ? place->main_path : view ? pfs_view_path (view, place->text, place->mount) : NULL;
+      *ret_held_by_main |= process.pid == f->scan->main_pid;
+      if (path && other == (others == 1))
+        add_way (ways, process, path);
+    }
+  if (place->main_path && !*ret_held_by_main)
+    add_way (ways, (PfsProcessId){ f->scan->main_pid, f->scan->main_start }, place->main_path);
+  return ways;
+}
+
+/* --- by which name --- */
 
 /* A path without "." and "..", as its text alone tells, and without leading '/'. NULL where nothing is left. */
 static char *
@@ -273,49 +243,63 @@ lexical_path (const char *path)
   return g_strjoinv ("/", (char **) names->pdata);
 }
 
-static void
-try_guess (Finder *f, const Guess *guess)
+/* As bound where that leads there, links followed, else where it is. */
+static char *
+path_shown (Finder *f, const PfsUnixSocket *socket, const char *main_path)
 {
-  if (g_hash_table_contains (f->done, GUINT_TO_POINTER (guess->index + 1)) || dir_enter (f, guess->dir) < 0)
+  bool as_bound = socket->path[0] == '/'
+                  && (strcmp (socket->path, main_path) == 0 || pfs_socket_guess_leads (f->guess, socket->path, main_path));
+  char *path = as_bound ? lexical_path (socket->path) : NULL;
+
+  return path ? path : g_strdup (main_path + 1);
+}
+
+static void
+socket_free (gpointer data)
+{
+  PfsSocket *s = data;
+
+  g_free (s->path);
+  g_clear_pointer (&s->ways, g_array_unref);
+  g_free (s);
+}
+
+static void
+find_one (Finder *f, const PfsUnixSocket *socket, GPtrArray *found)
+{
+  g_auto (Place) place = { 0 };
+
+  if (!locate (f, socket, &place))
     return;
-  const char *name = current_name (f, guess);
-  if (!name)
-    return;
-  char *physical = g_strconcat (f->physical, f->physical[1] ? "/" : "", name, NULL);
-  char *path = lexical_path (guess->as_bound && name == guess->base ? guess->socket->path : physical);
   PfsSocket *s = g_new0 (PfsSocket, 1);
-  s->path = path ? path : g_strdup (name);
-  s->physical = physical;
-  s->type = guess->socket->type;
-  g_ptr_array_add (f->found, s);
-  g_hash_table_add (f->done, GUINT_TO_POINTER (guess->index + 1));
+  s->inode = socket->inode;
+  s->type = socket->type;
+  s->outside = !place.main_path;
+  s->holder = g_array_index (socket->holders, PfsSocketHolder, 0).process;
+  s->ways = ways_to (f, socket, &place, &s->held_by_main);
+  if (s->ways->len == 0) {
+    socket_free (s);
+    return;
+  }
+  s->path = place.main_path ? path_shown (f, socket, place.main_path)
+                            : g_strdup (g_array_index (s->ways, PfsSocketWay, 0).physical + 1);
+  g_ptr_array_add (found, s);
 }
 
 int
 pfs_sockets_find (const PfsSocketScan *scan, GPtrArray *sockets, GPtrArray **ret)
 {
-  g_auto (Finder) f = { .scan = scan, .root_fd = -1, .dir_fd = -1 };
+  g_auto (Finder) f = { .scan = scan, .pidfd = -1 };
+  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func (socket_free);
 
-  f.root_fd = openat (scan->main_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (f.root_fd < 0)
-    return errno == ENOENT ? -ESRCH : -errno;
-  int r = pfs_readlink_at (scan->main_fd, "root", &f.root_text);
+  int r = pfs_view_new (scan->main_fd, &f.main_view);
   if (r < 0)
-    return r == -ENOENT ? -ESRCH : r;
-  if (strcmp (f.root_text, "/") == 0)
-    f.root_text[0] = '\0';
-  f.devs = pfs_mount_devs_new (scan->main_fd);
-  f.guesses = g_array_new (FALSE, FALSE, sizeof (Guess));
-  g_array_set_clear_func (f.guesses, guess_clear);
-  f.found = g_ptr_array_new_with_free_func (socket_free);
-  f.done = g_hash_table_new (NULL, NULL);
-  f.starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-
+    return r;
+  f.views = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, view_free);
+  f.seen = g_hash_table_new (NULL, NULL);
+  f.guess = pfs_socket_guess_new (scan->proc_fd, scan->main_fd, f.main_view);
   for (guint i = 0; i < sockets->len; i++)
-    guess_socket (&f, sockets->pdata[i], i);
-  g_array_sort (f.guesses, guess_order);
-  for (guint i = 0; i < f.guesses->len; i++)
-    try_guess (&f, &g_array_index (f.guesses, Guess, i));
-  *ret = g_steal_pointer (&f.found);
+    find_one (&f, sockets->pdata[i], found);
+  *ret = g_steal_pointer (&found);
   return 0;
 }

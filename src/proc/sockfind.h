@@ -9,7 +9,10 @@
 /* Everything that is needed of a container, so that it can be tested without a table of containers. */
 typedef struct {
   int proc_fd;                  /* of /proc */
+  bool own;                     /* its pids are those of our own namespace */
   int main_fd;                  /* of /proc/<main pid> */
+  pid_t main_pid;
+  uint64_t main_start;          /* its start time */
   const pid_t *pids;            /* all its processes */
   guint n_pids;
 } PfsSocketScan;
@@ -18,5 +21,5 @@ typedef struct {
 int pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret);
 
 /* Looks for the files of sockets (an array of borrowed PfsUnixSocket, each with holders) and gives those that are where
- * they can be found: a GPtrArray of PfsSocket, unsorted. 0 or -errno. */
+ * they can be found: a GPtrArray of PfsSocket, unsorted, without short names. 0 or -errno. */
 int pfs_sockets_find (const PfsSocketScan *scan, GPtrArray *sockets, GPtrArray **ret);

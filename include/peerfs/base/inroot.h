@@ -3,6 +3,7 @@
  * below: openat2(2). Paths here are '/'-separated, with or without a leading '/', "" or "/" is the root itself. */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -21,8 +22,8 @@ int pfs_inroot_open (int rootfd, const char *path, int flags);
  * Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. */
 int pfs_inroot_physical (int rootfd, const char *path, char **ret_physical);
 
-/* As above; what lies below a directory on the device avoid does not exist. */
-int pfs_inroot_physical_avoiding (int rootfd, const char *path, PfsAvoid avoid, char **ret_physical);
+/* As above; the physical paths in the set closed (NULL: none) do not exist, and are not looked at. */
+int pfs_inroot_physical_avoiding (int rootfd, const char *path, GHashTable *closed, char **ret_physical);
 
 /* The link at physical directory dir (below rootfd) has the content target. Gives a relative target that the *caller's*
  * kernel, walking from that directory in a tree mounted anywhere, resolves as the peer's kernel would: absolute targets

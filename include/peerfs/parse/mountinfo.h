@@ -50,3 +50,6 @@ bool pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mou
 /* The filesystem type of the mount with that device number ("" in buf where it is unknown). Returns true if found. */
 bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor,
                            char *buf, size_t buf_len);
+
+/* True for a type of filesystem where somebody else has to be asked (NFS, FUSE), who may not answer. */
+bool pfs_mount_type_remote (const char *type);

@@ -19,6 +19,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountDevs, pfs_mount_devs_free)
 /* True where the file dirfd/name (flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW), whose st_dev is given, lies on the
  * superblock of the device dev. */
 bool pfs_mount_devs_match (PfsMountDevs *devs, int dirfd, const char *name, int flags, dev_t st_dev, dev_t dev);
-
-/* The device of a mount of ours in there, which must not be walked into (we would be asking ourselves), or 0. */
-dev_t pfs_mount_devs_own (PfsMountDevs *devs);

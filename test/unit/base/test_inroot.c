@@ -315,29 +315,28 @@ test_physical_as_another_user (void **state)
   assert_string_equal (target, "../secret/sub/.");
 }
 
-/* What lies below a directory on the device to avoid does not exist; the directory itself does. */
+/* What lies below a directory on the device to avoid does not exist; the directory itself does. A closed one neither. */
 static void
 test_avoid (void **state)
 {
   pfs_autofd root = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  g_autoptr (GHashTable) closed = g_hash_table_new (g_str_hash, g_str_equal);
   g_autofree char *physical = NULL;
   g_autofree char *target = NULL;
   struct stat proc;
 
   (void) state;
   assert_return_code (stat ("/proc", &proc), errno);
-  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/sys", 0, &physical), 0);
-  g_clear_pointer (&physical, g_free);
-  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc", proc.st_dev, &physical), 0);
-  assert_string_equal (physical, "/proc");
-  g_clear_pointer (&physical, g_free);
-  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/..", proc.st_dev, &physical), 0);
-  assert_string_equal (physical, "/");
-  g_clear_pointer (&physical, g_free);
-  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/sys", proc.st_dev, &physical), -ENOENT);
-  assert_null (physical);
   assert_int_equal (pfs_inroot_contain (root, "/", "proc/sys/../../etc", proc.st_dev, &target), 0);
   assert_string_equal (target, "proc/sys/.");
+
+  g_hash_table_add (closed, "/proc/sys");
+  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/sys/kernel", NULL, &physical), 0);
+  g_clear_pointer (&physical, g_free);
+  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/sys", closed, &physical), -ENOENT);
+  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/../proc/./sys/kernel", closed, &physical), -ENOENT);
+  assert_null (physical);
+  assert_int_equal (pfs_inroot_physical_avoiding (root, "/proc/bus", closed, &physical), 0);
 }
 
 /* --- pfs_inroot_contain --- */

@@ -8,6 +8,8 @@
 
 #include "../../../src/node/mirror.h"
 
+static const PfsMirrorEyes everything = { NULL, NULL };
+
 static const char *
 path_of (gconstpointer leaf)
 {
@@ -39,7 +41,7 @@ assert_children (PfsMirror *mirror, const char *dir, const char *expected)
 {
   g_autoptr (GString) all = g_string_new (NULL);
 
-  pfs_mirror_foreach (mirror, dir, append, all);
+  pfs_mirror_foreach (mirror, dir, &everything, append, all);
   assert_string_equal (all->str, expected);
 }
 
@@ -52,7 +54,7 @@ test_empty (void **state)
   gconstpointer leaf;
 
   assert_children (mirror, "", "");
-  assert_int_equal (pfs_mirror_find (mirror, "", "a", &leaf), PFS_MIRROR_NONE);
+  assert_int_equal (pfs_mirror_find (mirror, "", "a", &everything, &leaf), PFS_MIRROR_NONE);
 }
 
 static void
@@ -67,13 +69,13 @@ test_directories (void **state)
   assert_children (mirror, "a/y", "q z");
   assert_children (mirror, "a.c", "d");
   assert_children (mirror, "none", "");
-  assert_int_equal (pfs_mirror_find (mirror, "a", "y", &leaf), PFS_MIRROR_DIR);
+  assert_int_equal (pfs_mirror_find (mirror, "a", "y", &everything, &leaf), PFS_MIRROR_DIR);
   assert_null (leaf);
-  assert_int_equal (pfs_mirror_find (mirror, "a/y", "q", &leaf), PFS_MIRROR_LEAF);
+  assert_int_equal (pfs_mirror_find (mirror, "a/y", "q", &everything, &leaf), PFS_MIRROR_LEAF);
   assert_string_equal (leaf, "a/y/q");
-  assert_int_equal (pfs_mirror_find (mirror, "a", "x/", &leaf), PFS_MIRROR_NONE);
-  assert_int_equal (pfs_mirror_find (mirror, "", "a.", &leaf), PFS_MIRROR_NONE);
-  assert_int_equal (pfs_mirror_find (mirror, "a/y", "zz", &leaf), PFS_MIRROR_NONE);
+  assert_int_equal (pfs_mirror_find (mirror, "a", "x/", &everything, &leaf), PFS_MIRROR_NONE);
+  assert_int_equal (pfs_mirror_find (mirror, "", "a.", &everything, &leaf), PFS_MIRROR_NONE);
+  assert_int_equal (pfs_mirror_find (mirror, "a/y", "zz", &everything, &leaf), PFS_MIRROR_NONE);
 }
 
 static void
@@ -86,7 +88,7 @@ test_collisions (void **state)
   assert_children (mirror, "", "lib/ lib-b");
   assert_children (mirror, "lib", "a.so/");
   assert_children (mirror, "lib/a.so", "deep");
-  assert_int_equal (pfs_mirror_find (mirror, "", "lib", &leaf), PFS_MIRROR_DIR);
+  assert_int_equal (pfs_mirror_find (mirror, "", "lib", &everything, &leaf), PFS_MIRROR_DIR);
   assert_int_equal (pfs_mirror_size (mirror), 2);
 }
 
@@ -113,15 +115,15 @@ test_aliases (void **state)
     const char *slash = strrchr (path, '/');
     pfs_mirror_alias (mirror, slash ? slash + 1 : path, path);
   }
-  assert_int_equal (pfs_mirror_find (mirror, "", "x.sock", &leaf), PFS_MIRROR_LEAF);
+  assert_int_equal (pfs_mirror_find (mirror, "", "x.sock", &everything, &leaf), PFS_MIRROR_LEAF);
   assert_string_equal (leaf, "run/x.sock");
-  assert_int_equal (pfs_mirror_find (mirror, "tmp", "x.sock", &leaf), PFS_MIRROR_NONE);
-  assert_int_equal (pfs_mirror_find (mirror, "", "y.sock", &leaf), PFS_MIRROR_DIR);
-  assert_int_equal (pfs_mirror_find (mirror, "", "local", &leaf), PFS_MIRROR_LEAF);
+  assert_int_equal (pfs_mirror_find (mirror, "tmp", "x.sock", &everything, &leaf), PFS_MIRROR_NONE);
+  assert_int_equal (pfs_mirror_find (mirror, "", "y.sock", &everything, &leaf), PFS_MIRROR_DIR);
+  assert_int_equal (pfs_mirror_find (mirror, "", "local", &everything, &leaf), PFS_MIRROR_LEAF);
   assert_string_equal (leaf, "local");
 
   g_autoptr (GString) all = g_string_new (NULL);
-  pfs_mirror_foreach (mirror, "", append, all);
+  pfs_mirror_foreach (mirror, "", &everything, append, all);
   assert_true (g_str_has_prefix (all->str, "local run/ tmp/ y.sock/ "));
   assert_non_null (strstr (all->str, " x.sock"));
   assert_non_null (strstr (all->str, " z"));

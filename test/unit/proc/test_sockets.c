@@ -143,6 +143,9 @@ child_end (pid_t pid)
 
 /* --- scans --- */
 
+/* The kernel tells where a socket is, or guesses do. */
+static bool with_kernel = true;
+
 static int
 scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
 {
@@ -151,7 +154,9 @@ scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
 
   g_snprintf (name, sizeof name, "%d", (int) main_pid);
   pfs_autofd main_fd = openat (proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const PfsSocketScan scan = { .proc_fd = proc_fd, .main_fd = main_fd, .pids = pids, .n_pids = n };
+  const PfsSocketScan scan = {
+    .proc_fd = proc_fd, .own = with_kernel, .main_fd = main_fd, .main_pid = main_pid, .pids = pids, .n_pids = n,
+  };
   return pfs_sockets_scan (&scan, ret);
 }
 
@@ -199,6 +204,12 @@ find (Fixture *f, GPtrArray *sockets, const char *name)
   return NULL;
 }
 
+static void
+assert_physical (const PfsSocket *s, const char *physical)
+{
+  assert_string_equal (g_array_index (s->ways, PfsSocketWay, 0).physical, physical);
+}
+
 /* --- tests --- */
 
 static void
@@ -226,7 +237,7 @@ test_kinds (void **state)
   assert_int_equal (find (f, sockets, "stream")->type, SOCK_STREAM);
   assert_int_equal (find (f, sockets, "dgram")->type, SOCK_DGRAM);
   assert_int_equal (find (f, sockets, "seq")->type, SOCK_SEQPACKET);
-  assert_string_equal (find (f, sockets, "stream")->physical, stream);
+  assert_physical (find (f, sockets, "stream"), stream);
 }
 
 static void
@@ -295,7 +306,7 @@ test_relative (void **state)
 
   assert_names (f, pid, "spool/private.sock|up.sock");
   g_autoptr (GPtrArray) sockets = scan (pid);
-  assert_string_equal (find (f, sockets, "spool/private.sock")->physical, link);
+  assert_physical (find (f, sockets, "spool/private.sock"), link);
   child_end (pid);
 }
 
@@ -428,7 +439,7 @@ test_through_links (void **state)
   g_autoptr (GPtrArray) sockets = scan (getpid ());
   g_autofree char *found = names (f, sockets);
   assert_string_equal (found, "run/y.sock|var/run/x.sock");
-  assert_string_equal (find (f, sockets, "var/run/x.sock")->physical, physical);
+  assert_physical (find (f, sockets, "var/run/x.sock"), physical);
 }
 
 static void
@@ -467,7 +478,7 @@ test_root_of_container (void **state)
 
   assert_int_equal (sockets->len, 1);
   assert_string_equal (((PfsSocket *) sockets->pdata[0])->path, "in.sock");
-  assert_string_equal (((PfsSocket *) sockets->pdata[0])->physical, "/in.sock");
+  assert_physical (sockets->pdata[0], "/in.sock");
   child_end (pid);
 }
 
@@ -547,37 +558,234 @@ test_dead_process (void **state)
   assert_int_equal (pfs_sockets_scan (&dead, &sockets), -ESRCH);
 }
 
-/* In net/unix one socket's name can spell another row. It may hide the one it copies, but not take its place. */
+/* --- by what the kernel alone tells --- */
+
 static void
-test_netunix_forged (void **state)
+hold_moved (Fixture *f, gpointer data)
+{
+  g_autofree char *from = at (f, "from");
+  g_autofree char *to = at (f, "to");
+  g_autofree char *old = at (f, "from/dir");
+  g_autofree char *new = at (f, "to/renamed");
+
+  (void) data;
+  if (mkdir (from, 0755) < 0 || mkdir (to, 0755) < 0 || mkdir (old, 0755) < 0 || chdir (old) < 0)
+    _exit (1);
+  listen_at ("relative", SOCK_STREAM);
+  if (chdir ("/") < 0 || rename (old, new) < 0)
+    _exit (1);
+  hold_stream (f, "from/here");
+  g_autofree char *here = at (f, "from/here");
+  g_autofree char *there = at (f, "to/there (deleted)");
+  if (rename (here, there) < 0)
+    _exit (1);
+}
+
+/* Renamed into another directory, the directory renamed, bound by a relative name before a chdir. A name that ends as if
+ * it were deleted is looked for where it was bound. */
+static void
+test_moved (void **state)
 {
   Fixture *f = *state;
-  g_autofree char *honest = at (f, "honest");
-  struct stat st;
-  GHashTable *all;
+  pid_t pid = child_start (f, hold_moved, NULL);
+  assert_names (f, pid, with_kernel ? "to/renamed/relative" : "");
 
-  int fd = keep (f, listen_at (honest, SOCK_STREAM));
-  assert_int_equal (fstat (fd, &st), 0);
-  pfs_autofd self = open ("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  assert_int_equal (pfs_sockdiag_dump_netunix (self, &all), 0);
-  const PfsUnixSocket *s = g_hash_table_lookup (all, GUINT_TO_POINTER ((guint32) st.st_ino));
-  assert_non_null (s);
-  assert_string_equal (s->path, honest);
-  assert_false (s->has_file);
-  g_hash_table_unref (all);
+  g_autofree char *odd = at (f, "to/there (deleted)");
+  g_autofree char *plain = at (f, "to/there");
+  assert_int_equal (rename (odd, plain), 0);
+  assert_names (f, pid, with_kernel ? "to/renamed/relative|to/there" : "");
+  child_end (pid);
+}
 
-  g_autofree char *row = g_strdup_printf ("f\n0: 00000002 00000000 00010000 0001 01 %lu /x", (gulong) st.st_ino);
-  assert_int_equal (chdir (f->dir), 0);
-  g_autofree char *dir = g_strndup (row, (gsize) (strrchr (row, '/') - row));
-  assert_int_equal (mkdir (dir, 0755), 0);
-  keep (f, listen_at (row, SOCK_STREAM));
-  assert_int_equal (chdir ("/"), 0);
-  assert_int_equal (pfs_sockdiag_dump_netunix (self, &all), 0);
-  assert_null (g_hash_table_lookup (all, GUINT_TO_POINTER ((guint32) st.st_ino)));
-  g_hash_table_unref (all);
+static void
+hold_linked (Fixture *f, gpointer data)
+{
+  g_autofree char *tmp = at (f, "tmp");
+  g_autofree char *final = at (f, "final");
 
-  g_autoptr (GPtrArray) sockets = scan (getpid ());
-  assert_string_equal (find (f, sockets, "honest")->physical, honest);
+  hold_stream (f, "tmp");
+  (void) data;
+  if (link (tmp, final) < 0 || unlink (tmp) < 0)
+    _exit (1);
+}
+
+/* The kernel prints such a file as deleted. */
+static void
+test_linked (void **state)
+{
+  Fixture *f = *state;
+  pid_t pid = child_start (f, hold_linked, NULL);
+
+  assert_names (f, pid, "final");
+  child_end (pid);
+}
+
+/* As daemons do that were started in the directory: ssh-agent -a NAME, dbus-daemon --address=unix:path=NAME. */
+static void
+test_relative_daemon (void **state)
+{
+  Fixture *f = *state;
+  int ready[2];
+  char byte;
+
+  assert_int_equal (pipe (ready), 0);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    g_autofree char *program = g_strdup_printf (
+        "import socket,os; s=socket.socket(socket.AF_UNIX); s.bind('agent'); s.listen(); os.chdir('/'); "
+        "os.write(%d,b'x'); __import__('signal').pause()", ready[1]);
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (chdir (f->dir) == 0)
+      execle ("/usr/bin/env", "env", g_strconcat ("PWD=", f->dir, NULL), "python3", "-c", program, NULL,
+              (char *[]){ "PATH=/usr/bin:/bin", NULL });
+    _exit (1);
+  }
+  close (ready[1]);
+  ssize_t n = read (ready[0], &byte, 1);
+  close (ready[0]);
+  assert_int_equal (n, 1);
+  assert_names (f, pid, "agent");
+  child_end (pid);
+}
+
+static void
+hold_elsewhere (Fixture *f, gpointer data)
+{
+  (void) data;
+  if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+      || mount ("tmpfs", f->dir, "tmpfs", 0, NULL) < 0)
+    _exit (1);
+  hold_stream (f, "private");
+}
+
+/* A holder with mounts of its own: the only way to its socket is through itself. */
+static void
+test_other_mounts (void **state)
+{
+  Fixture *f = *state;
+  pid_t pid = child_start (f, hold_elsewhere, NULL);
+  pid_t pids[] = { getpid (), pid };
+  GPtrArray *sockets;
+
+  assert_int_equal (scan_pids (getpid (), pids, 2, &sockets), 0);
+  g_autofree char *found = names (f, sockets);
+  assert_string_equal (found, with_kernel ? "private" : "");
+  if (with_kernel) {
+    const PfsSocket *s = find (f, sockets, "private");
+    g_autofree char *path = at (f, "private");
+    assert_true (s->outside);
+    assert_int_equal (s->ways->len, 1);
+    assert_int_equal (g_array_index (s->ways, PfsSocketWay, 0).process.pid, pid);
+    assert_physical (s, path);
+  }
+  g_ptr_array_unref (sockets);
+  child_end (pid);
+}
+
+static void
+hold_hidden (Fixture *f, gpointer data)
+{
+  if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    _exit (1);
+  hold_stream (f, data);
+  if (mount ("tmpfs", f->dir, "tmpfs", 0, NULL) < 0)
+    _exit (1);
+}
+
+/* What has been mounted over is not there, nor is what has come in its place that socket. */
+static void
+test_mounted_over (void **state)
+{
+  Fixture *f = *state;
+  pid_t pid = child_start (f, hold_hidden, "hidden");
+
+  assert_names (f, pid, "");
+  child_end (pid);
+}
+
+/* --- who leads there, and by which name --- */
+
+/* The holders lead to it, the oldest first; last the main process, if it is none of them. */
+static void
+test_ways (void **state)
+{
+  Fixture *f = *state;
+  GPtrArray *sockets;
+  pid_t old = child_start (f, hold_stream, "old");
+  g_autofree char *path = at (f, "both");
+  int fd = listen_at (path, SOCK_STREAM);
+  pid_t worker = child_start (f, hold_inherited, NULL);
+  close (fd);
+  pid_t pids[] = { getpid (), worker, old };
+
+  assert_int_equal (scan_pids (getpid (), pids, 3, &sockets), 0);
+  const PfsSocket *s = find (f, sockets, "both");
+  assert_false (s->held_by_main);
+  assert_int_equal (s->holder.pid, worker);
+  assert_int_equal (s->ways->len, 2);
+  assert_int_equal (g_array_index (s->ways, PfsSocketWay, 0).process.pid, worker);
+  assert_int_equal (g_array_index (s->ways, PfsSocketWay, 1).process.pid, getpid ());
+  g_ptr_array_unref (sockets);
+
+  assert_int_equal (scan_pids (old, pids, 3, &sockets), 0);
+  s = find (f, sockets, "old");
+  assert_true (s->held_by_main);
+  assert_int_equal (s->ways->len, 1);
+  g_ptr_array_unref (sockets);
+  child_end (worker);
+  child_end (old);
+}
+
+/* Which of the sockets named local-0 the short name means. */
+static char *
+short_name (Fixture *f, pid_t main_pid, const pid_t *pids, guint n)
+{
+  GPtrArray *sockets;
+  GString *owners = g_string_new (NULL);
+
+  assert_int_equal (scan_pids (main_pid, pids, n, &sockets), 0);
+  for (guint i = 0; i < sockets->len; i++) {
+    const PfsSocket *s = sockets->pdata[i];
+    if (s->short_name && g_str_has_suffix (s->path, "/local-0"))
+      g_string_append (owners, s->path + strlen (f->dir));
+  }
+  g_ptr_array_unref (sockets);
+  return g_string_free (owners, FALSE);
+}
+
+static void
+assert_short_name (Fixture *f, pid_t main_pid, const pid_t *pids, guint n, const char *expected)
+{
+  g_autofree char *found = short_name (f, main_pid, pids, n);
+  assert_string_equal (found, expected);
+}
+
+static void
+test_short_name (void **state)
+{
+  Fixture *f = *state;
+  static const char *const dirs[] = { "a", "b", "c" };
+  for (guint i = 0; i < G_N_ELEMENTS (dirs); i++) {
+    g_autofree char *dir = at (f, dirs[i]);
+    assert_int_equal (mkdir (dir, 0755), 0);
+  }
+  pid_t oldest = child_start (f, hold_stream, "c/local-0");
+  g_usleep (20000);
+  pid_t second = child_start (f, hold_stream, "b/local-0");
+  g_usleep (20000);
+  pid_t third = child_start (f, hold_stream, "a/local-0");
+  pid_t pids[] = { getpid (), third, second, oldest };
+
+  assert_short_name (f, getpid (), pids, 4, "c/local-0");
+  assert_short_name (f, getpid (), pids, 3, "b/local-0");
+  assert_short_name (f, third, pids, 4, "a/local-0");
+  g_autofree char *mine = at (f, "b/x");
+  assert_int_equal (mkdir (mine, 0755), 0);
+  keep_listening (f, "b/x/local-0", SOCK_STREAM);
+  assert_short_name (f, getpid (), pids, 4, "b/x/local-0");
+  child_end (oldest);
+  child_end (second);
+  child_end (third);
 }
 
 static void
@@ -633,8 +841,16 @@ main (void)
     cmocka_unit_test_setup_teardown (test_other_netns, setup, teardown),
     cmocka_unit_test_setup_teardown (test_overlay, setup, teardown),
     cmocka_unit_test_setup_teardown (test_dead_process, setup, teardown),
-    cmocka_unit_test_setup_teardown (test_netunix_forged, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_moved, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_linked, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_relative_daemon, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_other_mounts, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_mounted_over, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_ways, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_short_name, setup, teardown),
     cmocka_unit_test_setup_teardown (test_many, setup, teardown),
   };
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  int failed = cmocka_run_group_tests_name ("the kernel tells", tests, NULL, NULL);
+  with_kernel = false;
+  return failed + cmocka_run_group_tests_name ("guesses", tests, NULL, NULL);
 }

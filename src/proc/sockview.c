@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sockview.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
+
+static char *
+mount_key (uint64_t parent, const char *point, size_t len)
+{
+  return g_strdup_printf ("%" G_GUINT64_FORMAT ":%.*s", parent, (int) len, point);
+}
+
+static void
+read_mounts (PfsView *view, const char *content, size_t len)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line)) {
+    g_hash_table_insert (view->mounts, mount_key (line.parent_id, line.mount_point, strlen (line.mount_point)),
+                         (gpointer) line.id);
+    if (pfs_mount_type_remote (line.fstype))
+      g_hash_table_add (view->remote, g_strdup (line.mount_point));
+  }
+}
+
+static int
+root_of (int root_fd, uint64_t *ret_mount, uint64_t *ret_inode)
+{
+  struct statx st;
+
+  if (statx (root_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_INO, &st) < 0)
+    return -errno;
+  *ret_mount = st.stx_mnt_id;
+  *ret_inode = st.stx_ino;
+  return 0;
+}
+
+static int
+root_open (int pid_fd)
+{
+  int fd = openat (pid_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return fd >= 0 ? fd : errno == ENOENT ? -ESRCH : -errno;
+}
+
+int
+pfs_view_root_of (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode)
+{
+  pfs_autofd fd = root_open (pid_fd);
+  return fd < 0 ? fd : root_of (fd, ret_mount, ret_inode);
+}
+
+int
+pfs_view_new (int pid_fd, PfsView **ret)
+{
+  g_autoptr (PfsView) view = g_new0 (PfsView, 1);
+  g_autoptr (GBytes) mounts = NULL;
+  gsize len;
+
+  view->mounts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  view->remote = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  view->root_fd = root_open (pid_fd);
+  int r = view->root_fd < 0 ? view->root_fd : root_of (view->root_fd, &view->mount, &view->inode);
+  if (r == 0)
+    r = pfs_readlink_at (pid_fd, "root", &view->root);
+  if (r == 0)
+    r = pfs_read_prefix_at (pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &mounts);
+  if (r < 0)
+    return r == -ENOENT || r == -EINVAL ? -ESRCH : r;
+  if (strcmp (view->root, "/") == 0)
+    view->root[0] = '\0';
+  const char *content = g_bytes_get_data (mounts, &len);
+  read_mounts (view, content ? content : "", len);
+  *ret = g_steal_pointer (&view);
+  return 0;
+}
+
+void
+pfs_view_free (PfsView *view)
+{
+  pfs_fd_cleanup (&view->root_fd);
+  g_hash_table_unref (view->mounts);
+  g_hash_table_unref (view->remote);
+  g_free (view->root);
+  g_free (view);
+}
+
+const char *
+pfs_view_below (const PfsView *view, const char *text)
+{
+  size_t len = strlen (view->root);
+
+  if (text[0] != '/' || strncmp (text, view->root, len) != 0 || (text[len] != '/' && text[len] != '\0'))
+    return NULL;
+  return text[len] == '/' && !text[len + 1] ? text + len + 1 : text + len;
+}
+
+/* What a walk would cross: at each component the mounts on it, one over the other. A mount over the root itself is
+ * crossed by no walk that begins there. */
+const char *
+pfs_view_path (const PfsView *view, const char *text, uint64_t mount)
+{
+  const char *path = pfs_view_below (view, text);
+  uint64_t at = view->mount;
+
+  if (!path || !*path)
+    return NULL;
+  for (size_t len = 1; path[len - 1]; len++) {
+    if (path[len] != '/' && path[len] != '\0')
+      continue;
+    for (;;) {
+      g_autofree char *key = mount_key (at, path, len);
+      gpointer next = g_hash_table_lookup (view->mounts, key);
+      if (!next)
+        break;
+      at = (uintptr_t) next;
+    }
+  }
+  return at == mount ? path : NULL;
+}
