@@ -49,7 +49,8 @@ roots_new (const PfsTreeOptions *options)
   assert_non_null (r->dir);
   assert_return_code (chmod (r->dir, 0755), errno);
   r->fd = open (r->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  roots_start (r, r->dir, ROOT ("40") KUBELET ("web", "0123abcd"), options);
+  /* The greatest device number: no /proc or mount of this machine has it, and tests compare with those. */
+  roots_start (r, r->dir, ROOT ("1048575") KUBELET ("web", "0123abcd"), options);
   return r;
 }
 
@@ -70,7 +71,7 @@ roots_setup_root_of_machine (void **state)
   struct stat proc;
 
   assert_return_code (stat ("/proc", &proc), errno);
-  g_autofree char *info = g_strdup_printf (ROOT ("40") KUBELET ("web", "0123abcd") "33 30 %u:%u / /proc rw - proc proc rw\n",
+  g_autofree char *info = g_strdup_printf (ROOT ("1048575") KUBELET ("web", "0123abcd") "33 30 %u:%u / /proc rw - proc proc rw\n",
                                            major (proc.st_dev), minor (proc.st_dev));
   r->fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   roots_start (r, "/", info, &options);
