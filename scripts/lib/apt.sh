@@ -7,6 +7,9 @@ apt_build_packages=(gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libglib
 apt_pod_packages=(podman conmon catatonit mmdebstrap debian-archive-keyring ca-certificates util-linux
   "${PEERFS_RUNTIME:-runc}")
 
+# What this run has installed.
+apt_installed=()
+
 # Installs those of the named packages that are missing.
 apt_need ()
 {
@@ -23,4 +26,5 @@ apt_need ()
   quietly "apt-get update" apt-get -qq update || true
   quietly "apt-get install" apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install -y \
     --no-install-recommends "${missing[@]}" || exit 1
+  apt_installed+=("${missing[@]}")
 }

@@ -17,6 +17,29 @@ die ()
   exit 1
 }
 
+# The comment at the top of a script is its help.
+usage ()
+{
+  sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
+
+# wrong_usage WHAT: one line on stderr, exit status 2.
+wrong_usage ()
+{
+  printf '%s: %s; %s --help tells how to call it\n' "${0##*/}" "$1" "$0" >&2
+  exit 2
+}
+
+# only_help ARG...: for scripts that take nothing but --help.
+only_help ()
+{
+  [ $# -gt 0 ] || return 0
+  case $1 in
+    -h|--help) usage; exit 0 ;;
+    *) wrong_usage "unknown argument $1" ;;
+  esac
+}
+
 need_root ()
 {
   [ "$(id -u)" -eq 0 ] || die "needs root: run it as root or with sudo"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The tests can fail: a script with one thing wrong exits with a failure, and its last lines say what. So does the suite.
+# And what sets them up does not begin before it has understood how it was called.
 . "$(dirname -- "$0")/lib.sh"
 . "$peerfs_top/scripts/lib/suite.sh"
 
@@ -198,4 +199,11 @@ echo 'add_test(green "true")' >"$scripts/suite/CTestTestfile.cmake"
 check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" "$(suite_run "$scripts/suite" | grep 'out of')"
 check "no test at all is a failure" sh -c '! bash -c ". \"$1\"; suite_run \"$2\" -R nothing"' sh \
   "$peerfs_top/scripts/lib/suite.sh" "$scripts/suite"
+
+for script in test demo build-static coverage image; do
+  check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  scripts/$2"' sh \
+    "$peerfs_top/scripts/$script" "$script"
+  check_equal "$script: what it does not know is one line" "2 1" \
+    "$(timeout 5 "$peerfs_top/scripts/$script" --unknown >"$scripts/error" 2>&1; echo $? $(wc -l <"$scripts/error"))"
+done
 finish
