@@ -141,21 +141,21 @@ pfs_loop_ended_fd (const PfsLoop *loop)
 }
 
 PfsLoop *
-pfs_loop_new (struct fuse_session *fuse)
+pfs_loop_new (PfsSession *session)
 {
   int ended = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
 
   if (ended < 0)
     return NULL;
   PfsLoop *loop = g_new0 (PfsLoop, 1);
-  loop->fuse = fuse;
+  loop->fuse = session->fuse;
   loop->ended = ended;
   if (!pfs_turns_init (&loop->turns, serve, loop)) {
     close (ended);
     g_free (loop);
     return NULL;
   }
-  loop->workers = pfs_workers_new (fuse);
+  loop->workers = pfs_workers_new (session);
   if (!loop->workers) {
     pfs_turns_clear (&loop->turns);
     close (ended);

@@ -115,7 +115,9 @@ pfs_request_session (fuse_req_t req)
   return fuse_req_userdata (req);
 }
 
-/* What the kernel names by a number that is our pointer. NULL: no file. */
+/* What the kernel names by a number; of a file, that is our pointer (NULL: no file). The kernel tells nobody the numbers
+ * of files, but those of nodes (name_to_handle_at(2)). A
+ * number that is no node's gives one where every operation is -ESTALE. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
 PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 
@@ -139,7 +141,7 @@ void pfs_mountpoint_remember (PfsSession *session);
 bool pfs_mountpoint_clear (PfsSession *session);
 
 /* --- loop.c: the threads that answer requests --- */
-PfsLoop *pfs_loop_new (struct fuse_session *fuse);      /* NULL: errno says why */
+PfsLoop *pfs_loop_new (PfsSession *session);            /* NULL: errno says why */
 void pfs_loop_free (PfsLoop *loop);
 /* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
  * Else some wait for what may never come, and the process has to end. */

@@ -43,9 +43,10 @@ pfs_requester_clear (PfsRequester *requester)
 PfsNode *
 pfs_request_node (fuse_req_t req, fuse_ino_t ino)
 {
-  if (ino == FUSE_ROOT_ID)
-    return pfs_tree_top (pfs_request_session (req)->tree);
-  return (PfsNode *) (uintptr_t) ino;
+  PfsTree *tree = pfs_request_session (req)->tree;
+  PfsNode *node = pfs_tree_node (tree, ino);
+
+  return node ? node : pfs_tree_nowhere (tree);
 }
 
 PfsFile *
@@ -64,7 +65,7 @@ void
 pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret)
 {
   *ret = (struct fuse_entry_param){
-    .ino = (uintptr_t) entry->node,
+    .ino = entry->node->number,
     .attr = entry->attr,
     .attr_timeout = entry->attr_timeout,
     .entry_timeout = entry->entry_timeout,

@@ -184,7 +184,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
     *ret_error = g_strdup ("libfuse does not take the mount options: see mount.fuse3(8) for those there are");
     return 1;
   }
-  session.loop = pfs_loop_new (session.fuse);
+  session.loop = pfs_loop_new (&session);
   if (!session.loop || pfs_signals_set (&session) < 0) {
     *ret_error = g_strdup_printf ("cannot set signal handlers: %s", g_strerror (errno));
     return 1;

@@ -146,10 +146,11 @@ keep_locked (PfsWorkers *workers, uint64_t number, bool is_file)
 
     if (!worker->answered || number == 0 || number == FUSE_ROOT_ID || !is_about (worker, number))
       continue;
+    PfsNode *node = is_file ? NULL : pfs_tree_node (workers->session->tree, number);
     if (is_file)
       worker->files = g_slist_prepend (worker->files, pfs_file_ref ((PfsFile *) (uintptr_t) number));
-    else
-      worker->nodes = g_slist_prepend (worker->nodes, pfs_node_ref ((PfsNode *) (uintptr_t) number));
+    else if (node)
+      worker->nodes = g_slist_prepend (worker->nodes, pfs_node_ref (node));
   }
 }
 

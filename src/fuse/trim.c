@@ -73,7 +73,7 @@ trim (gpointer data)
       break;
     for (guint i = 0; i < names->len && !stopping (trimmer); i++) {
       const PfsName *name = names->pdata[i];
-      fuse_lowlevel_notify_inval_entry (session->fuse, (uintptr_t) name->parent, name->name, strlen (name->name));
+      fuse_lowlevel_notify_inval_entry (session->fuse, name->parent->number, name->name, strlen (name->name));
     }
     if (pfs_tree_size (session->tree) < before) {
       fruitless = 0;

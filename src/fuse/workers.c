@@ -102,8 +102,9 @@ pfs_worker_process (PfsWorker *worker, struct fuse_buf *buf, guint busy, bool la
   const struct fuse_in_header *in = buf->mem;
   PfsPlace place = { 0 };
 
-  if (is_about_node (in))
-    place = pfs_node_place ((PfsNode *) (uintptr_t) in->nodeid);
+  PfsNode *node = is_about_node (in) ? pfs_tree_node (workers->session->tree, in->nodeid) : NULL;
+  if (node)
+    place = pfs_node_place (node);
   if (in->opcode == FUSE_INTERRUPT)
     pfs_stall_interrupted (workers, ((const struct fuse_interrupt_in *) (in + 1))->unique);
   if (g_atomic_int_get (&workers->orphans) > 0)
@@ -156,14 +157,15 @@ pfs_workers_idle (PfsWorkers *workers)
 }
 
 PfsWorkers *
-pfs_workers_new (struct fuse_session *fuse)
+pfs_workers_new (PfsSession *session)
 {
   int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
 
   if (fd < 0)
     return NULL;
   PfsWorkers *workers = g_new0 (PfsWorkers, 1);
-  workers->fuse = fuse;
+  workers->session = session;
+  workers->fuse = session->fuse;
   workers->wake = fd;
   g_mutex_init (&workers->lock);
   workers->all = g_ptr_array_new ();

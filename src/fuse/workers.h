@@ -38,6 +38,7 @@ typedef struct {
 } PfsInterrupted;
 
 struct PfsWorkers {
+  PfsSession *session;
   struct fuse_session *fuse;
   int wake;                     /* eventfd, readable when pfs_stall_tend() is to be called */
   gint orphans;                 /* requests that were answered in the place of a thread that is still busy with them */
@@ -52,7 +53,7 @@ struct PfsWorkers {
 
 /* --- workers.c --- */
 
-PfsWorkers *pfs_workers_new (struct fuse_session *fuse);        /* NULL: errno says why */
+PfsWorkers *pfs_workers_new (PfsSession *session);              /* NULL: errno says why */
 void pfs_workers_free (PfsWorkers *workers);                    /* once all of them have left */
 /* Is nobody busy any more? */
 bool pfs_workers_idle (PfsWorkers *workers);

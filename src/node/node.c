@@ -44,7 +44,7 @@ retire_locked (PfsNode *node)
   if (node->refs > 0 || node->nlookup > 0)
     return false;
   pfs_node_orphan_locked (node);
-  g_hash_table_remove (node->tree->orphans, node);
+  g_hash_table_remove (node->tree->by_number, node);
   return true;
 }
 
@@ -113,6 +113,8 @@ pfs_node_alloc_locked (PfsNode *parent, const char *name, const PfsNodeOps *ops)
   node->parent = pfs_node_ref_locked (parent);
   node->name = g_strdup (name);
   node->refs = 1;
+  node->number = ++parent->tree->last_number;
+  g_hash_table_add (parent->tree->by_number, node);
   return node;
 }
 
@@ -128,7 +130,6 @@ void
 pfs_node_insert_by_name_locked (PfsNode *node)
 {
   node->tables |= PFS_NODE_BY_NAME;
-  g_hash_table_remove (node->tree->orphans, node);
   g_hash_table_add (node->tree->by_name, node);
 }
 
@@ -136,7 +137,6 @@ void
 pfs_node_insert_by_inode_locked (PfsNode *node)
 {
   node->tables |= PFS_NODE_BY_INODE;
-  g_hash_table_remove (node->tree->orphans, node);
   g_hash_table_add (node->tree->by_inode, node);
 }
 
@@ -148,7 +148,6 @@ pfs_node_orphan_locked (PfsNode *node)
   if (node->tables & PFS_NODE_BY_INODE)
     g_hash_table_remove (node->tree->by_inode, node);
   node->tables = 0;
-  g_hash_table_add (node->tree->orphans, node);
 }
 
 PfsNode *

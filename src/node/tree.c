@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tree as a whole: what is shared by all of its nodes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,16 +25,51 @@ name_equal (gconstpointer a, gconstpointer b)
   return x->parent == y->parent && x->ops == y->ops && strcmp (x->name, y->name) == 0;
 }
 
-static PfsNode *
-top_new (PfsTree *tree)
+static guint
+number_hash (gconstpointer key)
 {
-  PfsNode *top = g_malloc0 (pfs_top_ops.size);
+  return g_int64_hash (&((const PfsNode *) key)->number);
+}
 
-  top->ops = &pfs_top_ops;
-  top->tree = tree;
-  top->name = g_strdup ("");
-  top->refs = 1;
-  return top;
+static gboolean
+number_equal (gconstpointer a, gconstpointer b)
+{
+  return ((const PfsNode *) a)->number == ((const PfsNode *) b)->number;
+}
+
+static int
+nowhere_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) node, (void) file, (void) who, (void) ret;
+  return -ESTALE;
+}
+
+static int
+nowhere_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  (void) dir, (void) name, (void) who, (void) ret;
+  return -ESTALE;
+}
+
+static const PfsNodeOps nowhere_ops = {
+  .kind = "nowhere",
+  .size = sizeof (PfsNode),
+  .getattr = nowhere_getattr,
+  .lookup = nowhere_lookup,
+};
+
+/* A node above which nothing is. */
+static PfsNode *
+parentless_new (PfsTree *tree, const PfsNodeOps *ops, uint64_t number)
+{
+  PfsNode *node = g_malloc0 (ops->size);
+
+  node->ops = ops;
+  node->tree = tree;
+  node->name = g_strdup ("");
+  node->refs = 1;
+  node->number = number;
+  return node;
 }
 
 /* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
@@ -66,10 +102,12 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
   g_mutex_init (&tree->rootfs_lock);
   tree->by_name = g_hash_table_new (name_hash, name_equal);
   tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
-  tree->orphans = g_hash_table_new (NULL, NULL);
+  tree->by_number = g_hash_table_new (number_hash, number_equal);
+  tree->last_number = PFS_NODE_TOP;
   tree->rootfses = g_ptr_array_new ();
   tree->fds = pfs_fd_cache_new ();
-  tree->top = top_new (tree);
+  tree->top = parentless_new (tree, &pfs_top_ops, PFS_NODE_TOP);
+  tree->nowhere = parentless_new (tree, &nowhere_ops, 0);
   return tree;
 }
 
@@ -79,16 +117,13 @@ forget_all (PfsTree *tree)
 {
   for (;;) {
     g_autoptr (GPtrArray) known = g_ptr_array_new ();
-    GHashTable *tables[] = { tree->by_name, tree->by_inode, tree->orphans };
     GHashTableIter iter;
     gpointer node;
 
-    for (guint i = 0; i < G_N_ELEMENTS (tables); i++) {
-      g_hash_table_iter_init (&iter, tables[i]);
-      while (g_hash_table_iter_next (&iter, &node, NULL))
-        if (((PfsNode *) node)->nlookup > 0)
-          g_ptr_array_add (known, pfs_node_ref (node));
-    }
+    g_hash_table_iter_init (&iter, tree->by_number);
+    while (g_hash_table_iter_next (&iter, &node, NULL))
+      if (((PfsNode *) node)->nlookup > 0)
+        g_ptr_array_add (known, pfs_node_ref (node));
     if (known->len == 0)
       return;
     for (guint i = 0; i < known->len; i++) {
@@ -104,9 +139,10 @@ pfs_tree_free (PfsTree *tree)
   pfs_fd_cache_free (tree->fds);
   forget_all (tree);
   pfs_node_unref (tree->top);
+  pfs_node_unref (tree->nowhere);
   g_hash_table_unref (tree->by_name);
   g_hash_table_unref (tree->by_inode);
-  g_hash_table_unref (tree->orphans);
+  g_hash_table_unref (tree->by_number);
   g_ptr_array_unref (tree->rootfses);
   g_mutex_clear (&tree->lock);
   g_mutex_clear (&tree->rootfs_lock);
@@ -136,12 +172,30 @@ pfs_tree_top (const PfsTree *tree)
   return tree->top;
 }
 
+PfsNode *
+pfs_tree_nowhere (const PfsTree *tree)
+{
+  return tree->nowhere;
+}
+
+PfsNode *
+pfs_tree_node (PfsTree *tree, uint64_t number)
+{
+  PfsNode key = { .number = number };
+
+  if (number == PFS_NODE_TOP)
+    return tree->top;
+  pfs_tree_lock (tree);
+  PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
+  pfs_tree_unlock (tree);
+  return node;
+}
+
 size_t
 pfs_tree_size (PfsTree *tree)
 {
   pfs_tree_lock (tree);
-  size_t size = g_hash_table_size (tree->by_name) + g_hash_table_size (tree->by_inode)
-                + g_hash_table_size (tree->orphans);
+  size_t size = g_hash_table_size (tree->by_number);
   pfs_tree_unlock (tree);
   return size;
 }

@@ -11,6 +11,7 @@ struct PfsTree {
   PfsTable *table;
   PfsTreeOptions options;
   PfsNode *top;
+  PfsNode *nowhere;
   uint64_t own_device;          /* st_dev of our own mount */
   int self_fds;                 /* /proc/self/fd: O_PATH descriptors are reopened through it */
   int nothing;                  /* a descriptor of nothing to be had, to put in the place of others */
@@ -18,7 +19,8 @@ struct PfsTree {
   GMutex lock;                  /* guards both tables and what node.h says */
   GHashTable *by_name;          /* a set of nodes, equal by parent and name (and kind) */
   GHashTable *by_inode;         /* a set of root/ nodes, equal by mount and inode */
-  GHashTable *orphans;          /* a set of nodes that are in neither: found no more, but known to somebody */
+  GHashTable *by_number;        /* a set of all nodes but the top */
+  uint64_t last_number;         /* none is given twice */
 
   PfsFdCache *fds;
   GMutex rootfs_lock;           /* guards the list below; taken before a rootfs's own lock */

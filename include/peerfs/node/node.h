@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tree consists of. A node is what the kernel knows by a number (its address); each kind of node brings one
+/* What the tree consists of. A node is what the kernel knows by a number, which says nothing but that; each kind of node brings one
  * small table of operations. Nodes know nothing of FUSE requests.
  *
  * Lifetimes: a node lives while the kernel remembers it (nlookup) or somebody holds a reference (its children, its open
@@ -41,6 +41,13 @@ PfsTable *pfs_tree_table (const PfsTree *tree);
 const PfsTreeOptions *pfs_tree_options (const PfsTree *tree);
 PfsNode *pfs_tree_top (const PfsTree *tree);            /* borrowed; never forgotten */
 size_t pfs_tree_size (PfsTree *tree);                   /* nodes in the table now */
+
+/* The node of that number, borrowed: it stays while the kernel remembers it, as it does while a request about it waits
+ * for an answer. NULL: there is none, or none any more. */
+PfsNode *pfs_tree_node (PfsTree *tree, uint64_t number);
+/* A node that stands for all that are gone: what it is asked for is -ESTALE. Borrowed; never forgotten. */
+PfsNode *pfs_tree_nowhere (const PfsTree *tree);
+#define PFS_NODE_TOP 1          /* the number of the top, FUSE_ROOT_ID */
 
 /* --- what operations give back --- */
 
@@ -120,6 +127,7 @@ struct PfsNode {
   PfsNode *parent;              /* a reference; NULL for the top. Guarded by the tree's lock (rename) */
   char *name;                   /* guarded likewise */
   uint64_t nlookup;             /* guarded likewise */
+  uint64_t number;              /* by which the kernel knows it; fixed */
   gint refs;
   guint32 flags;                /* of the kind; fixed once the node can be found */
   guint32 tables;               /* those it is in; guarded likewise */

@@ -71,6 +71,32 @@ test_remembered (void **state)
   assert_int_equal (finalized, 1);
 }
 
+/* Numbers are given in turn, never twice, and lead nowhere once the node is forgotten. */
+static void
+test_numbers (void **state)
+{
+  PfsTree *tree = ((Nodes *) *state)->tree;
+  PfsNode *a = child (pfs_tree_top (tree), "a");
+  PfsNode *b = child (pfs_tree_top (tree), "b");
+  uint64_t number = a->number;
+  struct stat st;
+
+  assert_ptr_equal (pfs_tree_node (tree, PFS_NODE_TOP), pfs_tree_top (tree));
+  assert_ptr_equal (pfs_tree_node (tree, number), a);
+  assert_int_equal (b->number, number + 1);
+  assert_true (number < 100);
+  pfs_node_unref (a);
+  assert_null (pfs_tree_node (tree, number));
+  a = child (pfs_tree_top (tree), "a");
+  assert_int_equal (a->number, number + 2);
+  assert_null (pfs_tree_node (tree, 0));
+  assert_null (pfs_tree_node (tree, G_MAXUINT64));
+  PfsNode *nowhere = pfs_tree_nowhere (tree);
+  assert_int_equal (nowhere->ops->getattr (nowhere, NULL, &pfs_caller_self, &st), -ESTALE);
+  pfs_node_unref (a);
+  pfs_node_unref (b);
+}
+
 /* A chain of directories is longer than the stack is deep. */
 static void
 test_long_chain (void **state)
@@ -136,7 +162,7 @@ main (void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown (f, setup, nodes_teardown)
   const struct CMUnitTest tests[] = {
-    TEST (test_same_name_same_node), TEST (test_remembered), TEST (test_long_chain),
+    TEST (test_same_name_same_node), TEST (test_numbers), TEST (test_remembered), TEST (test_long_chain),
     TEST (test_threads),             TEST (test_listing),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
