@@ -197,7 +197,7 @@ pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len)
     h = (h ^ (unsigned char) name[i]) * 0x100000001b3u;
   h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdu;
   h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53u;
-  h ^= h >> 33;
+  h = (h ^ (h >> 33)) & PFS_INO_MAX;
   return h ? h : 1;
 }
 

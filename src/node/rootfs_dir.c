@@ -153,7 +153,7 @@ number_of (PfsNode *node, bool parent)
   const PfsMount *mount = generated ? NULL : pfs_rootnode (of)->mount;
   uint64_t ino = generated ? 0 : pfs_rootnode (of)->ino;
   pfs_tree_unlock (node->tree);
-  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (mount->rootfs, mount->dev, ino);
+  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (mount->dev, ino);
 }
 
 /* The number of a file that the caller may not ask for: an overlay of several filesystems lists it without saying which
@@ -166,8 +166,8 @@ listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
   PfsMount *mount;
 
   if (pfs_rootfs_statx (rootfs, dir->fd, d->name, false, &st, &mount) < 0)
-    return pfs_rootfs_ino (rootfs, stream->dev, d->ino);
-  return pfs_rootfs_ino (rootfs, makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
+    return pfs_rootfs_ino (stream->dev, d->ino);
+  return pfs_rootfs_ino (makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
 }
 
 /* A name whose attributes cannot be had (gone meanwhile, a dead mount) is listed all the same. */

@@ -140,18 +140,18 @@ pfs_statx_btime (const struct statx *st)
   return st->stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + st->stx_btime.tv_nsec;
 }
 
-/* One number for each file across all mounts of the container: a device and an inode number mixed so that neighbours
- * do not meet (splitmix64). */
+/* One number for each file, whoever shows it: its device and inode number alone, mixed so that neighbours do not meet. Files
+ * of one device never do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells files
+ * from what is generated. */
 uint64_t
-pfs_rootfs_ino (const PfsRootfs *rootfs, dev_t dev, uint64_t ino)
+pfs_rootfs_ino (dev_t dev, uint64_t ino)
 {
-  uint64_t device[2] = { dev, pfs_container_serial (rootfs->container) };
-  uint64_t h = ino + pfs_ino_hash (0, (const char *) device, sizeof device);
+  uint64_t from[2] = { dev, ino & ~PFS_INO_MAX };
+  uint64_t h = (ino + pfs_ino_hash (0, (const char *) from, sizeof from)) & PFS_INO_MAX;
 
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  h ^= h >> 31;
-  return h > 1 ? h : h + 2;
+  h = ((h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u) & PFS_INO_MAX;
+  h = ((h ^ (h >> 27)) * 0x94d049bb133111ebu) & PFS_INO_MAX;
+  return (h ^ (h >> 31)) | ~PFS_INO_MAX;
 }
 
 static struct timespec
@@ -164,7 +164,7 @@ void
 pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret)
 {
   *ret = (struct stat){
-    .st_ino = pfs_rootfs_ino (mount->rootfs, makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
+    .st_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
     .st_mode = st->stx_mode,
     .st_nlink = st->stx_nlink,
     .st_uid = st->stx_uid,

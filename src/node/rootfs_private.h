@@ -80,7 +80,7 @@ pfs_rootfs_of (PfsNode *node)
 int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
-uint64_t pfs_rootfs_ino (const PfsRootfs *rootfs, dev_t dev, uint64_t ino);
+uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
 void pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
 

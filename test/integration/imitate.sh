@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Becomes a container, in a mount namespace that the caller made: imitate.sh ROOT DIR INSTANCE CGROUP COMMAND...
-# Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log. The cgroup comes last,
+# Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log, and as lines of DIR/volumes
+# ("SOURCE TARGET") say, other files and folders of this side. The cgroup comes last,
 # so that nobody finds a container there before its root is; and until then it is called like a runtime, as what prepares
 # a container is: else the kubelet's mount alone would make it one.
 set -e
@@ -19,6 +20,10 @@ for device in null zero random urandom; do
 done
 : >dev/termination-log
 mount --bind "$instance" dev/termination-log
+while read -r source target; do
+  if [ -d "$source" ]; then mkdir -p "./$target"; else : >>"./$target"; fi
+  mount --bind "$source" "./$target"
+done < <(cat "$dir/volumes" 2>/dev/null)
 exec 3>"$cgroup/cgroup.procs"
 mkdir .old
 pivot_root . .old

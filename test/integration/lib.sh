@@ -221,7 +221,8 @@ make_cgroup ()
 }
 
 # imitate NAME [ID] -- COMMAND...: a container without a runtime: a mount namespace, an overlay of the pod's root, a
-# cgroup with an id, the kubelet's mount. $work/c/NAME/upper, where there is one, holds what its root has on top.
+# cgroup with an id, the kubelet's mount. $work/c/NAME/upper, where there is one, holds what its root has on top;
+# lines "SOURCE TARGET" of $work/c/NAME/volumes are files and folders of this side that are mounted in it.
 # Sets imitated_pid and imitated_id.
 imitate ()
 {

@@ -147,7 +147,9 @@ PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *op
 void pfs_node_remember (PfsNode *node);
 void pfs_node_forget (PfsNode *node, uint64_t n);
 
-/* A stable inode number for a generated node, made of its path (peer instance included). */
+/* A stable inode number for a generated node, made of its path (peer instance included). The highest bit is that of
+ * numbers of peers' files. */
+#define PFS_INO_MAX (UINT64_MAX >> 1)
 uint64_t pfs_node_ino (const PfsNode *node);
 uint64_t pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len);
 

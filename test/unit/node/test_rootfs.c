@@ -33,6 +33,23 @@ test_identity (void **state)
   assert_int_equal (st.st_mtim.tv_nsec, real.st_mtim.tv_nsec);
 }
 
+/* Its device and number are all that tells a file's number: neighbours differ, and so do high bits. */
+static void
+test_number (void **state)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  const uint64_t bases[] = { 1, 1ull << 32, (1ull << 63) - 100, 1ull << 63, UINT64_MAX - 99 };
+
+  (void) state;
+  for (guint dev = 0; dev < 100; dev++)
+    for (guint i = 0; i < G_N_ELEMENTS (bases); i++)
+      for (guint j = 0; j < 100; j++) {
+        guint64 ino = pfs_rootfs_ino (makedev (dev % 10, dev / 10), bases[i] + j);
+        assert_true (ino > PFS_INO_MAX);
+        assert_true (g_hash_table_add (seen, g_memdup2 (&ino, sizeof ino)));
+      }
+}
+
 static void
 test_names (void **state)
 {
@@ -705,6 +722,7 @@ main (void)
 #define TEST(f) cmocka_unit_test_setup_teardown (f, roots_setup, roots_teardown)
   const struct CMUnitTest tests[] = {
     TEST (test_identity),
+    TEST (test_number),
     TEST (test_names),
     TEST (test_replaced),
     TEST (test_inode_reused),
