@@ -34,8 +34,9 @@ pfs_maps_file (PfsNode *node, int fd, guint file_flags, PfsFile **ret)
   g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);
 
   file->file_flags = file_flags;
-  if (pfs_file_hold (file) < 0)
-    return -ESTALE;
+  int r = pfs_file_hold (file);
+  if (r < 0)
+    return r == -EIO ? -ESTALE : r;
   *ret = g_steal_pointer (&file);
   return 0;
 }

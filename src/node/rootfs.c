@@ -137,6 +137,8 @@ pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
   return pins;
 }
 
+#define RETRY_USEC (20 * G_TIME_SPAN_MILLISECOND)
+
 /* True where the container was found to have ended. */
 static bool
 sweep_one (PfsRootfs *rootfs)
@@ -153,9 +155,15 @@ sweep_one (PfsRootfs *rootfs)
   bool alive = pfs_pin_alive (pin);
   if (!alive) {
     pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
-    if (pfs_container_main (rootfs->container, &next) < 0) {
+    int r = pfs_container_main (rootfs->container, &next);
+    if (r == -ESRCH) {
       pfs_rootfs_end (rootfs);
       return true;
+    }
+    /* Not known now. The pin stays, so that the next sweep asks again, which comes at once. */
+    if (r < 0) {
+      g_usleep (RETRY_USEC);
+      return false;
     }
   }
   g_mutex_lock (&rootfs->lock);

@@ -49,10 +49,13 @@ live_pin (PfsRootfs *rootfs, PfsPin **ret)
   if (pin)
     pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
   g_clear_pointer (&pin, pfs_pin_unref);
-  if (pfs_container_main (rootfs->container, &pin) < 0) {
+  int r = pfs_container_main (rootfs->container, &pin);
+  if (r == -ESRCH) {
     pfs_rootfs_end (rootfs);
     return -ESTALE;
   }
+  if (r < 0)
+    return r;
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin != pin) {
     g_clear_pointer (&rootfs->pin, pfs_pin_unref);
@@ -71,7 +74,8 @@ pfs_rootfs_check (PfsRootfs *rootfs)
 {
   g_autoptr (PfsPin) pin = NULL;
 
-  return live_pin (rootfs, &pin) < 0 ? -EIO : 0;
+  int r = live_pin (rootfs, &pin);
+  return r == -ESTALE ? -EIO : r;
 }
 
 static int

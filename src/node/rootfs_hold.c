@@ -67,5 +67,7 @@ pfs_file_check (const PfsFile *file)
 int
 pfs_file_error (const PfsFile *file, int r)
 {
-  return r == -EBADF && pfs_file_check (file) < 0 ? -EIO : r;
+  int check = r == -EBADF ? pfs_file_check (file) : 0;
+
+  return check < 0 ? check : r;
 }

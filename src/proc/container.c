@@ -154,6 +154,15 @@ pfs_container_pin (PfsContainer *c, PfsPin **ret)
   return 0;
 }
 
+static int
+main_error (PfsContainer *c)
+{
+  pthread_mutex_lock (&c->table->lock);
+  int r = pfs_container_ended (c) ? -ESRCH : c->main_error;
+  pthread_mutex_unlock (&c->table->lock);
+  return r;
+}
+
 int
 pfs_container_main (PfsContainer *c, PfsPin **ret)
 {
@@ -166,8 +175,11 @@ pfs_container_main (PfsContainer *c, PfsPin **ret)
     r = pfs_table_rescan (c->table, true);
     if (r < 0 && r != -ENOTUNIQ)
       return r;
+    r = main_error (c);
+    if (r < 0)
+      return r;
   }
-  return -ESRCH;
+  return -EAGAIN;
 }
 
 pid_t

@@ -74,17 +74,19 @@ is_catatonit (int dir)
   return (gsize) (args + len - end) >= sizeof argument && memcmp (end, argument, sizeof argument) == 0;
 }
 
-static PfsRank
+/* Returns a PfsRank, or -errno. */
+static int
 examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
 {
-  g_autoptr (GBytes) mountinfo = pfs_read_mountinfo (dir);
+  g_autoptr (GBytes) mountinfo = NULL;
   g_autofree char *root_key = NULL;
   PfsKubeletMount kubelet;
   unsigned long mount_id;
   gsize len;
 
-  if (!mountinfo)
-    return PFS_RANK_UNKNOWN;
+  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
+  if (r < 0)
+    return r;
   const char *content = g_bytes_get_data (mountinfo, &len);
   if (!content)
     content = "";
@@ -108,60 +110,82 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   return PFS_RANK_OWN_ROOT;
 }
 
-/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the cheapest
- * to ask, where we may. */
+/* What these say of a process is that it has ended; anything else is about us. */
 static bool
+is_end (int error)
+{
+  return error == -ENOENT || error == -ESRCH;
+}
+
+/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the cheapest
+ * to ask, where we may. Returns 1, 0 where it has ended, or -errno where that cannot be told. */
+static int
 is_alive (PfsTable *table, const PfsRecord *record)
 {
   char name[32], buf[2];
   g_autoptr (GBytes) bytes = NULL;
   PfsStat stat;
+  int r;
 
   if (pfs_proc_is_live (table->proc)) {
     g_snprintf (name, sizeof name, "%d/root", record->pid);
     if (readlinkat (pfs_proc_fd (table->proc), name, buf, sizeof buf) > 0)
-      return true;
-    if (errno == ENOENT || errno == ESRCH)
-      return false;
+      return 1;
+    if (is_end (-errno))
+      return 0;
     g_snprintf (name, sizeof name, "%d/statm", record->pid);
-    return pfs_read_prefix_at (pfs_proc_fd (table->proc), name, sizeof buf, &bytes) == 0 &&
-           g_bytes_get_size (bytes) == 2 && memcmp (g_bytes_get_data (bytes, NULL), "0 ", 2) != 0;
+    r = pfs_read_prefix_at (pfs_proc_fd (table->proc), name, sizeof buf, &bytes);
+    if (r < 0)
+      return is_end (r) ? 0 : r;
+    return g_bytes_get_size (bytes) == 2 && memcmp (g_bytes_get_data (bytes, NULL), "0 ", 2) != 0;
   }
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && !pfs_stat_is_dead (&stat);
+  r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return is_end (r) || r == -EINVAL ? 0 : r;
+  return !pfs_stat_is_dead (&stat);
 }
 
 /* Kubernetes' pause, or podman's infra container. Its arguments are in its memory, and reading there may take as long as
- * the process likes (a mapping of a dead mount): only what calls itself so is asked. */
-static bool
+ * the process likes (a mapping of a dead mount): only what calls itself so is asked. Returns 1, 0, or -errno. */
+static int
 is_sandbox_process (PfsTable *table, const PfsRecord *record)
 {
   PfsStat stat;
 
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 &&
-         (g_str_equal (stat.comm, "pause") || (g_str_equal (stat.comm, "catatonit") && is_catatonit (dir)));
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r;
+  if (g_str_equal (stat.comm, "catatonit"))
+    return is_catatonit (dir);
+  return g_str_equal (stat.comm, "pause");
 }
 
-/* Returns its rank as a main process, UNKNOWN where it can be none now. */
-static PfsRank
+/* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */
+static int
 rank_of (PfsTable *table, PfsContainer *c, PfsRecord *record)
 {
   PfsStat stat;
+  int r = record->rank == PFS_RANK_UNKNOWN ? 1 : is_alive (table, record);
 
-  if (record->rank != PFS_RANK_UNKNOWN && !is_alive (table, record))
-    return PFS_RANK_UNKNOWN;
+  if (r <= 0)
+    return r < 0 ? r : PFS_RANK_UNKNOWN;
   if (record->rank == PFS_RANK_OTHER_ROOT)
     return PFS_RANK_OTHER_ROOT;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r;
   /* In this order: runc starts itself as /proc/self/exe and is called "exe" at first, with the node's root; from a memfd
    * after that, under its own name; what bears neither sign one after the other has become the container's program. */
-  if (dir < 0 || exe_is_runtime (dir) || pfs_proc_stat_at (dir, &stat) < 0 || pfs_stat_is_dead (&stat) ||
+  if (exe_is_runtime (dir) || (r = pfs_proc_stat_at (dir, &stat)) < 0 || pfs_stat_is_dead (&stat) ||
       stat.start_time != record->start_time || pfs_name_is_runtime (stat.comm))
-    return PFS_RANK_UNKNOWN;
-  if (record->rank == PFS_RANK_UNKNOWN)
-    record->rank = (guint8) examine (table, c, dir, &stat);
-  return (PfsRank) record->rank;
+    return MIN (r, 0);
+  r = record->rank == PFS_RANK_UNKNOWN ? examine (table, c, dir, &stat) : record->rank;
+  if (r >= 0)
+    record->rank = (guint8) r;
+  return r;
 }
 
 static int
@@ -174,15 +198,18 @@ compare_age (gconstpointer a, gconstpointer b)
   return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static void
+static int
 set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 {
   g_autoptr (PfsPin) stale = NULL;
 
   if (c->main_pid == record->pid && c->main_start == record->start_time)
-    return;
+    return 0;
+  int r = is_sandbox_process (table, record);
+  if (r < 0)
+    return r;
   pfs_watch_drop (table, c);
-  c->main_is_sandbox = is_sandbox_process (table, record);
+  c->main_is_sandbox = r > 0;
   pthread_mutex_lock (&table->lock);
   c->main_pid = record->pid;
   c->main_start = record->start_time;
@@ -191,6 +218,7 @@ set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
     g_queue_remove (&table->pinned, c);
   }
   pthread_mutex_unlock (&table->lock);
+  return 0;
 }
 
 static bool
@@ -198,10 +226,10 @@ main_lives (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 {
   if (c->main_watch >= 0 && !table->asks_each)
     return true;
-  if (!is_alive (table, record))
-    return false;
-  pfs_watch_main (table, c);
-  return true;
+  int r = is_alive (table, record);
+  if (r > 0)
+    pfs_watch_main (table, c);
+  return r != 0;
 }
 
 static bool
@@ -217,31 +245,65 @@ keeps_main (PfsTable *table, PfsContainer *c)
   return false;
 }
 
-bool
-pfs_choose_main (PfsTable *table, PfsContainer *c)
+/* What a process said when it was asked for its rank, where that is no rank. It may be on its way out (a zombie's
+ * mountinfo: EINVAL), or hidden from us for good: there are others. What we lack ourselves stops all. */
+static bool
+is_about_it (int error)
+{
+  return is_end (error) || error == -EINVAL;
+}
+
+static bool
+is_refusal (int error)
+{
+  return error == -EACCES || error == -EPERM;
+}
+
+static int
+find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret_rank)
 {
   g_autoptr (GPtrArray) by_age = g_ptr_array_new ();
-  const PfsRecord *best = NULL;
-  PfsRank best_rank = PFS_RANK_UNKNOWN;
+  int refusal = 0;
 
-  if (keeps_main (table, c))
-    return true;
   for (guint i = 0; i < c->members->len; i++)
     g_ptr_array_add (by_age, &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)));
   g_ptr_array_sort (by_age, compare_age);
-  for (guint i = 0; i < by_age->len && best_rank != PFS_RANK_OWN_ROOT; i++) {
+  *ret = NULL;
+  *ret_rank = PFS_RANK_UNKNOWN;
+  for (guint i = 0; i < by_age->len && *ret_rank != PFS_RANK_OWN_ROOT; i++) {
     PfsRecord *record = g_ptr_array_index (by_age, i);
-    if (record->rank != PFS_RANK_UNKNOWN && record->rank <= best_rank)
+    if (record->rank != PFS_RANK_UNKNOWN && record->rank <= *ret_rank)
       continue;
-    PfsRank rank = rank_of (table, c, record);
-    if (rank <= best_rank)
+    int rank = rank_of (table, c, record);
+    if (rank < 0 && !is_about_it (rank) && !is_refusal (rank))
+      return rank;
+    refusal = is_refusal (rank) ? rank : refusal;
+    if (rank <= (int) *ret_rank)
       continue;
-    best = record;
-    best_rank = rank;
+    *ret = record;
+    *ret_rank = (PfsRank) rank;
   }
-  c->main_rank = best_rank;
-  if (!best)
-    return false;
-  set_main (table, c, best);
-  return true;
+  return *ret ? 0 : refusal < 0 ? refusal : -ESRCH;
+}
+
+int
+pfs_choose_main (PfsTable *table, PfsContainer *c)
+{
+  const PfsRecord *record = NULL;
+  PfsRank rank;
+  int r = 0;
+
+  if (!keeps_main (table, c)) {
+    r = find_main (table, c, &record, &rank);
+    if (r == 0)
+      r = set_main (table, c, record);
+    if (r == 0)
+      c->main_rank = rank;
+    else if (r == -ESRCH)
+      c->main_rank = PFS_RANK_UNKNOWN;
+  }
+  pthread_mutex_lock (&table->lock);
+  c->main_error = r;
+  pthread_mutex_unlock (&table->lock);
+  return r;
 }

@@ -72,16 +72,20 @@ read_entries (PfsTable *table, GArray *entries)
   return 0;
 }
 
-static bool
+/* Returns 1, 0, or -errno where that cannot be told: to forget what is known of the process could end its container. */
+static int
 is_same_process (PfsTable *table, const PfsRecord *record, const Entry *entry)
 {
   PfsStat stat;
 
   /* Numbers of other filesystems are used again. */
   if (record->ino == entry->ino && pfs_proc_is_live (table->proc))
-    return true;
+    return 1;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, entry->pid, O_PATH);
-  return dir >= 0 && pfs_proc_stat_at (dir, &stat) == 0 && stat.start_time == record->start_time;
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
+  return stat.start_time == record->start_time;
 }
 
 /* How many records have that pid at most; the pids asked for are mostly the last. */
@@ -95,8 +99,9 @@ count_up_to (const PfsTable *table, pid_t pid)
   return n;
 }
 
-/* Carries what is known over to the pids from first to last that are there now; both sides are in the order of pids. */
-static void
+/* Carries what is known over to the pids from first to last that are there now; both sides are in the order of pids.
+ * Returns 0 or -errno: then nothing has changed. */
+static int
 merge_entries (PfsTable *table, const GArray *entries, pid_t first, pid_t last)
 {
   guint begin = count_up_to (table, first - 1), end = count_up_to (table, last);
@@ -107,15 +112,19 @@ merge_entries (PfsTable *table, const GArray *entries, pid_t first, pid_t last)
     PfsRecord record = { .pid = entry->pid };
     while (o < end && g_array_index (table->records, PfsRecord, o).pid < entry->pid)
       o++;
-    if (o < end && g_array_index (table->records, PfsRecord, o).pid == entry->pid &&
-        is_same_process (table, &g_array_index (table->records, PfsRecord, o), entry))
-      record = g_array_index (table->records, PfsRecord, o);
+    const PfsRecord *known = o < end ? &g_array_index (table->records, PfsRecord, o) : NULL;
+    int same = known && known->pid == entry->pid ? is_same_process (table, known, entry) : 0;
+    if (same < 0)
+      return same;
+    if (same)
+      record = *known;
     record.ino = entry->ino;
     g_array_append_val (fresh, record);
   }
   if (end > begin)
     g_array_remove_range (table->records, begin, end - begin);
   g_array_insert_vals (table->records, begin, fresh->data, fresh->len);
+  return 0;
 }
 
 static bool
@@ -151,9 +160,10 @@ pfs_records_read (PfsTable *table)
   pid_t begun = pfs_proc_last_pid (table->proc);
   int r = read_entries (table, entries);
 
+  if (r == 0)
+    r = merge_entries (table, entries, 1, G_MAXINT32);
   if (r < 0)
     return r;
-  merge_entries (table, entries, 1, G_MAXINT32);
   if (!are_in_order (table))
     table->out_of_order = true;
   table->whole_last_pid = begun;
@@ -219,8 +229,5 @@ pfs_records_read_recent (PfsTable *table)
   /* After the last number of all come the low ones again. */
   if (last < table->whole_last_pid || (guint) (last - first) * PIDS_PER_RECORD >= table->records->len)
     return false;
-  if (ask_for (table, first, last, entries) < 0)
-    return false;
-  merge_entries (table, entries, first, last);
-  return true;
+  return ask_for (table, first, last, entries) == 0 && merge_entries (table, entries, first, last) == 0;
 }

@@ -67,7 +67,7 @@ end_instances (PfsTable *table)
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     PfsContainer *c = value;
-    if (c->members->len > 0 && (pfs_choose_main (table, c) || c->main_pid == 0))
+    if (c->members->len > 0 && (pfs_choose_main (table, c) != -ESRCH || c->main_pid == 0))
       continue;
     end_instance (table, c);
     g_hash_table_iter_remove (&iter);
@@ -222,7 +222,8 @@ pfs_table_scan (PfsTable *table, bool exact)
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     PfsContainer *c = value;
     /* One that went on has been looked at already, but a new process may be better than what it had to do with. */
-    if (c->main_rank == PFS_RANK_OWN_ROOT || pfs_choose_main (table, c))
+    int found = c->main_rank == PFS_RANK_OWN_ROOT ? 0 : pfs_choose_main (table, c);
+    if (found == 0 || (found != -ESRCH && c->main_pid > 0))
       g_ptr_array_add (live, c);
   }
   const char *bad = pfs_assign_names (table, live);

@@ -64,6 +64,7 @@ struct PfsContainer {
   char *name;                   /* [lock] */
   pid_t main_pid;               /* [lock], written by the scan alone */
   guint64 main_start;           /* [lock], written by the scan alone */
+  int main_error;               /* [lock], written by the scan alone: why the next main process is not known; else 0 */
   GArray *pids;                 /* [lock] of pid_t; never changed in place */
   PfsPin *pin;                  /* [lock] cached; in PfsTable.pinned */
 };
@@ -145,8 +146,9 @@ bool pfs_name_is_runtime (const char *name);
 /* Reads the mountinfo of an open process directory, cut where it is overlong. NULL where it cannot be read. */
 GBytes *pfs_read_mountinfo (int piddir);
 
-/* main_process.c: keeps or chooses the main process. False where no process of the instance can be. */
-bool pfs_choose_main (PfsTable *table, PfsContainer *c);
+/* main_process.c: keeps or chooses the main process. 0; -ESRCH where no process of the instance can be; another -errno
+ * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
+int pfs_choose_main (PfsTable *table, PfsContainer *c);
 
 /* watch.c: main processes that are not asked one by one whether they live. All for the thread that scans. */
 void pfs_watch_init (PfsTable *table);

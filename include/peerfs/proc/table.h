@@ -64,7 +64,8 @@ char *pfs_container_name (PfsContainer *c);                     /* as of the las
 
 /* The main process, pinned: a reference (pfs_pin_unref). Where the known one has ended, /proc is rescanned for the
  * next. A pin whose container's root cannot be ours to serve (start-up window) is never given.
- * Returns 0, or -ESRCH once the instance has ended (which it then stays). */
+ * Returns 0, or -ESRCH once the instance has ended (which it then stays): that alone means so. Any other error says that
+ * it could not be told now (-EMFILE, -ENOMEM, -EACCES), and heals; -EAGAIN, that main processes end faster than we look. */
 int pfs_container_main (PfsContainer *c, PfsPin **ret);
 
 /* The pid of the main process as of the last scan, without checking anything. */

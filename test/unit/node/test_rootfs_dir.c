@@ -2,6 +2,8 @@
 /* Listings of root/, what is held for them, and what is left of it when the container has ended. */
 #include "roots.h"
 
+#include <sys/resource.h>
+
 /* --- listings --- */
 
 typedef struct {
@@ -314,6 +316,36 @@ test_ended (void **state)
   assert_int_equal (deadline, G_MAXINT64);
 }
 
+/* Only its end ends a container: without a descriptor to look at the next main process nothing is known of that. */
+static void
+test_no_descriptors (void **state)
+{
+  Roots *r = *state;
+  struct rlimit before, none;
+  struct stat st;
+  guint ended = 0;
+
+  peer_file (r, "f", "content");
+  g_autoptr (PfsNode) f = roots_get (r, "f");
+  g_autoptr (PfsFile) file = roots_open (r, "f", O_RDWR);
+  nodes_process (&r->nodes, 12, 120, ID_A, ROOT ("40") KUBELET ("web", "0123abcd"), r->dir);
+  assert_listing (r->nodes.proc->table, "web:10");
+  fixture_kill (r->nodes.proc, 10);
+  assert_return_code (getrlimit (RLIMIT_NOFILE, &before), errno);
+  none = before;
+  none.rlim_cur = 3;
+  assert_return_code (setrlimit (RLIMIT_NOFILE, &none), errno);
+  int looked = roots_getattr (f, &st);
+  int checked = pfs_file_check (file);
+  pfs_tree_sweep (r->nodes.tree, count_ended, &ended);
+  assert_return_code (setrlimit (RLIMIT_NOFILE, &before), errno);
+  assert_int_equal (looked, -EMFILE);
+  assert_int_equal (checked, -EMFILE);
+  assert_int_equal (ended, 0);
+  assert_int_equal (roots_getattr (f, &st), 0);
+  assert_int_equal (pfs_file_check (file), 0);
+}
+
 /* While a process of the container lives its files stay, whichever was the main one. */
 static void
 test_main_ends_container_goes_on (void **state)
@@ -457,6 +489,7 @@ main (void)
     TEST (test_removed_directory),
     TEST (test_few_descriptors),
     TEST (test_held_is_told),
+    TEST (test_no_descriptors),
     TEST (test_ended),
     TEST (test_main_ends_container_goes_on),
     TEST (test_threads),

@@ -115,6 +115,53 @@ needs_few_descriptors (void **state)
   assert_int_equal (r, 0);
 }
 
+/* As few descriptors as leave `free_ones` to open. */
+static void
+leave_descriptors (int free_ones, struct rlimit *ret_before)
+{
+  struct rlimit few;
+
+  assert_return_code (getrlimit (RLIMIT_NOFILE, ret_before), errno);
+  int first = open ("/", O_PATH | O_CLOEXEC);
+  assert_return_code (first, errno);
+  close (first);
+  few = *ret_before;
+  few.rlim_cur = (rlim_t) (first + free_ones);
+  assert_return_code (setrlimit (RLIMIT_NOFILE, &few), errno);
+}
+
+/* The main process has ended, and for want of descriptors the next one cannot be looked at: that is no end. */
+static void
+lack_of_descriptors_is_no_end (void **state)
+{
+  Live *l = *state;
+  struct rlimit before;
+
+  REQUIRE_CGROUP (l);
+  pid_t first = spawn_peer (l);
+  g_usleep (20000);
+  pid_t second = spawn_peer (l);
+  g_autoptr (PfsContainer) c = find_live (l);
+  assert_non_null (c);
+  assert_int_equal (pfs_container_pid (c), first);
+  stop (first);
+  g_array_index (l->children, pid_t, 0) = 0;
+  for (int n = 0; n < 4; n++) {
+    g_autoptr (PfsPin) pin = NULL;
+
+    leave_descriptors (n, &before);
+    int r = pfs_container_main (c, &pin);
+    assert_return_code (setrlimit (RLIMIT_NOFILE, &before), errno);
+    assert_false (pfs_container_ended (c));
+    if (r == 0)
+      break;
+    assert_int_equal (r, -EMFILE);
+  }
+  g_autoptr (PfsPin) pin = NULL;
+  assert_int_equal (pfs_container_main (c, &pin), 0);
+  assert_int_equal (pfs_pin_pid (pin), second);
+}
+
 int
 main (void)
 {
@@ -123,6 +170,7 @@ main (void)
     CASE (never_serves_the_nodes_root),
     CASE (second_scan_reads_nothing_known),
     CASE (needs_few_descriptors),
+    CASE (lack_of_descriptors_is_no_end),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
