@@ -17,18 +17,21 @@ needs_flush (PfsSession *session, const PfsFile *file)
   return file->fd >= 0 && ((file->flags & O_ACCMODE) != O_RDONLY || pfs_locks_any (session->locks, file->node));
 }
 
-/* How the kernel treats an open file. */
+/* How the kernel treats an open file. Of a peer's file it may keep nothing: nobody tells us when the peer writes. With
+ * direct I/O each read and write comes here, and the kernel refuses shared mappings, whose pages would be old, and
+ * whose write-back would undo what the peer has written. Private ones it grants. */
 static void
 open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
 {
   PfsSession *session = pfs_request_session (req);
+  bool is_peers = file->fd >= 0 && file->node->ops->fs;
+  bool is_volatile = (file->file_flags & PFS_FILE_DIRECT_IO) != 0;
 
   fi->fh = (uintptr_t) file;
-  fi->direct_io = (file->file_flags & PFS_FILE_DIRECT_IO) != 0;
-  fi->keep_cache = (file->file_flags & PFS_FILE_KEEP_CACHE) != 0;
+  fi->direct_io = is_peers || is_volatile;
   fi->noflush = !needs_flush (session, file);
-  if (session->passthrough && file->fd >= 0 && file->node->ops->fs && !fi->direct_io)
-    pfs_passthrough_open (session->passthrough, req, file, who, fi);
+  if (session->passthrough && is_peers && !is_volatile)
+    pfs_passthrough_open (session->passthrough, session->fuse, file, who, fi);
   pfs_session_add_file (session, file);
 }
 
@@ -146,13 +149,12 @@ pfs_read_buffer_drop (void)
   g_private_replace (&read_buffer_key, NULL);
 }
 
-/* The kernel takes fewer bytes than it asked for to be the end of the file, and keeps that in mind as its size: so an error
- * after some bytes is one of the whole request, and it asks again for each page. Not so where it passes on the caller's
- * own read(2). */
+/* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after some
+ * bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner. */
 static ssize_t
 read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
 {
-  bool passed_on = (file->file_flags & PFS_FILE_DIRECT_IO) || (fi->flags & O_DIRECT);
+  bool passed_on = (file->file_flags & PFS_FILE_DIRECT_IO) || fi->lock_owner != 0;
   size_t done = 0;
 
   while (done < size) {

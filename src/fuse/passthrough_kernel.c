@@ -4,7 +4,11 @@
  *
  * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name it
  * (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is registered
- * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before. */
+ * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before.
+ *
+ * What cannot be registered (on an overlay of an overlay, say) is open for direct I/O, as without passthrough. Such opens
+ * and those of a backing file that is registered later get along, for the kernel caches nothing for either. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/fuse.h>
@@ -14,12 +18,13 @@
 #include "private.h"
 
 struct PfsPassthrough {
-  GMutex lock;
-  GHashTable *nodes;            /* PfsNode -> Backing: those with an open file */
+  GMutex lock;                  /* guards the rest */
+  bool refused;                 /* the kernel lets us register no file at all */
+  GHashTable *nodes;            /* PfsNode -> Backing: those with an open file that is passed through */
 };
 
 typedef struct {
-  int id;                       /* 0: the open files of this node go through the daemon, cached by the kernel */
+  int id;
   guint opens;
   PfsCaller who;                /* whose credentials the backing file has; owns its groups */
 } Backing;
@@ -61,16 +66,22 @@ pfs_passthrough_free (PfsPassthrough *passthrough)
   g_free (passthrough);
 }
 
+/* Not by fuse_passthrough_open(), which writes a line for each file that cannot be: it is no error. */
 static int
-register_as (fuse_req_t req, int fd, const PfsCaller *who)
+register_as (PfsPassthrough *passthrough, struct fuse_session *fuse, int fd, const PfsCaller *who)
 {
+  struct fuse_backing_map map = { .fd = fd };
   pfs_auto_creds const PfsCaller *as = NULL;
 
   /* The kernel lets only CAP_SYS_ADMIN register a file. */
   if (pfs_creds_take (who, &as) < 0 || pfs_creds_allow (who, CAP_SYS_ADMIN) < 0)
     return 0;
-  int id = fuse_passthrough_open (req, fd);
-  return id > 0 ? id : 0;
+  int id = ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_OPEN, &map);
+  if (id < 0 && errno == EPERM) {
+    passthrough->refused = true;
+    fuse_log (FUSE_LOG_WARNING, "event=refused passthrough=off error=\"%s\"\n", g_strerror (EPERM));
+  }
+  return MAX (id, 0);
 }
 
 /* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
@@ -94,50 +105,61 @@ is_for_daemon (const Backing *backing, const PfsFile *file, const PfsCaller *who
   return (file->flags & O_ACCMODE) != O_RDONLY && ((file->flags & O_APPEND) || !writes_alike (&backing->who, who));
 }
 
+/* NULL: it cannot be passed through. */
 static Backing *
-backing_new (fuse_req_t req, const PfsFile *file, const PfsCaller *who)
+backing_new (PfsPassthrough *passthrough, struct fuse_session *fuse, const PfsFile *file, const PfsCaller *who)
 {
-  Backing *backing = g_new0 (Backing, 1);
+  int id = passthrough->refused ? 0 : register_as (passthrough, fuse, file->fd, who);
 
-  backing->id = register_as (req, file->fd, who);
+  if (id == 0)
+    return NULL;
+  Backing *backing = g_new0 (Backing, 1);
+  backing->id = id;
   backing->who = *who;
   backing->who.groups = g_memdup2 (who->groups, who->n_groups * sizeof *who->groups);
   return backing;
 }
 
 void
-pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
+pfs_passthrough_open (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file, const PfsCaller *who,
                       struct fuse_file_info *fi)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
   Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
 
   if (!backing) {
-    backing = backing_new (req, file, who);
+    backing = backing_new (passthrough, fuse, file, who);
+    if (!backing)
+      return;
     g_hash_table_insert (passthrough->nodes, file->node, backing);
   }
-  if (backing->id > 0 && is_for_daemon (backing, file, who))
-    fi->direct_io = 1;
+  fi->direct_io = is_for_daemon (backing, file, who);
+  fi->backing_id = backing->id;
   backing->opens++;
   file->file_flags |= FILE_COUNTED;
-  fi->backing_id = backing->id;
-  if (backing->id > 0)
-    fi->keep_cache = 0;
+}
+
+/* The id that the kernel need not keep any longer; 0: it is in use, or there is none. */
+static int
+uncount (PfsPassthrough *passthrough, const PfsFile *file)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
+  Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
+
+  if (--backing->opens > 0)
+    return 0;
+  int id = backing->id;
+  g_hash_table_remove (passthrough->nodes, file->node);
+  return id;
 }
 
 void
 pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
-  Backing *backing;
+  int id = file->file_flags & FILE_COUNTED ? uncount (passthrough, file) : 0;
 
-  if (!(file->file_flags & FILE_COUNTED))
-    return;
-  backing = g_hash_table_lookup (passthrough->nodes, file->node);
-  if (--backing->opens > 0)
-    return;
-  /* As fuse_passthrough_close() does, for which there may be no request any more. */
-  if (backing->id > 0)
-    ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_CLOSE, &backing->id);
-  g_hash_table_remove (passthrough->nodes, file->node);
+  /* As fuse_passthrough_close() does, for which there may be no request any more. Without the lock: it can be the last
+   * close of the peer's file. */
+  if (id > 0)
+    ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_CLOSE, &id);
 }

@@ -22,10 +22,10 @@ pfs_passthrough_free (PfsPassthrough *passthrough)
 }
 
 void
-pfs_passthrough_open (PfsPassthrough *passthrough, fuse_req_t req, PfsFile *file, const PfsCaller *who,
+pfs_passthrough_open (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file, const PfsCaller *who,
                       struct fuse_file_info *fi)
 {
-  (void) passthrough, (void) req, (void) file, (void) who, (void) fi;
+  (void) passthrough, (void) fuse, (void) file, (void) who, (void) fi;
 }
 
 void

@@ -79,34 +79,6 @@ pfs_rootfs_any_file (PfsNode *node)
   return found;
 }
 
-/* May the kernel keep what it cached of the file? Only where nothing has changed since, and the last change is so long
- * ago that another one would have given another time (times of files advance in ticks of up to 10 ms). */
-static bool
-unchanged (PfsNode *node, const struct statx *st)
-{
-  uint64_t parts[] = { (uint64_t) st->stx_mtime.tv_sec, st->stx_mtime.tv_nsec, (uint64_t) st->stx_ctime.tv_sec,
-                       st->stx_ctime.tv_nsec, st->stx_size };
-  uint32_t version = (uint32_t) pfs_ino_hash (0, (const char *) parts, sizeof parts) | 1;
-  struct timespec now;
-
-  clock_gettime (CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec - st->stx_ctime.tv_sec < 2)
-    version = 0;
-  pfs_tree_lock (node->tree);
-  bool same = version != 0 && pfs_rootnode (node)->version == version;
-  pfs_rootnode (node)->version = version;
-  pfs_tree_unlock (node->tree);
-  return same;
-}
-
-static guint
-file_flags (PfsNode *node, const struct statx *st, const PfsMount *mount)
-{
-  if (mount->flags & PFS_MOUNT_VOLATILE)
-    return PFS_FILE_DIRECT_IO;
-  return unchanged (node, st) ? PFS_FILE_KEEP_CACHE : 0;
-}
-
 int
 pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
@@ -138,8 +110,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   if ((flags & O_ACCMODE) != O_RDONLY)
     pfs_rootfs_refresh (node, fd);
   r = pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, ret);
-  if (r == 0)
-    (*ret)->file_flags |= file_flags (node, &st, mount);
+  if (r == 0 && (mount->flags & PFS_MOUNT_VOLATILE))
+    (*ret)->file_flags |= PFS_FILE_DIRECT_IO;
   return r;
 }
 

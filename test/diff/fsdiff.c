@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fsdiff --mount DIR --direct DIR [--below DIR] [--seed N] [--rounds N] [--ops N] [--seconds N]
- *        [--only KIND,...] [--skip KIND,...] [--no-holes]
+ *        [--only KIND,...] [--skip KIND,...] [--no-holes] [--no-shared-maps]
  *
  * Each round runs --ops operations in fresh directories; its seed is --seed plus its number, so that
  * `--seed S --rounds 1` runs round S again. --below is where --mount really lies: its tree is compared too. */
@@ -40,7 +40,8 @@ parse (int argc, char **argv, Options *options)
     { "rounds", required_argument, NULL, 'r' },  { "ops", required_argument, NULL, 'o' },
     { "seconds", required_argument, NULL, 't' }, { "skip", required_argument, NULL, 'k' },
     { "only", required_argument, NULL, 'y' },    { "trace", no_argument, NULL, 'v' },
-    { "no-holes", no_argument, NULL, 'n' },      { NULL, 0, NULL, 0 },
+    { "no-holes", no_argument, NULL, 'n' },      { "no-shared-maps", no_argument, NULL, 'p' },
+    { NULL, 0, NULL, 0 },
   };
   int c;
 
@@ -57,6 +58,7 @@ parse (int argc, char **argv, Options *options)
     case 'y': set_names (options->kinds.only, optarg); break;
     case 'v': options->places.trace = true; break;
     case 'n': with_holes = false; break;
+    case 'p': with_shared_maps = false; break;
     default: exit (2);
     }
   if (!options->places.mount || !options->places.direct)

@@ -22,6 +22,7 @@ typedef struct {
 void say (Text *text, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 void say_result (Text *text, long result);      /* "= N" or "= -1 ENOENT" by errno; returns with errno kept */
 void say_stat (Text *text, const struct stat *st);
+extern bool with_shared_maps;   /* false: the mount has to refuse them; docs/limits.md */
 extern bool with_holes;         /* false: where reading ahead, which is the kernel's own business, fills holes */
 void say_lstat (Text *text, const char *path);
 void say_fstat (Text *text, int fd);

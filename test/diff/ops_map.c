@@ -2,14 +2,23 @@
 /* Mapped files. Only what lies within the file is touched: beyond it there is SIGBUS. */
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/xattr.h>
 
 #include "fsdiff.h"
 
 #define MAP_LIMIT (128 * 1024)
 
+bool with_shared_maps = true;
+
+/* Where shared mappings are not offered only the mount is asked, and its right answer is said for both. */
+static void
+map_in_vain (const Side *side, int fd, int prot, size_t size, Text *text)
+{
+  if (side->mounted && (mmap (NULL, size, prot, MAP_SHARED, fd, 0) != MAP_FAILED || (errno != ENODEV && errno != EACCES)))
+    say (text, " not refused");
+}
+
 static void *
-map (int fd, int prot, int flags, size_t *ret_size, Text *text)
+map (const Side *side, int fd, int prot, int flags, size_t *ret_size, Text *text)
 {
   struct stat st;
 
@@ -18,6 +27,10 @@ map (int fd, int prot, int flags, size_t *ret_size, Text *text)
     return NULL;
   }
   size_t size = st.st_size > MAP_LIMIT ? MAP_LIMIT : (size_t) st.st_size;
+  if ((flags & MAP_SHARED) && !with_shared_maps) {
+    map_in_vain (side, fd, prot, size, text);
+    return NULL;
+  }
   void *at = mmap (NULL, size, prot, flags, fd, 0);
   say_result (text, at == MAP_FAILED ? -1 : 0);
   if (at == MAP_FAILED)
@@ -32,7 +45,7 @@ op_map_read (Side *side, const Op *op, Text *text)
   size_t size;
 
   say (text, "mmap ([%u], PROT_READ, %s)", op->slot, op->r[0] & 1 ? "MAP_SHARED" : "MAP_PRIVATE");
-  void *at = map (side->fd[op->slot], PROT_READ, op->r[0] & 1 ? MAP_SHARED : MAP_PRIVATE, &size, text);
+  void *at = map (side, side->fd[op->slot], PROT_READ, op->r[0] & 1 ? MAP_SHARED : MAP_PRIVATE, &size, text);
   if (!at)
     return;
   say_bytes (text, at, size);
@@ -45,12 +58,7 @@ op_map_write (Side *side, const Op *op, Text *text)
   size_t size;
 
   say (text, "mmap ([%u], PROT_READ|PROT_WRITE, MAP_SHARED)", op->slot);
-  /* Lost without kernel passthrough: docs/limits.md. */
-  if (fgetxattr (side->fd[op->slot], "security.capability", NULL, 0) > 0) {
-    say (text, " not with capabilities");
-    return;
-  }
-  unsigned char *at = map (side->fd[op->slot], PROT_READ | PROT_WRITE, MAP_SHARED, &size, text);
+  unsigned char *at = map (side, side->fd[op->slot], PROT_READ | PROT_WRITE, MAP_SHARED, &size, text);
   if (!at)
     return;
   size_t from = op->r[1] % size;

@@ -18,11 +18,16 @@ root=/proc/$imitated_pid/root
 mkdir "$root/mount" "$root/direct"
 peerfs_start -o "allow_other,special=node,symlinks=raw${FSDIFF_OPTIONS:+,$FSDIFF_OPTIONS}"
 
+# What the kernel does not pass through has no shared mappings.
+maps=--no-shared-maps
+! grep -q 'event=mounted .*passthrough=on' "$work/peerfs.log" || maps=
+
 # differ WHAT ARGUMENT...
 differ ()
 {
   local what=$1 log=$work/fsdiff.log
   shift
+  set -- ${maps:+"$maps"} "$@"
   if "$FSDIFF" --mount "$mnt/twin/root/mount" --direct "$root/direct" --below "$root/mount" --no-holes "$@" >"$log" 2>&1; then
     passed "$what: $(tail -n 1 "$log")"
   else
