@@ -49,7 +49,7 @@ _peerfs() {
   esac
 
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --proc --name --sandbox --help
+    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --proc --name --sandbox --help
       --version' -- "$cur")
   else
     compopt -o dirnames

@@ -1,82 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* --as: a command with the uid, gid and groups of a container's main process, as servers that ask SO_PEERCRED who
- * connects want it. */
+/* --as: a command with the uid, gid and groups of a container's process, as servers that ask SO_PEERCRED who connects
+ * want it. */
 #include "app.h"
 
-#include <cap-ng.h>
 #include <errno.h>
-#include <grp.h>
-#include <stdlib.h>
+#include <linux/keyctl.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "peerfs/base/read.h"
-#include "peerfs/parse/stat.h"
+#include "become.h"
+#include "passwd.h"
+#include "target.h"
 
+/* What another user's command should not have of ours; see "What the command keeps" in peerfs(1). Keys are out of reach
+ * if keyctl(2) is forbidden. No core, which a signal of the peer's would leave wherever the command works. */
 static int
-read_status (PfsContainer *c, PfsStatus *ret)
+leave_behind (void)
 {
-  g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (GBytes) content = NULL;
-  int r = pfs_container_main (c, &pin);
-  if (r == 0)
-    r = pfs_read_at (pfs_pin_fd (pin), "status", PFS_STATUS_MAX, &content);
-  if (r < 0)
-    return r;
-  gsize len;
-  const char *bytes = g_bytes_get_data (content, &len);
-  return pfs_status_parse (bytes, len, ret);
-}
-
-static int
-compare_gids (const void *a, const void *b)
-{
-  gid_t x = *(const gid_t *) a, y = *(const gid_t *) b;
-  return x < y ? -1 : x > y;
-}
-
-static bool
-has_groups (const gid_t *groups, size_t n_groups)
-{
-  int n = getgroups (0, NULL);
-  if (n < 0 || (size_t) n != n_groups)
-    return false;
-  g_autofree gid_t *own = g_new0 (gid_t, n_groups + 1);
-  g_autofree gid_t *wanted = g_new0 (gid_t, n_groups + 1);
-  if (getgroups (n, own) != n)
-    return false;
-  for (size_t i = 0; i < n_groups; i++)
-    wanted[i] = groups[i];
-  qsort (own, n_groups, sizeof *own, compare_gids);
-  qsort (wanted, n_groups, sizeof *wanted, compare_gids);
-  return memcmp (own, wanted, n_groups * sizeof *own) == 0;
-}
-
-/* Is this process that user already, groups included? Then no privilege is needed. */
-static bool
-is_same_user (const PfsStatus *status)
-{
-  return getuid () == status->euid && geteuid () == status->euid && getgid () == status->egid
-         && getegid () == status->egid && has_groups (status->groups, status->n_groups);
-}
-
-/* The effective ids: they are what others see of the main process, in SO_PEERCRED too. */
-static int
-become (const PfsStatus *status)
-{
-  if (!is_same_user (status)
-      && (setgroups (status->n_groups, status->groups) < 0
-          || setresgid (status->egid, status->egid, status->egid) < 0
-          || setresuid (status->euid, status->euid, status->euid) < 0))
+  const struct rlimit none = { 0, 0 };
+  if (syscall (SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
     return -errno;
-  if (status->euid == 0)
-    return 0;
-  /* setresuid(2) leaves the inheritable set, and all of them where we were not root before. */
-  if (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
-    return -errno;
-  capng_clear (CAPNG_SELECT_CAPS);
-  return capng_apply (CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
+  return setrlimit (RLIMIT_CORE, &none) < 0 ? -errno : 0;
+}
+
+static void
+set_or_unset (const char *variable, const char *value)
+{
+  if (value)
+    g_setenv (variable, value, TRUE);
+  else
+    g_unsetenv (variable);
+}
+
+static void
+move_in (const PfsTarget *target)
+{
+  g_auto (PfsPasswd) passwd = { 0 };
+  pfs_passwd_look_up (target->status.euid, target->root, &passwd);
+  g_setenv ("HOME", passwd.home, TRUE);
+  set_or_unset ("USER", passwd.name);
+  set_or_unset ("LOGNAME", passwd.name);
 }
 
 /* execvp(3) says EACCES also where the command is nowhere, but a folder of PATH is closed to this user. */
@@ -98,6 +63,7 @@ is_nowhere (const char *command)
 static int
 run (char **command)
 {
+  closefrom (STDERR_FILENO + 1);
   execvp (command[0], command);
   int error = errno;
   if (error == ENOENT || error == ENOTDIR || is_nowhere (command[0])) {
@@ -112,25 +78,21 @@ int
 pfs_app_as (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
-  g_autoptr (PfsContainer) c = NULL;
-  g_auto (PfsStatus) status = { 0 };
+  g_auto (PfsTarget) target = { .root = -1 };
+  bool changed;
   int exit_status = pfs_app_table (options, true, &table);
+  if (exit_status == PFS_EXIT_DONE)
+    exit_status = pfs_target_find (table, options, &target);
+  if (exit_status == PFS_EXIT_DONE)
+    exit_status = pfs_become (table, options, &target.status, &changed);
   if (exit_status != PFS_EXIT_DONE)
     return exit_status;
-  int r = pfs_table_find (table, options->target, &c);
-  if (r < 0)
-    return pfs_app_not_found (table, options->target, r);
-
-  r = read_status (c, &status);
+  int r = changed ? leave_behind () : 0;
   if (r < 0) {
-    pfs_say ("cannot read who '%s' runs as: %s; try again once it has started", options->target, g_strerror (-r));
+    pfs_say ("cannot leave the caller's keys behind: %s; see keyctl(2)", g_strerror (-r));
     return PFS_EXIT_FAILURE;
   }
-  r = become (&status);
-  if (r < 0) {
-    pfs_say ("cannot become uid %u gid %u of '%s': %s; run as root with CAP_SETUID and CAP_SETGID",
-             (guint) status.euid, (guint) status.egid, options->target, g_strerror (-r));
-    return PFS_EXIT_FAILURE;
-  }
+  if (changed)
+    move_in (&target);
   return run (options->command);
 }

@@ -10,7 +10,7 @@
 
 /* What GOption fills in, before it is understood. */
 typedef struct {
-  gboolean foreground, debug, list, json, sandbox, help, version;
+  gboolean foreground, debug, list, json, sandbox, unguarded, help, version;
   gboolean fake, sloppy, verbose, no_mtab;      /* a mount helper's */
   char *wait, *as, *timeout, *proc, *log_level;
   char *namespace, *type;                       /* a mount helper's */
@@ -116,6 +116,7 @@ parse_program (char **args, Raw *raw, GError **error)
     { "wait", 0, 0, G_OPTION_ARG_FILENAME, &raw->wait, NULL, NULL },
     { "timeout", 0, 0, G_OPTION_ARG_FILENAME, &raw->timeout, NULL, NULL },
     { "as", 0, 0, G_OPTION_ARG_FILENAME, &raw->as, NULL, NULL },
+    { "unguarded", 0, 0, G_OPTION_ARG_NONE, &raw->unguarded, NULL, NULL },
     { "proc", 0, 0, G_OPTION_ARG_FILENAME, &raw->proc, NULL, NULL },
     { "log-level", 0, 0, G_OPTION_ARG_FILENAME, &raw->log_level, NULL, NULL },
     { "name", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL, NULL },
@@ -166,6 +167,9 @@ choose_action (const Raw *raw, PfsOptions *options, GError **error)
   if (raw->log_level && options->action != PFS_ACTION_MOUNT && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
     return usage_error (error, "--log-level goes with a MOUNTPOINT");
+  if (raw->unguarded && options->action != PFS_ACTION_AS && options->action != PFS_ACTION_HELP
+      && options->action != PFS_ACTION_VERSION)
+    return usage_error (error, "--unguarded goes with --as");
   if (raw->json && options->action == PFS_ACTION_MOUNT)
     return usage_error (error, "--json goes with --list");
   if (raw->timeout && options->action == PFS_ACTION_MOUNT)
@@ -294,6 +298,7 @@ fill (const Raw *raw, char *const *rest, PfsOptions *options, GError **error)
     return usage_error (error, "--proc takes a directory");
   options->proc = g_strdup (raw->proc ? raw->proc : "/proc");
   options->json = raw->json;
+  options->unguarded = raw->unguarded;
   options->table.sandbox = raw->sandbox;
   options->mount.mountpoint = options->mountpoint;
   options->mount.fsname = options->fsname;

@@ -24,6 +24,7 @@ typedef struct {
   bool json;
   char *target;                 /* of --wait or --as */
   double timeout;               /* seconds; negative: none */
+  bool unguarded;               /* of --as: also if peers could trace the command */
   char **command;               /* of --as: NULL terminated, never empty */
   PfsMountOptions mount;        /* its strings are those below */
   char *mountpoint, *fsname, *kernel_options;

@@ -137,7 +137,7 @@ parse_mask (Bytes rest, uint64_t *ret)
   return bytes_to_number (rest, 16, UINT64_MAX, ret);
 }
 
-enum { SEEN_UID = 1, SEEN_GID = 2, SEEN_GROUPS = 4, SEEN_PRM = 8, SEEN_EFF = 16 };
+enum { SEEN_UID = 1, SEEN_GID = 2, SEEN_GROUPS = 4, SEEN_PRM = 8, SEEN_EFF = 16, SEEN_BND = 32, SEEN_NNP = 64 };
 
 /* True, and rest what follows the label, for the first line with it. */
 static bool
@@ -156,6 +156,7 @@ pfs_status_parse (const char *content, size_t len, PfsStatus *ret)
   g_autoptr (GArray) groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
   Bytes all = bytes_of (content, len), line, rest;
   uint32_t uid[4] = { 0 }, gid[4] = { 0 };
+  uint64_t no_new_privs = 0;
   PfsStatus status = { 0 };
   unsigned int seen = 0;
 
@@ -172,6 +173,10 @@ pfs_status_parse (const char *content, size_t len, PfsStatus *ret)
       good = parse_mask (rest, &status.cap_prm);
     else if (take (line, "CapEff:", SEEN_EFF, &seen, &rest))
       good = parse_mask (rest, &status.cap_eff);
+    else if (take (line, "CapBnd:", SEEN_BND, &seen, &rest))
+      good = parse_mask (rest, &status.cap_bnd);
+    else if (take (line, "NoNewPrivs:", SEEN_NNP, &seen, &rest))
+      good = parse_mask (rest, &no_new_privs);
     if (!good)
       return -EINVAL;
   }
@@ -180,6 +185,7 @@ pfs_status_parse (const char *content, size_t len, PfsStatus *ret)
 
   status.uid = uid[0], status.euid = uid[1], status.suid = uid[2], status.fsuid = uid[3];
   status.gid = gid[0], status.egid = gid[1], status.sgid = gid[2], status.fsgid = gid[3];
+  status.no_new_privs = no_new_privs != 0;
   status.n_groups = groups->len;
   status.groups = groups->len > 0 ? (gid_t *) g_array_free (g_steal_pointer (&groups), FALSE) : NULL;
   *ret = status;

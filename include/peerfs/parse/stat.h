@@ -27,7 +27,8 @@ typedef struct {
   gid_t gid, egid, sgid, fsgid;
   gid_t *groups;                /* g_free; NULL where n_groups is 0 */
   size_t n_groups;
-  uint64_t cap_eff, cap_prm;
+  uint64_t cap_eff, cap_prm, cap_bnd;
+  bool no_new_privs;            /* it can never gain what it has not (prctl(2)) */
 } PfsStatus;
 
 /* Returns 0, or -EINVAL with *ret untouched. Clear *ret with pfs_status_clear(). */

@@ -221,6 +221,7 @@ wrong_usage_is_refused (void **state)
   bad ("peerfs --wait /x", "name of a container");
   bad ("peerfs --wait a b", "--wait");
   bad ("peerfs --as x", "--");
+  bad ("peerfs --unguarded --list", "--unguarded goes");
   bad ("peerfs --as x --", "--");
   bad ("peerfs --as x id", "--");
 }

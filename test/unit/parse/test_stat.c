@@ -125,7 +125,8 @@ static void
 test_status (void **state G_GNUC_UNUSED)
 {
   const char text[] = "Name:\tx\nUid:\t1\t2\t3\t4294967295\nGid:\t5\t6\t7\t8\nFDSize:\t64\nGroups:\t0 10 4294967295 \n"
-                      "CapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\n";
+                      "CapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\n"
+                      "CapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n";
   g_auto (PfsStatus) status = { 0 };
 
   assert_int_equal (pfs_status_parse (text, sizeof text - 1, &status), 0);
@@ -142,6 +143,8 @@ test_status (void **state G_GNUC_UNUSED)
   assert_true (status.groups[2] == UINT32_MAX);
   assert_true (status.cap_prm == 0x1ffffffffff);
   assert_true (status.cap_eff == 0x80000);
+  assert_true (status.cap_bnd == 0xa80425fb);
+  assert_true (status.no_new_privs);
 }
 
 static void

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "become.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "peerfs/base/read.h"
+
+#define BIT(capability) (UINT64_C (1) << (capability))
+
+/* CAP_NET_BROADCAST is asked for by nothing in Linux. The last one is what a container has by default. */
+static const int guards[] = { CAP_NET_BROADCAST, CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND, CAP_NET_BIND_SERVICE };
+
+/* Who has CAP_SYS_PTRACE, or needs only become root to have it, may trace anybody: there is no guard against him. Others
+ * may get what their bounding set allows, by a setuid program for one. */
+uint64_t
+pfs_become_threat (const PfsStatus *process)
+{
+  if (process->cap_prm & BIT (CAP_SYS_PTRACE))
+    return 0;
+  bool grows = !process->no_new_privs && !(process->cap_bnd & BIT (CAP_SYS_PTRACE));
+  return process->cap_prm | (grows ? process->cap_bnd : 0);
+}
+
+int
+pfs_become_choose_guard (uint64_t permitted, uint64_t threat)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (guards); i++) {
+    if (permitted & ~threat & BIT (guards[i]))
+      return guards[i];
+  }
+  return -1;
+}
+
+static int
+read_status (int proc, const char *process, PfsStatus *ret)
+{
+  g_autoptr (GBytes) content = NULL;
+  g_autofree char *file = g_strdup_printf ("%s/status", process);
+  int r = pfs_read_at (proc, file, PFS_STATUS_MAX, &content);
+  if (r < 0)
+    return r;
+  gsize len;
+  const char *bytes = g_bytes_get_data (content, &len);
+  return pfs_status_parse (bytes, len, ret);
+}
+
+/* What all processes of other containers can have. Returns PFS_EXIT_DONE, or another exit status after telling. */
+static int
+look_at_peers (PfsTable *table, uint64_t *ret_threat)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  int proc = pfs_proc_fd (pfs_table_proc (table));
+  int exit_status = pfs_app_containers (table, &containers);
+  if (exit_status != PFS_EXIT_DONE)
+    return exit_status;
+  *ret_threat = 0;
+  for (guint i = 0; i < containers->len; i++) {
+    g_autoptr (GArray) pids = pfs_container_pids (containers->pdata[i]);
+    for (guint j = 0; j < pids->len && !pfs_app_is_own (containers->pdata[i]); j++) {
+      g_auto (PfsStatus) status = { 0 };
+      g_autofree char *pid = g_strdup_printf ("%d", (int) g_array_index (pids, pid_t, j));
+      if (read_status (proc, pid, &status) == 0)
+        *ret_threat |= pfs_become_threat (&status);
+    }
+  }
+  return PFS_EXIT_DONE;
+}
+
+static int
+compare_gids (const void *a, const void *b)
+{
+  gid_t x = *(const gid_t *) a, y = *(const gid_t *) b;
+  return x < y ? -1 : x > y;
+}
+
+static bool
+has_groups (const gid_t *groups, size_t n_groups)
+{
+  int n = getgroups (0, NULL);
+  if (n < 0 || (size_t) n != n_groups)
+    return false;
+  g_autofree gid_t *own = g_new0 (gid_t, n_groups + 1);
+  g_autofree gid_t *wanted = g_new0 (gid_t, n_groups + 1);
+  if (getgroups (n, own) != n)
+    return false;
+  for (size_t i = 0; i < n_groups; i++)
+    wanted[i] = groups[i];
+  qsort (own, n_groups, sizeof *own, compare_gids);
+  qsort (wanted, n_groups, sizeof *wanted, compare_gids);
+  return memcmp (own, wanted, n_groups * sizeof *own) == 0;
+}
+
+/* A command of the same user goes on with the groups that it has. */
+static int
+take_groups (const PfsStatus *user, bool same_user, const char *target)
+{
+  if (has_groups (user->groups, user->n_groups) || setgroups (user->n_groups, user->groups) == 0)
+    return 0;
+  if (errno != EPERM || !same_user)
+    return -errno;
+  g_autoptr (GString) list = g_string_new (NULL);
+  for (size_t i = 0; i < user->n_groups; i++)
+    g_string_append_printf (list, "%s%u", i ? "," : "", (guint) user->groups[i]);
+  pfs_say ("warning: keeping our own supplementary groups instead of those of '%s' (%s): changing them takes CAP_SETGID",
+           target, list->len ? list->str : "none");
+  return 0;
+}
+
+/* The effective ids: they are what others see of the process, in SO_PEERCRED too. Permitted capabilities stay. */
+static int
+take_ids (const PfsStatus *user, bool same_user, const char *target)
+{
+  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    return -errno;
+  int r = take_groups (user, same_user, target);
+  if (r < 0 || same_user)
+    return r;
+  (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0);   /* if it may not be, there is no guard in the end, which is seen then */
+  if (setresgid (user->egid, user->egid, user->egid) < 0 || setresuid (user->euid, user->euid, user->euid) < 0)
+    return -errno;
+  return 0;
+}
+
+/* Leaves this one capability (-1: none), in every set but the bounding one. */
+static int
+keep_only (int guard)
+{
+  if (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+    return -errno;
+  capng_clear (CAPNG_SELECT_CAPS);
+  if (guard >= 0)
+    capng_update (CAPNG_ADD, (capng_type_t) (CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE), (unsigned int) guard);
+  if (capng_apply (CAPNG_SELECT_CAPS) < 0)
+    return -EPERM;
+  if (guard >= 0 && (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, guard, 0, 0) < 0
+                     || prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, guard, 0, 0) != 1))
+    return -EPERM;
+  return 0;
+}
+
+static int
+say_unguarded (const char *target)
+{
+  pfs_say ("processes of other containers could take hold of a command that runs as '%s': this container has no capability "
+           "that they cannot get; add WAKE_ALARM to it (capabilities: add: [WAKE_ALARM]), or take --unguarded", target);
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_become (PfsTable *table, const PfsOptions *options, const PfsStatus *user, bool *ret_changed)
+{
+  g_auto (PfsStatus) self = { 0 };
+  uint64_t threat;
+  int r = read_status (AT_FDCWD, "/proc/self", &self);
+  int exit_status = look_at_peers (table, &threat);
+  if (exit_status != PFS_EXIT_DONE)
+    return exit_status;
+  bool same_user = r == 0 && self.uid == user->euid && self.euid == user->euid && self.suid == user->euid
+                   && self.gid == user->egid && self.egid == user->egid && self.sgid == user->egid;
+  bool root = user->euid == 0;
+  int guard = root ? -1 : pfs_become_choose_guard (self.cap_prm & self.cap_bnd, threat);
+  bool guarded = guard >= 0 || (root && (self.cap_prm & ~threat));
+  /* Whoever is that user and stays as he is gives nothing away. */
+  bool unchanged = same_user && (root || self.cap_prm == 0);
+  if (!guarded && !unchanged && !options->unguarded)
+    return say_unguarded (options->target);
+
+  r = take_ids (user, same_user, options->target);
+  if (r < 0) {
+    pfs_say ("cannot become uid %u gid %u of '%s': %s; run as root with CAP_SETUID and CAP_SETGID", (guint) user->euid,
+             (guint) user->egid, options->target, g_strerror (-r));
+    return PFS_EXIT_FAILURE;
+  }
+  if (!root && keep_only (guard) < 0 && !options->unguarded)
+    return say_unguarded (options->target);
+  *ret_changed = !same_user;
+  return PFS_EXIT_DONE;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/proc/sockets.h"
+
+static int
+read_process (int dir, PfsTarget *ret)
+{
+  g_autoptr (GBytes) content = NULL;
+  int r = pfs_read_at (dir, "status", PFS_STATUS_MAX, &content);
+  if (r < 0)
+    return r;
+  gsize len;
+  const char *bytes = g_bytes_get_data (content, &len);
+  r = pfs_status_parse (bytes, len, &ret->status);
+  if (r == 0)
+    ret->root = openat (dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return r;
+}
+
+static int
+read_main (PfsContainer *c, PfsTarget *ret)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  int r = pfs_container_main (c, &pin);
+  return r < 0 ? r : read_process (pfs_pin_fd (pin), ret);
+}
+
+static int
+read_holder (PfsContainer *c, const char *socket, PfsTarget *ret)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  int r = pfs_sockets_holder (c, socket, &pin);
+  return r < 0 ? r : read_process (pfs_pin_fd (pin), ret);
+}
+
+/* Opened before it is looked for: should the pid be another process's by then, nothing can be read of this one. */
+static int
+read_pid (PfsContainer *c, const char *text, PfsTarget *ret)
+{
+  g_autoptr (GArray) pids = NULL;
+  guint64 wanted;
+  if (!g_ascii_string_to_unsigned (text, 10, 1, G_MAXINT, &wanted, NULL))
+    return -ENOENT;
+  g_autofree char *name = g_strdup_printf ("%" G_GUINT64_FORMAT, wanted);
+  pfs_autofd dir = openat (pfs_proc_fd (pfs_container_proc (c)), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0)
+    return -errno;
+  int r = pfs_container_pids_now (c, &pids);
+  for (guint i = 0; r >= 0 && i < pids->len; i++) {
+    if (g_array_index (pids, pid_t, i) == (pid_t) wanted)
+      return read_process (dir, ret);
+  }
+  return r < 0 ? r : -ENOENT;
+}
+
+static int
+say_not_found (const char *target, const char *name, int error)
+{
+  if (error == -EINVAL)
+    pfs_say ("'%s' is neither a socket nor a process; give %s, %s/sockets/SOCKET or %s/pids/PID", target, name, name, name);
+  else if (error == -ENOENT || error == -ENOTDIR)
+    pfs_say ("there is no %s; peerfs --wait %s waits for it, peerfs --list --json shows the sockets and pids that there "
+             "are", target, target);
+  else if (error == -EACCES || error == -EPERM)
+    pfs_say ("cannot look at %s: permission denied; run as root with CAP_SYS_PTRACE, or as its user", target);
+  else
+    pfs_say ("cannot read who '%s' runs as: %s; try again once it has started", target, g_strerror (-error));
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_target_find (PfsTable *table, const PfsOptions *options, PfsTarget *ret)
+{
+  const char *target = options->target, *rest = target + strcspn (target, "/");
+  g_autofree char *name = g_strndup (target, (gsize) (rest - target));
+  g_autoptr (PfsContainer) c = NULL;
+  int r = pfs_table_find (table, name, &c);
+  if (r < 0)
+    return pfs_app_not_found (table, name, r);
+  ret->root = -1;
+  if (rest[strspn (rest, "/")] == '\0')
+    r = read_main (c, ret);
+  else if (g_str_has_prefix (rest, "/sockets/"))
+    r = read_holder (c, rest + strlen ("/sockets/"), ret);
+  else
+    r = g_str_has_prefix (rest, "/pids/") ? read_pid (c, rest + strlen ("/pids/"), ret) : -EINVAL;
+  return r < 0 ? say_not_found (target, name, r) : PFS_EXIT_DONE;
+}
+
+void
+pfs_target_clear (PfsTarget *target)
+{
+  pfs_status_clear (&target->status);
+  if (target->root >= 0)
+    close (target->root);
+  target->root = -1;
+}
