@@ -49,13 +49,13 @@ owner_unref (gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Owner, owner_unref)
 
 PfsLocks *
-pfs_locks_new (void)
+pfs_locks_new (PfsSession *session)
 {
   PfsLocks *locks = g_new0 (PfsLocks, 1);
 
   g_mutex_init (&locks->lock);
   locks->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
-  locks->waiting = pfs_lock_wait_new ();
+  locks->waiting = pfs_lock_wait_new (session);
   return locks;
 }
 
@@ -191,6 +191,7 @@ drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
   }
   if (owners && owners->len == 0)
     g_hash_table_remove (locks->nodes, file->node);
+  pfs_lock_wait_poke (locks->waiting);
 }
 
 void
@@ -226,6 +227,42 @@ check_lockable (const PfsFile *file)
   return file->fd < 0 ? -ENOLCK : pfs_file_check (file);
 }
 
+/* Whoever waits, and for what. */
+typedef struct {
+  PfsFile *file;                /* borrowed: the waiter has it */
+  Owner *owner;                 /* a reference; NULL: flock (op) */
+  struct flock lock;
+  int op;
+} Want;
+
+static void
+want_free (gpointer data)
+{
+  Want *want = data;
+
+  g_clear_pointer (&want->owner, owner_unref);
+  g_free (want);
+}
+
+static int
+want_try (gpointer data)
+{
+  Want *want = data;
+  int r = want->owner ? fcntl (want->owner->fd, F_OFD_SETLK, &want->lock) : flock (want->file->fd, want->op | LOCK_NB);
+
+  if (r < 0)
+    return errno == EACCES || errno == EWOULDBLOCK ? -EAGAIN : pfs_file_error (want->file, -errno);
+  return pfs_file_check (want->file);
+}
+
+static int
+wait_for (PfsLocks *locks, fuse_req_t req, PfsFile *file, Want want)
+{
+  want.file = file;
+  int r = pfs_lock_wait (locks->waiting, req, file, want_try, g_memdup2 (&want, sizeof want), want_free);
+  return r == 0 ? 1 : r;
+}
+
 void
 pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
@@ -241,7 +278,9 @@ pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
   if (r == 0 && owner && fcntl (owner->fd, F_OFD_SETLK, lock) < 0)
     r = pfs_file_error (file, -errno);
   if ((r == -EAGAIN || r == -EACCES) && sleep)
-    r = pfs_lock_wait_posix (locks->waiting, req, file, owner->fd, lock, owner_unref, owner), owner = NULL;
+    r = wait_for (locks, req, file, (Want){ .owner = g_steal_pointer (&owner), .lock = *lock });
+  if (r == 0 && lock->l_type == F_UNLCK)
+    pfs_lock_wait_poke (locks->waiting);
   if (r <= 0)
     pfs_reply (req, r);
 }
@@ -305,7 +344,9 @@ pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
   if (r == 0)
     r = pfs_file_error (file, flock_at_once (file->fd, op));
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
-    r = pfs_lock_wait_flock (pfs_request_session (req)->locks->waiting, req, file, op);
+    r = wait_for (pfs_request_session (req)->locks, req, file, (Want){ .op = op });
+  if (r == 0 && (op & LOCK_UN))
+    pfs_lock_wait_poke (pfs_request_session (req)->locks->waiting);
   if (r <= 0)
     pfs_reply (req, r);
 }

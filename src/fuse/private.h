@@ -17,6 +17,7 @@ typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
 typedef struct PfsLocks PfsLocks;
 typedef struct PfsLoop PfsLoop;
+typedef struct PfsJobs PfsJobs;
 typedef struct PfsTrimmer PfsTrimmer;
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
   PfsLoop *loop;
+  PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
   PfsTrimmer *trimmer;
@@ -140,16 +142,33 @@ void pfs_mountpoint_remember (PfsSession *session);
  * mounted since, is not ours. False where it stays, with errno. For signal handlers too. */
 bool pfs_mountpoint_clear (PfsSession *session);
 
-/* --- loop.c: the threads that answer requests --- */
-PfsLoop *pfs_loop_new (PfsSession *session);            /* NULL: errno says why */
+/* --- loop.c: the threads that receive requests --- */
+
+/* And session->jobs. NULL: errno says why. */
+PfsLoop *pfs_loop_new (PfsSession *session);
 void pfs_loop_free (PfsLoop *loop);
 /* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
  * Else some wait for what may never come, and the process has to end. */
 int pfs_loop_run (PfsLoop *loop, bool *ret_idle);
-/* Ends all threads that are not busy, and those that are once they are not. As many as are needed take their places. */
-void pfs_loop_renew (PfsLoop *loop);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
 int pfs_loop_ended_fd (const PfsLoop *loop);
+
+/* --- jobs.c and requests.c: what is under way; see jobs.h --- */
+
+PfsJobs *pfs_jobs_new (PfsSession *session, int wake);
+void pfs_jobs_free (PfsJobs *jobs);
+/* Answers the request, or leaves that to a thread of what it may have to wait for, which may take over buf->mem. */
+void pfs_jobs_dispatch (PfsJobs *jobs, struct fuse_buf *buf);
+/* Calls func about what lies on the node's file system: here, or in a thread of a mount that may not answer. func keeps
+ * the node by a reference of its own. */
+void pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data);
+/* Answers callers who wait in vain. In how many milliseconds it is to be called again; -1: once `wake` is readable. */
+int pfs_jobs_tend (PfsJobs *jobs);
+/* Once no request comes any more: are all threads gone? */
+bool pfs_jobs_stop (PfsJobs *jobs);
+gint64 pfs_now (void);          /* milliseconds */
+/* Has somebody killed that process? */
+bool pfs_is_dying (pid_t caller);
 
 /* --- janitor.c: the thread that lets go of what is idle or has ended --- */
 PfsJanitor *pfs_janitor_start (PfsSession *session);
@@ -173,7 +192,7 @@ void pfs_signals_remove (PfsSession *session);
 int pfs_sandbox_enter (void);
 
 /* --- locks.c --- */
-PfsLocks *pfs_locks_new (void);
+PfsLocks *pfs_locks_new (PfsSession *session);
 /* Interrupts those who wait: false where one of them cannot be. Then nothing may be freed any more. */
 bool pfs_locks_end (PfsLocks *locks);
 void pfs_locks_free (PfsLocks *locks);

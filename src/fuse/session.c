@@ -121,6 +121,7 @@ serve (PfsSession *session)
   int r = pfs_loop_run (session->loop, &idle);
   unmount (session);
   idle = pfs_locks_end (session->locks) && idle;
+  idle = pfs_jobs_stop (session->jobs) && idle;
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
   if (!idle)
@@ -177,7 +178,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
     return 1;
   raise_limits ();
-  session.locks = pfs_locks_new ();
+  session.locks = pfs_locks_new (&session);
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
   if (!session.fuse) {

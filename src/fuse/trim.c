@@ -59,10 +59,9 @@ stopping (PfsTrimmer *trimmer)
 }
 
 /* A name that is in use, or gone meanwhile, stays as it is; the kernel's answers come a moment later. */
-static gpointer
-trim (gpointer data)
+static void
+trim (PfsTrimmer *trimmer)
 {
-  PfsTrimmer *trimmer = data;
   PfsSession *session = trimmer->session;
 
   for (guint fruitless = 0; fruitless < FRUITLESS_MAX && !stopping (trimmer);) {
@@ -82,31 +81,16 @@ trim (gpointer data)
       g_usleep (1000);
     }
   }
-  return NULL;
 }
 
-/* In a thread for that alone: see give_back(). */
-static void
-trim_apart (PfsTrimmer *trimmer)
-{
-  GThread *thread = g_thread_try_new ("trim-names", trim, trimmer, NULL);
-
-  if (thread)
-    g_thread_join (thread);
-  else
-    trim (trimmer);
-}
-
-/* The C library keeps what was freed, wherever it lies, until it is asked for it, and some pieces for each thread until
- * that ends: so the threads are renewed. Forgetting comes in bursts of many requests: what is left of one, and of the
- * threads that it took, goes with the last look, when nothing was forgotten for a while. */
+/* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
+ * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
 static void
 give_back (PfsTrimmer *trimmer)
 {
   gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
 
   malloc_trim (0);
-  pfs_loop_renew (trimmer->session->loop);
   g_mutex_lock (&trimmer->lock);
   while (!trimmer->stopping && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
     ;
@@ -131,7 +115,7 @@ trimmer_main (gpointer data)
     g_mutex_unlock (&trimmer->lock);
     g_atomic_int_set (&trimmer->busy, 1);
     if (poked)
-      trim_apart (trimmer);
+      trim (trimmer);
     g_atomic_int_set (&trimmer->busy, 0);
     if (shrunk)
       give_back (trimmer);
