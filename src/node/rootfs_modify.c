@@ -158,6 +158,52 @@ check_directory (PfsNode *dir, int dirfd, const char *name)
   return known ? 0 : -ESTALE;
 }
 
+/* Mount points of the peer are busy. The kernel refuses to take away only those of the caller's namespace, and
+ * unmounts the others without a word. What forbids any change of the directory comes first, as there. Needs the
+ * caller's credentials. */
+static int
+check_mount_point (int dirfd, const char *name)
+{
+  struct statx st;
+
+  if (statx (dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0, &st) < 0)
+    return errno == ENOENT ? 0 : -errno;
+  if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+    return 0;
+  return faccessat (dirfd, "", W_OK | X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : -EBUSY;
+}
+
+static int
+remove_as (int dirfd, const char *name, bool directory, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  if (r == 0)
+    r = check_mount_point (dirfd, name);
+  if (r < 0)
+    return r;
+  return unlinkat (dirfd, name, directory ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+}
+
+/* Directories on two mounts are EXDEV before anything else. */
+static int
+rename_as (const PfsDirFd *from, const char *name, const PfsDirFd *to, const char *new_name, unsigned int flags,
+           const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  bool one_mount = from->mount->id == to->mount->id;
+  int r = pfs_creds_take (who, &as);
+
+  if (r == 0 && one_mount)
+    r = check_mount_point (from->fd, name);
+  if (r == 0 && one_mount)
+    r = check_mount_point (to->fd, new_name);
+  if (r < 0)
+    return r;
+  return renameat2 (from->fd, name, to->fd, new_name, flags) < 0 ? -errno : 0;
+}
+
 int
 pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who)
 {
@@ -166,13 +212,7 @@ pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCall
 
   if (r == 0 && directory)
     r = check_directory (dir, dirfd->fd, name);
-  if (r < 0)
-    return r;
-  pfs_auto_creds const PfsCaller *as = NULL;
-  r = pfs_creds_take (who, &as);
-  if (r < 0)
-    return r;
-  return unlinkat (dirfd->fd, name, directory ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+  return r < 0 ? r : remove_as (dirfd->fd, name, directory, who);
 }
 
 /* The node of that name, as far as it is in the table: a reference. For other kinds than links it is known by what lies
@@ -238,14 +278,8 @@ pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char 
     r = check_directory (dir, from->fd, name);
   if (r == 0)
     r = check_directory (new_dir, to->fd, new_name);
-  if (r < 0)
-    return r;
-  {
-    pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
-    if (r == 0 && renameat2 (from->fd, name, to->fd, new_name, flags) < 0)
-      r = -errno;
-  }
+  if (r == 0)
+    r = rename_as (from, name, to, new_name, flags, who);
   if (r < 0)
     return r;
   moved = known_node (new_dir, to->fd, new_name, dir, name);
