@@ -41,3 +41,4 @@ int pfs_app_mount (const PfsOptions *options);
 int pfs_app_list (const PfsOptions *options);
 int pfs_app_wait (const PfsOptions *options);
 int pfs_app_as (const PfsOptions *options);
+int pfs_app_links (const PfsOptions *options);

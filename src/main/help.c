@@ -8,6 +8,7 @@ const char pfs_options_help[] =
   "       peerfs --as NAME[/sockets/X|/pids/PID] -- COMMAND [ARG...]\n"
   "                                                       run COMMAND as the user of that container's main\n"
   "                                                       process, of who listens there, of that process\n"
+  "       peerfs --links DIR                              keep DIR/NAME/... as plain links, without a mount\n"
   "\n"
   "  -f                        stay in the foreground\n"
   "  -d                        print every request; implies -f\n"

@@ -29,6 +29,8 @@ main (int argc, char **argv)
     return pfs_app_wait (options);
   case PFS_ACTION_AS:
     return pfs_app_as (options);
+  case PFS_ACTION_LINKS:
+    return pfs_app_links (options);
   case PFS_ACTION_HELP:
     fputs (pfs_options_help, stdout);
     return PFS_EXIT_DONE;

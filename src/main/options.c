@@ -12,7 +12,7 @@
 typedef struct {
   gboolean foreground, debug, list, json, sandbox, unguarded, help, version;
   gboolean fake, sloppy, verbose, no_mtab;      /* a mount helper's */
-  char *wait, *as, *timeout, *proc, *log_level;
+  char *wait, *as, *links, *timeout, *proc, *log_level;
   char *namespace, *type;                       /* a mount helper's */
   char **mount_options, **names, **positional;
 } Raw;
@@ -22,6 +22,7 @@ raw_clear (Raw *raw)
 {
   g_free (raw->wait);
   g_free (raw->as);
+  g_free (raw->links);
   g_free (raw->timeout);
   g_free (raw->proc);
   g_free (raw->log_level);
@@ -117,6 +118,7 @@ parse_program (char **args, Raw *raw, GError **error)
     { "timeout", 0, 0, G_OPTION_ARG_FILENAME, &raw->timeout, NULL, NULL },
     { "as", 0, 0, G_OPTION_ARG_FILENAME, &raw->as, NULL, NULL },
     { "unguarded", 0, 0, G_OPTION_ARG_NONE, &raw->unguarded, NULL, NULL },
+    { "links", 0, 0, G_OPTION_ARG_FILENAME, &raw->links, NULL, NULL },
     { "proc", 0, 0, G_OPTION_ARG_FILENAME, &raw->proc, NULL, NULL },
     { "log-level", 0, 0, G_OPTION_ARG_FILENAME, &raw->log_level, NULL, NULL },
     { "name", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL, NULL },
@@ -150,20 +152,22 @@ parse_helper (char **args, Raw *raw, GError **error)
 static bool
 choose_action (const Raw *raw, PfsOptions *options, GError **error)
 {
-  int wanted = (raw->list ? 1 : 0) + (raw->wait ? 1 : 0) + (raw->as ? 1 : 0);
+  int wanted = (raw->list ? 1 : 0) + (raw->wait ? 1 : 0) + (raw->as ? 1 : 0) + (raw->links ? 1 : 0);
   options->action = PFS_ACTION_MOUNT;
   if (raw->help)
     options->action = PFS_ACTION_HELP;
   else if (raw->version)
     options->action = PFS_ACTION_VERSION;
   else if (wanted > 1)
-    return usage_error (error, "--list, --wait and --as exclude one another");
+    return usage_error (error, "--list, --wait, --as and --links exclude one another");
   else if (raw->list)
     options->action = PFS_ACTION_LIST;
   else if (raw->wait)
     options->action = PFS_ACTION_WAIT;
   else if (raw->as)
     options->action = PFS_ACTION_AS;
+  else if (raw->links)
+    options->action = PFS_ACTION_LINKS;
   if (raw->log_level && options->action != PFS_ACTION_MOUNT && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
     return usage_error (error, "--log-level goes with a MOUNTPOINT");
@@ -262,6 +266,15 @@ take_command (const Raw *raw, char *const *rest, PfsOptions *options, GError **e
 }
 
 static bool
+take_folder (const char *folder, PfsOptions *options, GError **error)
+{
+  if (!*folder)
+    return usage_error (error, "--links takes a folder");
+  options->target = g_strdup (folder);
+  return true;
+}
+
+static bool
 take_operands (const Raw *raw, char *const *rest, PfsOptions *options, GError **error)
 {
   bool extra = raw->positional || (rest && *rest);
@@ -273,6 +286,9 @@ take_operands (const Raw *raw, char *const *rest, PfsOptions *options, GError **
   case PFS_ACTION_WAIT:
     return extra ? usage_error (error, "--wait takes one NAME[/PATH] and no MOUNTPOINT")
                  : take_target (raw->wait, "--wait", options, error);
+  case PFS_ACTION_LINKS:
+    return extra ? usage_error (error, "--links takes one folder and no MOUNTPOINT")
+                 : take_folder (raw->links, options, error);
   case PFS_ACTION_LIST:
     return extra ? usage_error (error, "--list takes no MOUNTPOINT") : true;
   case PFS_ACTION_HELP:

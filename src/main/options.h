@@ -12,6 +12,7 @@ typedef enum {
   PFS_ACTION_LIST,
   PFS_ACTION_WAIT,
   PFS_ACTION_AS,
+  PFS_ACTION_LINKS,
   PFS_ACTION_HELP,
   PFS_ACTION_VERSION,
   PFS_ACTION_NOTHING,           /* mount(8) asked for a dry run ("fake") */
@@ -22,7 +23,7 @@ typedef struct {
   char *proc;                   /* --proc */
   PfsTableOptions table;        /* --name, --sandbox; its names are owned */
   bool json;
-  char *target;                 /* of --wait or --as */
+  char *target;                 /* of --wait, --as or --links */
   double timeout;               /* seconds; negative: none */
   bool unguarded;               /* of --as: also if peers could trace the command */
   char **command;               /* of --as: NULL terminated, never empty */

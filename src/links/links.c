@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The folder of links, kept up to date.
+ *
+ * A container's folder is filled in STAGE, where nobody looks, and gets its name by one rename(2) after a scan that still
+ * knows its main process by that pid. When the process ends, the name goes by one rename(2) too: before the kernel can
+ * have given the pid to another process. */
+#include "peerfs/links/links.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "folder.h"
+#include "peer_links.h"
+#include "peerfs/base/fd.h"
+
+#define STAGE ".peerfs"         /* our own folder: folders that come or go, and OURS */
+#define OURS "ours"             /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
+#define SCAN_MS 200
+#define SOCKETS_SCANS 5u        /* sockets/ is looked at in one of so many scans */
+
+typedef struct {
+  PfsTable *table;
+  void (*warn) (const char *text);
+  int dirfd, stage, ours;
+  GPtrArray *peers;             /* of PfsPeerLinks */
+  GHashTable *warned;           /* names that somebody else has */
+  guint scans;
+} Links;
+
+/* --- names in DIR --- */
+
+/* What tells a folder of ours from one that took its name. */
+static char *
+number_of (int dirfd, const char *name)
+{
+  struct stat st;
+
+  if (fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return NULL;
+  return g_strdup_printf ("%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
+}
+
+/* Moves the name into STAGE and removes it there, if it is the folder that we made. */
+static void
+retract (Links *links, const char *name)
+{
+  char recorded[64];
+  g_autofree char *number = number_of (links->dirfd, name);
+  ssize_t n = readlinkat (links->ours, name, recorded, sizeof recorded - 1);
+
+  if (n < 0)
+    return;
+  recorded[n] = '\0';
+  if (number && strcmp (number, recorded) == 0 && renameat (links->dirfd, name, links->stage, "gone") == 0)
+    pfs_folder_remove (links->stage, "gone");
+  unlinkat (links->ours, name, 0);
+}
+
+static void
+retract_one (const char *name, gpointer data)
+{
+  retract (data, name);
+}
+
+static int
+publish (Links *links, PfsPeerLinks *peer)
+{
+  g_autofree char *number = number_of (links->stage, peer->name);
+  int r = number ? pfs_folder_put_link (links->ours, peer->name, number) : -errno;
+
+  if (r == 0 && renameat2 (links->stage, peer->name, links->dirfd, peer->name, RENAME_NOREPLACE) < 0) {
+    r = -errno;
+    unlinkat (links->ours, peer->name, 0);
+  }
+  peer->published = r == 0;
+  return r;
+}
+
+static void
+say_taken (Links *links, const char *name, int r)
+{
+  if (g_hash_table_contains (links->warned, name))
+    return;
+  g_hash_table_add (links->warned, g_strdup (name));
+  g_autofree char *text = g_strdup_printf ("cannot make %s: %s; remove what is there", name, g_strerror (-r));
+  links->warn (text);
+}
+
+/* --- scans --- */
+
+static void
+drop (Links *links, guint i)
+{
+  PfsPeerLinks *peer = links->peers->pdata[i];
+
+  if (peer->published)
+    retract (links, peer->name);
+  else
+    pfs_folder_remove (links->stage, peer->name);
+  g_ptr_array_remove_index_fast (links->peers, i);
+}
+
+static void
+drop_ended (Links *links)
+{
+  for (guint i = links->peers->len; i > 0; i--)
+    if (pfs_peer_links_ended (links->peers->pdata[i - 1]))
+      drop (links, i - 1);
+}
+
+/* Those that the scan does not confirm go before others get their names. */
+static void
+drop_unconfirmed (Links *links, GPtrArray *containers)
+{
+  for (guint i = links->peers->len; i > 0; i--) {
+    PfsPeerLinks *peer = links->peers->pdata[i - 1];
+    g_autofree char *name = pfs_container_name (peer->container);
+
+    if (!g_ptr_array_find (containers, peer->container, NULL) || strcmp (name, peer->name) != 0
+        || !pfs_peer_links_hold (peer))
+      drop (links, i - 1);
+  }
+}
+
+static PfsPeerLinks *
+find_peer (Links *links, const PfsContainer *c)
+{
+  for (guint i = 0; i < links->peers->len; i++)
+    if (((PfsPeerLinks *) links->peers->pdata[i])->container == c)
+      return links->peers->pdata[i];
+  return NULL;
+}
+
+/* Returns whether any was added. */
+static bool
+stage_new (Links *links, GPtrArray *containers)
+{
+  bool any = false;
+
+  for (guint i = 0; i < containers->len; i++) {
+    PfsPeerLinks *peer;
+    g_autofree char *name = pfs_container_name (containers->pdata[i]);
+
+    if (find_peer (links, containers->pdata[i]) || g_str_equal (name, STAGE))
+      continue;
+    int r = pfs_peer_links_new (containers->pdata[i], links->stage, name, &peer);
+    if (r == 0)
+      g_ptr_array_add (links->peers, peer);
+    else if (r != -ESRCH)
+      say_taken (links, name, r);
+    any = any || r == 0;
+  }
+  return any;
+}
+
+static void
+publish_staged (Links *links)
+{
+  for (guint i = links->peers->len; i > 0; i--) {
+    PfsPeerLinks *peer = links->peers->pdata[i - 1];
+    int r = peer->published ? 0 : publish (links, peer);
+
+    if (r < 0) {
+      say_taken (links, peer->name, r);
+      drop (links, i - 1);
+    }
+  }
+}
+
+static int
+scan (Links *links)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  g_autoptr (GPtrArray) again = NULL;
+  bool sockets = links->scans++ % SOCKETS_SCANS == 0;
+  int r = pfs_table_list (links->table, &containers, NULL);
+
+  if (r < 0)
+    return r;
+  drop_unconfirmed (links, containers);
+  for (guint i = 0; i < links->peers->len; i++)
+    pfs_peer_links_update (links->peers->pdata[i], sockets);
+  if (!stage_new (links, containers))
+    return 0;
+  r = pfs_table_list (links->table, &again, NULL);
+  if (r < 0)
+    return r;
+  drop_unconfirmed (links, again);
+  publish_staged (links);
+  return 0;
+}
+
+/* --- the folder itself --- */
+
+static int
+fail (char **ret_error, const char *dir, const char *what)
+{
+  *ret_error = g_strdup_printf ("cannot keep links in %s: %s", dir, what);
+  return -1;
+}
+
+static int
+open_all (Links *links, const char *dir, char **ret_error)
+{
+  int r = pfs_folder_open (AT_FDCWD, dir, false, &links->dirfd);
+  if (r == -EPERM)
+    return fail (ret_error, dir, "others may write to it; give a folder in it, which peerfs makes");
+  if (r == 0)
+    r = pfs_folder_open (links->dirfd, STAGE, true, &links->stage);
+  if (r == -EPERM)
+    return fail (ret_error, dir, "its folder " STAGE " is not peerfs's; remove it");
+  if (r < 0)
+    return fail (ret_error, dir, g_strerror (-r));
+  if (flock (links->stage, LOCK_EX | LOCK_NB) < 0)
+    return fail (ret_error, dir, errno == EWOULDBLOCK ? "another peerfs does so" : g_strerror (errno));
+  r = pfs_folder_open (links->stage, OURS, true, &links->ours);
+  return r < 0 ? fail (ret_error, dir, g_strerror (-r)) : 0;
+}
+
+static void
+clear_all (Links *links)
+{
+  g_ptr_array_set_size (links->peers, 0);
+  pfs_folder_foreach (links->ours, retract_one, links);
+}
+
+static void
+remove_staged (const char *name, gpointer data)
+{
+  Links *links = data;
+
+  if (strcmp (name, OURS) != 0)
+    pfs_folder_remove (links->stage, name);
+}
+
+static int
+open_signals (void)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGHUP);
+  sigprocmask (SIG_BLOCK, &set, NULL);
+  return signalfd (-1, &set, SFD_CLOEXEC);
+}
+
+/* Sleeps until it is time for a scan, a main process has ended or a signal came: true for that. */
+static bool
+sleep_until_news (Links *links, int signals)
+{
+  g_autofree struct pollfd *fds = g_new0 (struct pollfd, links->peers->len + 1);
+
+  fds[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+  for (guint i = 0; i < links->peers->len; i++)
+    fds[i + 1] = (struct pollfd){ .fd = ((PfsPeerLinks *) links->peers->pdata[i])->pidfd, .events = POLLIN };
+  return poll (fds, links->peers->len + 1, SCAN_MS) > 0 && fds[0].revents;
+}
+
+static void
+close_all (Links *links)
+{
+  g_ptr_array_unref (links->peers);
+  g_hash_table_unref (links->warned);
+  pfs_fd_cleanup (&links->ours);
+  pfs_fd_cleanup (&links->stage);
+  pfs_fd_cleanup (&links->dirfd);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Links, close_all)
+
+int
+pfs_links_run (PfsTable *table, const char *dir, void (*warn) (const char *text), char **ret_error)
+{
+  g_auto (Links) links = {
+    .table = table,
+    .warn = warn,
+    .dirfd = -1,
+    .stage = -1,
+    .ours = -1,
+    .peers = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_peer_links_free),
+    .warned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
+  };
+  int r = 0;
+
+  if (open_all (&links, dir, ret_error) < 0)
+    return -1;
+  pfs_autofd signals = open_signals ();
+  if (signals < 0)
+    return fail (ret_error, dir, g_strerror (errno));
+  clear_all (&links);
+  pfs_folder_foreach (links.stage, remove_staged, &links);
+  do {
+    drop_ended (&links);
+    r = scan (&links);
+  } while (r == 0 && !sleep_until_news (&links, signals));
+  clear_all (&links);
+  pfs_folder_remove (links.dirfd, STAGE);
+  return r < 0 ? fail (ret_error, dir, g_strerror (-r)) : 0;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "peer_links.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "folder.h"
+#include "peerfs/base/fd.h"
+#include "peerfs/proc/sockets.h"
+
+#define PIDS_MAX 4096u          /* links in one pids/ */
+#define SOCKETS_NEW ".sockets"  /* what is about to become sockets/ */
+
+static char *
+proc_target (const PfsPeerLinks *links, pid_t pid, const char *below)
+{
+  return g_strdup_printf ("%s/%d%s", pfs_proc_path (pfs_container_proc (links->container)), (int) pid, below);
+}
+
+/* --- what stays as it is --- */
+
+static int
+put_process_link (PfsPeerLinks *links, const char *name, const char *below)
+{
+  g_autofree char *target = proc_target (links, links->pid, below);
+  return pfs_folder_put_link (links->dirfd, name, target);
+}
+
+static int
+put_line (PfsPeerLinks *links, const char *name, const char *value)
+{
+  g_autofree char *line = g_strconcat (value, "\n", NULL);
+  return pfs_folder_put_text (links->dirfd, name, line);
+}
+
+static int
+fill (PfsPeerLinks *links)
+{
+  g_autofree char *pid = g_strdup_printf ("%d", (int) links->pid);
+  int r = put_line (links, "id", pfs_container_id (links->container));
+
+  if (r == 0)
+    r = put_line (links, "pid", pid);
+  if (r == 0)
+    r = put_process_link (links, "root", "/root");
+  if (r == 0)
+    r = put_process_link (links, "proc", "");
+  return r;
+}
+
+/* --- pids/ --- */
+
+static void
+drop_ended_pids (PfsPeerLinks *links, int dirfd, GHashTable *now)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, links->pids);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    char name[16];
+
+    if (g_hash_table_contains (now, key))
+      continue;
+    g_snprintf (name, sizeof name, "%d", GPOINTER_TO_INT (key));
+    unlinkat (dirfd, name, 0);
+    g_hash_table_iter_remove (&iter);
+  }
+}
+
+static int
+update_pids (PfsPeerLinks *links)
+{
+  g_autoptr (GArray) pids = pfs_container_pids (links->container);
+  g_autoptr (GHashTable) now = g_hash_table_new (NULL, NULL);
+  int fd = -1;
+  int r = pfs_folder_open (links->dirfd, "pids", false, &fd);
+  pfs_autofd dirfd = fd;
+
+  for (guint i = 0; i < pids->len && i < PIDS_MAX; i++)
+    g_hash_table_add (now, GINT_TO_POINTER (g_array_index (pids, pid_t, i)));
+  if (r == 0)
+    drop_ended_pids (links, dirfd, now);
+  for (guint i = 0; r == 0 && i < pids->len && i < PIDS_MAX; i++) {
+    pid_t pid = g_array_index (pids, pid_t, i);
+    g_autofree char *target = proc_target (links, pid, "");
+    char name[16];
+
+    if (!g_hash_table_add (links->pids, GINT_TO_POINTER (pid)))
+      continue;
+    g_snprintf (name, sizeof name, "%d", (int) pid);
+    r = pfs_folder_put_link (dirfd, name, target);
+  }
+  return r;
+}
+
+/* --- sockets/ --- */
+
+static void
+add_socket (GString *out, const char *name, const char *target)
+{
+  g_string_append (out, name);
+  g_string_append_c (out, '\0');
+  g_string_append (out, target);
+  g_string_append_c (out, '\0');
+}
+
+/* Pairs of a name and a target, each with a NUL behind it: canonical names first, so that a short one that is a folder's
+ * name fails. -errno where the sockets cannot be told. */
+static int
+list_sockets (PfsPeerLinks *links, GBytes **ret)
+{
+  g_autoptr (GPtrArray) sockets = NULL;
+  g_autoptr (GString) out = g_string_new (NULL);
+  int r = pfs_sockets_list (links->container, &sockets);
+
+  for (int pass = 0; r == 0 && pass < 2; pass++) {
+    for (guint i = 0; i < sockets->len; i++) {
+      const PfsSocket *socket = sockets->pdata[i];
+      const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, 0);
+      g_autofree char *below = g_strconcat ("/root", way->physical, NULL);
+      g_autofree char *target = proc_target (links, way->process.pid, below);
+      const char *slash = strrchr (socket->path, '/');
+
+      if (pass == 0)
+        add_socket (out, socket->path, target);
+      else if (socket->short_name && slash)
+        add_socket (out, slash + 1, target);
+    }
+  }
+  if (r == 0)
+    *ret = g_bytes_new (out->str, out->len);
+  return r;
+}
+
+/* The new sockets/ takes the old one's place at once. Names that do not fit in a folder are left out. */
+static int
+put_sockets (PfsPeerLinks *links, GBytes *sockets)
+{
+  size_t len;
+  const char *text = g_bytes_get_data (sockets, &len);
+  const char *end = len ? text + len : text;
+  int fd = -1;
+
+  int r = pfs_folder_remove (links->dirfd, SOCKETS_NEW);
+  if (r == 0)
+    r = pfs_folder_open (links->dirfd, SOCKETS_NEW, false, &fd);
+  pfs_autofd dirfd = fd;
+  while (r == 0 && text < end) {
+    const char *target = text + strlen (text) + 1;
+
+    (void) pfs_folder_put_link_below (dirfd, text, target);
+    text = target + strlen (target) + 1;
+  }
+  if (r < 0)
+    return r;
+  if (renameat2 (links->dirfd, SOCKETS_NEW, links->dirfd, "sockets", RENAME_EXCHANGE) == 0)
+    return pfs_folder_remove (links->dirfd, SOCKETS_NEW);
+  return renameat (links->dirfd, SOCKETS_NEW, links->dirfd, "sockets") < 0 ? -errno : 0;
+}
+
+/* A container that may not be looked into has an empty sockets/. */
+static int
+update_sockets (PfsPeerLinks *links)
+{
+  g_autoptr (GBytes) now = NULL;
+
+  if (list_sockets (links, &now) < 0)
+    now = g_bytes_new (NULL, 0);
+  if (links->sockets && g_bytes_equal (links->sockets, now))
+    return 0;
+  int r = put_sockets (links, now);
+  if (r == 0) {
+    g_clear_pointer (&links->sockets, g_bytes_unref);
+    links->sockets = g_steal_pointer (&now);
+  }
+  return r;
+}
+
+/* --- the whole --- */
+
+int
+pfs_peer_links_update (PfsPeerLinks *links, bool sockets)
+{
+  int r = update_pids (links);
+
+  return r == 0 && sockets ? update_sockets (links) : r;
+}
+
+bool
+pfs_peer_links_ended (const PfsPeerLinks *links)
+{
+  struct pollfd poll_fd = { .fd = links->pidfd, .events = POLLIN };
+
+  return links->pidfd >= 0 && poll (&poll_fd, 1, 0) == 1;
+}
+
+bool
+pfs_peer_links_hold (const PfsPeerLinks *links)
+{
+  return !pfs_container_ended (links->container) && !pfs_peer_links_ended (links)
+         && pfs_container_pid (links->container) == links->pid;
+}
+
+/* Another process may have got the pid before it was pinned here: a scan that comes later tells. */
+static int
+open_pidfd (PfsContainer *c, pid_t pid)
+{
+  return pfs_proc_is_own (pfs_container_proc (c)) ? (int) syscall (SYS_pidfd_open, pid, 0) : -1;
+}
+
+int
+pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret)
+{
+  PfsPeerLinks *links = g_new0 (PfsPeerLinks, 1);
+
+  links->container = pfs_container_ref (c);
+  links->pid = pfs_container_pid (c);
+  links->pidfd = open_pidfd (c, links->pid);
+  links->name = g_strdup (name);
+  links->dirfd = -1;
+  links->pids = g_hash_table_new (NULL, NULL);
+  int r = links->pid > 0 ? pfs_folder_remove (dirfd, name) : -ESRCH;
+  if (r == 0)
+    r = pfs_folder_open (dirfd, name, false, &links->dirfd);
+  if (r == 0)
+    r = fill (links);
+  if (r == 0)
+    r = pfs_peer_links_update (links, true);
+  if (r < 0)
+    pfs_peer_links_free (links);
+  else
+    *ret = links;
+  return r;
+}
+
+void
+pfs_peer_links_free (PfsPeerLinks *links)
+{
+  pfs_container_unref (links->container);
+  pfs_fd_cleanup (&links->pidfd);
+  pfs_fd_cleanup (&links->dirfd);
+  g_hash_table_unref (links->pids);
+  g_clear_pointer (&links->sockets, g_bytes_unref);
+  g_free (links->name);
+  g_free (links);
+}
