@@ -91,8 +91,10 @@ register_as (PfsPassthrough *passthrough, struct fuse_session *fuse, int fd, con
 static bool
 writes_alike (const PfsCaller *a, const PfsCaller *b)
 {
-  if (a->uid == 0 || b->uid == 0)
-    return a->uid == b->uid;
+  const uint64_t fsetid = PFS_CAP_BIT (CAP_FSETID);
+
+  if ((a->caps | b->caps) & fsetid)
+    return a->caps & b->caps & fsetid;
   return a->uid == b->uid && a->gid == b->gid && a->n_groups == b->n_groups
          && (a->n_groups == 0 || memcmp (a->groups, b->groups, a->n_groups * sizeof *a->groups) == 0);
 }

@@ -29,6 +29,9 @@ typedef struct {
   gint mounted;                 /* atomic: there is a mount to be taken away */
   uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
   gid_t gid;
+  uint64_t caps;                /* what its threads may use */
+  char user_ns[PFS_USER_NS_MAX];
+  int proc_fd;                  /* /proc */
   PfsTree *tree;
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
@@ -101,7 +104,7 @@ void pfs_op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* --- request.c --- */
 
-/* Who sent the request. groups is read only where credentials have to change. */
+/* Who sent the request. groups is read only if they mean anything beside his capabilities. */
 typedef struct {
   PfsCaller who;
   gid_t *groups;

@@ -1,36 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a request to a caller and a node; from a result to a reply. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include "private.h"
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
 
+static void
+read_groups (fuse_req_t req, PfsRequester *requester)
+{
+  int n = fuse_req_getgroups (req, 0, NULL);
+
+  if (n <= 0 || n > GROUPS_MAX)
+    return;
+  requester->groups = g_new0 (gid_t, n);
+  int got = fuse_req_getgroups (req, n, requester->groups);
+  requester->who.groups = requester->groups;
+  requester->who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
+}
+
+/* To be called while the caller waits for the answer: his pid is his own only until then. */
 PfsRequester
 pfs_requester (fuse_req_t req)
 {
   const struct fuse_ctx *ctx = fuse_req_ctx (req);
   const PfsSession *session = pfs_request_session (req);
+  uint64_t caps = pfs_caps_of (session->proc_fd, ctx->pid, session->user_ns);
+  bool same_ids = ctx->uid == session->uid && ctx->gid == session->gid;
+  bool has_groups = (caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !same_ids);
   PfsRequester requester = {
     .who = {
       .uid = ctx->uid,
       .gid = ctx->gid,
       .pid = ctx->pid,
       .umask = ctx->umask,
-      .switching = ctx->uid != session->uid || ctx->gid != session->gid,
+      .caps = caps,
+      .switching = !same_ids || has_groups || (session->caps & ~caps),
     },
   };
 
-  if (!requester.who.switching)
-    return requester;
-  int n = fuse_req_getgroups (req, 0, NULL);
-  if (n > 0 && n <= GROUPS_MAX) {
-    requester.groups = g_new0 (gid_t, n);
-    int got = fuse_req_getgroups (req, n, requester.groups);
-    requester.who.groups = requester.groups;
-    requester.who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
-  }
+  if (has_groups)
+    read_groups (req, &requester);
   return requester;
 }
 

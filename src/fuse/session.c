@@ -131,6 +131,16 @@ serve (PfsSession *session)
   return r;
 }
 
+/* By what callers are compared with us. Without a name of our user namespace no capability of theirs counts. */
+static void
+remember_self (PfsSession *session)
+{
+  session->caps = pfs_caps_permitted ();
+  session->proc_fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (pfs_user_ns (session->proc_fd, getpid (), session->user_ns) < 0)
+    session->user_ns[0] = '\0';
+}
+
 static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
@@ -151,6 +161,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   r = session->options->sandbox ? pfs_sandbox_enter () : 0;
   if (r < 0)
     fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", g_strerror (-r));
+  remember_self (session);
   return serve (session) < 0 ? 1 : 0;
 }
 
@@ -163,6 +174,8 @@ session_clear (PfsSession *session)
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);
   g_clear_pointer (&session->files, g_hash_table_unref);
   g_clear_pointer (&session->tree, pfs_tree_free);
+  if (session->proc_fd >= 0)
+    close (session->proc_fd);
   g_mutex_clear (&session->lock);
   g_free (session->mountpoint);
 }
@@ -171,7 +184,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
-  g_auto (PfsSession) session = { .options = options, .table = table, .uid = geteuid (), .gid = getegid () };
+  g_auto (PfsSession) session = { .options = options, .table = table, .uid = geteuid (), .gid = getegid (),
+                                .proc_fd = -1 };
 
   g_mutex_init (&session.lock);
   fuse_set_log_func (log_function (options));

@@ -9,15 +9,15 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
+#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "peer.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/stat.h"
 
-#define CAP_BIT(cap) (UINT64_C (1) << (cap))
 #define USERNS_DEPTH_MAX 33     /* 32 levels below the initial one: user_namespaces(7) */
 
 static int
@@ -52,7 +52,7 @@ has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t ca
   for (int depth = 0; ns >= 0 && depth < USERNS_DEPTH_MAX && fstat (ns, &st) == 0; depth++) {
     if (same_file (&st, caller_ns)) {
       *ret_same = depth == 0;
-      return owner || (caps & CAP_BIT (CAP_SYS_PTRACE));
+      return owner || (caps & PFS_CAP_BIT (CAP_SYS_PTRACE));
     }
     uid_t uid;
     owner = ioctl (ns, NS_GET_OWNER_UID, &uid) == 0 && uid == caller_euid;
@@ -64,44 +64,17 @@ has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t ca
   return false;
 }
 
-static int
-caps_get (struct __user_cap_data_struct data[2])
-{
-  struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-  return syscall (SYS_capget, &header, data) < 0 ? -errno : 0;
-}
-
-static int
-caps_set (const struct __user_cap_data_struct data[2])
-{
-  struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-  return syscall (SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
 /* A process of root is shown as root's whether it is dumpable or not. So the kernel is asked, by following its root
- * link on this thread as uid 0 with every capability but the one that overrides the answer. It says no also where we
- * have fewer capabilities than the process: then it stays no. */
+ * link on this thread as the caller, with every capability but the one that overrides the answer. It says no also where
+ * we have fewer capabilities than the process: then it stays no. */
 static bool
-root_dumpable (int pin_fd)
+root_dumpable (int pin_fd, const PfsCaller *who)
 {
-  const PfsCaller root = { .uid = 0, .gid = 0, .switching = true };
-  const PfsCaller *pfs_auto_creds as = NULL;
-  struct __user_cap_data_struct own[2], less[2];
+  const PfsCaller caller = { .uid = 0, .gid = who->gid, .caps = ~PFS_CAP_BIT (CAP_SYS_PTRACE), .switching = true };
+  pfs_auto_creds const PfsCaller *as = NULL;
   struct stat st;
 
-  if (pfs_creds_enter (&root) < 0)
-    return false;
-  as = &root;
-  if (caps_get (own) < 0)
-    return false;
-  less[0] = own[0];
-  less[1] = own[1];
-  less[0].effective = own[0].permitted & ~(guint32) CAP_BIT (CAP_SYS_PTRACE);
-  less[1].effective = own[1].permitted;
-  if (caps_set (less) < 0)
-    return false;
-  bool allowed = fstatat (pin_fd, "root", &st, 0) == 0;
-  return caps_set (own) == 0 && allowed;
+  return pfs_creds_take (&caller, &as) == 0 && fstatat (pin_fd, "root", &st, 0) == 0;
 }
 
 static bool
@@ -150,41 +123,38 @@ pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
     return -EACCES;
   if (target.cap_prm & ~caps)
     return -EACCES;
-  return target.euid != 0 || root_dumpable (pin_fd) ? 0 : -EACCES;
+  return target.euid != 0 || root_dumpable (pin_fd, who) ? 0 : -EACCES;
 }
 
-/* The common case at the price of three system calls: the caller has the daemon's own user, is in the container's user
- * namespace and holds CAP_SYS_PTRACE there. The caller waits for our answer, so its pid is still its own. */
+/* Whom the kernel lets in needs no rule of ours: it is asked by a look at the root link, on this thread as the caller.
+ * That counts if it would give the same answer to the caller himself: not about our own process; nor beside another
+ * user namespace, where our own uid makes us more than him, unless he may look into all processes anyway. */
 static bool
-is_privileged (int callers_fd, int pin_fd, pid_t pid)
+kernel_allows (int proc_fd, const PfsPin *pin, const PfsCaller *who)
 {
-  struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, pid };
-  struct __user_cap_data_struct caps[2];
-  struct stat target, caller;
-  char name[32];
+  pfs_auto_creds const PfsCaller *as = NULL;
+  char own[PFS_USER_NS_MAX], ns[PFS_USER_NS_MAX];
+  char byte;
 
-  g_snprintf (name, sizeof name, "%d/ns/user", (int) pid);
-  return syscall (SYS_capget, &header, caps) == 0 && (caps[0].effective & CAP_BIT (CAP_SYS_PTRACE))
-         && fstatat (callers_fd, name, &caller, 0) == 0 && fstatat (pin_fd, "ns/user", &target, 0) == 0
-         && same_file (&caller, &target);
+  if (who->pid <= 0 || pfs_pin_pid (pin) == getpid ())
+    return false;
+  if (!(who->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
+      && (pfs_user_ns (proc_fd, getpid (), own) < 0 || pfs_user_ns (proc_fd, pfs_pin_pid (pin), ns) < 0
+          || strcmp (ns, own) != 0 || pfs_user_ns (proc_fd, who->pid, ns) < 0 || strcmp (ns, own) != 0))
+    return false;
+  return pfs_creds_take (who, &as) == 0 && readlinkat (pfs_pin_fd (pin), "root", &byte, 1) >= 0;
 }
 
 int
 pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who)
 {
-  pfs_autofd own = -1;
-
   if (who == &pfs_caller_self)
     return 0;
-  if (!pfs_proc_is_own (proc)) {
-    own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (own < 0)
-      return -EACCES;
-  }
-  int callers_fd = own >= 0 ? own : pfs_proc_fd (proc);
-  if (!who->switching && who->pid > 0 && is_privileged (callers_fd, pfs_pin_fd (pin), who->pid))
-    return 0;
-  return pfs_gate_check (callers_fd, pfs_pin_fd (pin), who);
+  if (pfs_proc_is_own (proc))
+    return kernel_allows (pfs_proc_fd (proc), pin, who) ? 0
+                                                         : pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
+  pfs_autofd own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return own < 0 ? -EACCES : pfs_gate_check (own, pfs_pin_fd (pin), who);
 }
 
 int

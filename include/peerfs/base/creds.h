@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Acting for a caller: the calling thread's fsuid, fsgid and supplementary groups (setfsuid(2), credentials(7)). */
+/* Acting for a caller: the calling thread's fsuid, fsgid, supplementary groups and capabilities (setfsuid(2),
+ * credentials(7), capabilities(7)). */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* Who asked. `switching` is false where the daemon's own user is the only one that gets in (no allow_other) or the
- * caller is that very user: then nothing is changed. groups is borrowed. */
+/* Who asked. caps: the capabilities that he has in effect, as far as they count in our own user namespace; ours count no
+ * further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. */
 typedef struct {
   uid_t uid;
   gid_t gid;
@@ -14,13 +16,31 @@ typedef struct {
   mode_t umask;
   const gid_t *groups;
   size_t n_groups;
+  uint64_t caps;
   bool switching;
 } PfsCaller;
 
 /* The daemon itself: no switching. */
 extern const PfsCaller pfs_caller_self;
 
-/* Takes the caller's credentials on this thread; for a caller that is not root no capability stays effective. Returns 0 or -errno; on failure the thread is as it was. */
+#define PFS_CAP_BIT(cap) (UINT64_C (1) << (cap))
+/* Who has all of these needs no group to do what a group may. */
+#define PFS_CAPS_OF_ALL_GROUPS (PFS_CAP_BIT (CAP_DAC_OVERRIDE) | PFS_CAP_BIT (CAP_CHOWN) | PFS_CAP_BIT (CAP_FSETID))
+
+/* The capabilities in effect of a process (a thread, capget(2)) of our PID namespace, as far as they count in the user
+ * namespace that user_ns names (a readlink of ns/user): none if it is in another one, or if nothing is known about it.
+ * proc_fd is /proc. */
+uint64_t pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns);
+
+/* The name of a process's user namespace: 0 or -errno. */
+#define PFS_USER_NS_MAX 32
+int pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX]);
+
+/* The capabilities that this thread may use. */
+uint64_t pfs_caps_permitted (void);
+
+/* Takes the caller's credentials on this thread: of its own capabilities only those stay effective that he has as well.
+ * Returns 0 or -errno; on failure the thread is as it was. */
 int pfs_creds_enter (const PfsCaller *caller);
 
 /* Gives the thread its own credentials back. Preserves errno. */

@@ -10,8 +10,12 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <sys/fsuid.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,6 +210,78 @@ test_no_switching (void **state)
   assert_int_equal (fsuid_now (), before);
 }
 
+static uint64_t
+effective_now (void)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+  assert_return_code (syscall (SYS_capget, &header, data), errno);
+  return data[0].effective | (uint64_t) data[1].effective << 32;
+}
+
+/* A caller that is root, with whatever group, or is not, has its own capabilities and no other. */
+static void
+test_capabilities_are_the_callers (void **state)
+{
+  const uint64_t few = PFS_CAP_BIT (CAP_CHOWN) | PFS_CAP_BIT (CAP_SYS_PTRACE) | PFS_CAP_BIT (CAP_MKNOD);
+  const PfsCaller callers[] = {
+    { .uid = 0, .gid = 0, .caps = few, .switching = true },
+    { .uid = 0, .gid = 5, .caps = few, .switching = true },
+    { .uid = UID, .gid = GID, .caps = few, .switching = true },
+    { .uid = 0, .gid = 0, .caps = 0, .switching = true },
+    { .uid = UID, .gid = GID, .caps = 0, .switching = true },
+  };
+  uint64_t before = effective_now ();
+
+  (void) state;
+  if (geteuid () != 0)
+    skip ();
+  assert_true ((before & few) == few);
+  for (size_t i = 0; i < G_N_ELEMENTS (callers); i++) {
+    assert_int_equal (pfs_creds_enter (&callers[i]), 0);
+    uint64_t as_caller = effective_now ();
+    pfs_creds_leave (&callers[i]);
+    assert_int_equal (as_caller, callers[i].caps);
+    assert_int_equal (effective_now (), before);
+    assert_int_equal (fsuid_now (), 0);
+    assert_int_equal (fsgid_now (), 0);
+  }
+}
+
+/* Capabilities in another user namespace are none in ours. */
+static void
+test_capabilities_count_in_our_namespace (void **state)
+{
+  pfs_autofd proc = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char ns[PFS_USER_NS_MAX];
+  int ends[2], status;
+  char byte = 0;
+
+  (void) state;
+  if (geteuid () != 0)
+    skip ();
+  assert_int_equal (pfs_user_ns (proc, getpid (), ns), 0);
+  assert_int_equal (pfs_caps_of (proc, getpid (), ns), effective_now ());
+  assert_int_equal (pfs_caps_of (proc, 0, ns), 0);
+  assert_int_equal (pfs_caps_of (proc, G_MAXINT32, ns), 0);
+  assert_int_equal (pfs_caps_of (proc, getpid (), ""), 0);
+  assert_return_code (socketpair (AF_UNIX, SOCK_STREAM, 0, ends), errno);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    byte = unshare (CLONE_NEWUSER) == 0;
+    _exit (write (ends[1], &byte, 1) == 1 && read (ends[1], &byte, 1) == 1 ? 0 : 1);
+  }
+  assert_int_equal (read (ends[0], &byte, 1), 1);
+  uint64_t caps = pfs_caps_of (proc, pid, ns);
+  assert_int_equal (write (ends[0], &byte, 1), 1);
+  assert_int_equal (waitpid (pid, &status, 0), pid);
+  close (ends[0]);
+  close (ends[1]);
+  if (byte)
+    assert_int_equal (caps, 0);
+}
+
 static void
 test_leave_keeps_errno (void **state)
 {
@@ -250,6 +326,8 @@ main (void)
     cmocka_unit_test_setup_teardown (test_groups_do_not_stay, setup, teardown),
     cmocka_unit_test (test_this_thread_only),
     cmocka_unit_test (test_no_switching),
+    cmocka_unit_test (test_capabilities_are_the_callers),
+    cmocka_unit_test (test_capabilities_count_in_our_namespace),
     cmocka_unit_test (test_leave_keeps_errno),
     cmocka_unit_test (test_not_allowed),
   };
