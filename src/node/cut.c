@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Our own mount, wherever a peer sees it: an empty directory, without a request being sent to ourselves. */
+/* What is cut off below root/, wherever a peer sees it. Our own mount: an empty directory, without a request being sent to
+ * ourselves. And procfs: who may do what there is decided by who asks, at every open, read, write and look at a link; and
+ * it would be us. NAME/proc and NAME/pids lead to the real one. */
 #include <errno.h>
+#include <fcntl.h>
 
+#include "peerfs/base/statx.h"
 #include "rootfs_private.h"
 
 static int
@@ -29,6 +33,33 @@ cut_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   return 0;
 }
 
+static int
+cut_file_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  const struct timespec epoch = { 0 };
+
+  (void) file, (void) who;
+  pfs_node_stat (node, S_IFREG, 0, 0, 0, &epoch, ret);
+  return 0;
+}
+
+static int
+cut_file_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+{
+  (void) node, (void) flags, (void) who, (void) ret;
+  return -EACCES;
+}
+
+PfsNode *
+pfs_cut_new (PfsNode *dir, int dirfd, const char *name)
+{
+  const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  struct statx st;
+  bool file = statx (dirfd, name, flags, STATX_TYPE, &st) == 0 && !S_ISDIR (st.stx_mode);
+
+  return pfs_node_child (dir, name, file ? &pfs_cut_file_ops : &pfs_cut_ops, NULL, NULL);
+}
+
 const PfsNodeOps pfs_cut_ops = {
   .kind = "cut",
   .attr_life = PFS_ATTR_FIXED,
@@ -36,4 +67,12 @@ const PfsNodeOps pfs_cut_ops = {
   .getattr = cut_getattr,
   .lookup = cut_lookup,
   .opendir = cut_opendir,
+};
+
+const PfsNodeOps pfs_cut_file_ops = {
+  .kind = "cut-file",
+  .attr_life = PFS_ATTR_FIXED,
+  .size = sizeof (PfsNode),
+  .getattr = cut_file_getattr,
+  .open = cut_file_open,
 };

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "mirror.h"
 #include "peer.h"
@@ -256,6 +258,10 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     if (fd < 0)
       return -errno;
   }
+  /* As below root/. */
+  struct statfs fs;
+  if (fstatfs (fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC)
+    return -EACCES;
   return pfs_maps_file (node, pfs_fd_steal (&fd), 0, ret);
 }
 

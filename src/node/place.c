@@ -6,7 +6,7 @@
 PfsPlace
 pfs_node_place (PfsNode *node)
 {
-  if (node->ops == &pfs_cut_ops || node == pfs_tree_top (node->tree))
+  if (node->ops == &pfs_cut_ops || node->ops == &pfs_cut_file_ops || node == pfs_tree_top (node->tree))
     return (PfsPlace){ 0 };
   if (node->ops != &pfs_rootfs_ops)
     return (PfsPlace){ .container = pfs_node_container (node) };

@@ -33,7 +33,7 @@ gate_attr (PfsNode *node, struct stat *ret)
     r = pfs_rootfs_statx (rootfs, top->fd, "", false, &st, &mount);
   if (r < 0)
     return r;
-  pfs_rootfs_attr (mount, &st, ret);
+  pfs_rootfs_attr (&st, ret);
   ret->st_ino = pfs_node_ino (node);
   ret->st_mode = S_IFDIR | 0700;
   ret->st_uid = uid;
@@ -70,7 +70,7 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
     return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
   if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
     return -ESTALE;
-  pfs_rootfs_attr (mount, &st, ret);
+  pfs_rootfs_attr (&st, ret);
   if (!pfs_rootfs_has_own_nodes (node->tree, st.stx_mode & S_IFMT))
     return 0;
 
@@ -99,7 +99,7 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   int gone = pfs_rootfs_check (pfs_rootfs_of (node));
   if (r < 0 || gone < 0)
     return gone < 0 ? gone : r;
-  pfs_rootfs_attr (mount, &st, ret);
+  pfs_rootfs_attr (&st, ret);
   return 0;
 }
 

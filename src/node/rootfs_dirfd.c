@@ -89,7 +89,7 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
     return errno == ENOENT || errno == ESRCH ? -ESTALE : -errno;
   int r = pfs_rootfs_statx (rootfs, fd, "", false, &st, &mount);
   if (r < 0)
-    return r;
+    return r == -EXDEV ? -EACCES : r;
   /* The magic link was followed by pid: only a process that still lives makes it this container's root. */
   if (!pfs_pin_alive (pin))
     return -ESTALE;

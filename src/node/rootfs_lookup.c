@@ -264,7 +264,7 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
     .entry_timeout = mount->flags & PFS_MOUNT_VOLATILE ? 0 : dir->tree->options.entry_timeout,
   };
 
-  pfs_rootfs_attr (mount, st, &entry.attr);
+  pfs_rootfs_attr (st, &entry.attr);
   if (pfs_rootfs_has_own_nodes (dir->tree, st->stx_mode & S_IFMT)) {
     int r = fill_link (dir, dirfd, name, who, &entry.attr);
     if (r < 0)
@@ -293,7 +293,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
       r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &st, &mount);
   }
   if (r == -EXDEV)
-    return pfs_entry_of (pfs_node_child (dir, name, &pfs_cut_ops, NULL, NULL), who, ret);
+    return pfs_entry_of (pfs_cut_new (dir, dirfd, name), who, ret);
   if (r == 0)
     r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, ret);
   if (r == 0 && wait && !inside && (mount->flags & PFS_MOUNT_REMOTE))

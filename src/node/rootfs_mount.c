@@ -2,10 +2,12 @@
 /* What a file of a peer lies on, and what may be believed of its attributes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <time.h>
+#include <sys/vfs.h>
 
+#include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/base/statx.h"
 #include "peerfs/parse/mountinfo.h"
@@ -13,10 +15,55 @@
 
 #define MOUNTS_MAX 65536
 
-/* Generated content: st_size is 0 or wrong, and what was read a moment ago says nothing. */
-static const char *const volatile_types[] = {
-  "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf",
-  "binfmt_misc", "fusectl", "selinuxfs", "smackfs", "rpc_pipefs", "nfsd", "resctrl", NULL,
+/* What kinds of filesystem there are: by their names, and by statfs(2) where a peer's mountinfo does not name them.
+ * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that are
+ * here are local: who may read or write is settled at open(2), and nobody is told who does. */
+static const struct {
+  const char *name;
+  unsigned long magic;          /* 0: by name alone */
+  guint flags;
+} types[] = {
+  { "proc", PROC_SUPER_MAGIC, PFS_MOUNT_PROC },
+  { "overlay", OVERLAYFS_SUPER_MAGIC, PFS_MOUNT_OVERLAY | PFS_MOUNT_LOCAL },
+  { "tmpfs", TMPFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "devtmpfs", TMPFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "ramfs", RAMFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "hugetlbfs", HUGETLBFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext4", EXT4_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext3", EXT3_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext2", EXT2_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "xfs", XFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "btrfs", BTRFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "f2fs", F2FS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "erofs", EROFS_SUPER_MAGIC_V1, PFS_MOUNT_LOCAL },
+  { "squashfs", SQUASHFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "vfat", MSDOS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "iso9660", ISOFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "zfs", 0x2fc12fc1, PFS_MOUNT_LOCAL },
+  { "bcachefs", 0xca451a4e, PFS_MOUNT_LOCAL },
+  { "sysfs", SYSFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "cgroup", CGROUP_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "cgroup2", CGROUP2_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "debugfs", DEBUGFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "tracefs", TRACEFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "securityfs", SECURITYFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "configfs", 0x62656570, PFS_MOUNT_VOLATILE },
+  { "pstore", PSTOREFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "efivarfs", EFIVARFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "bpf", BPF_FS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "binfmt_misc", BINFMTFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "fusectl", 0x65735543, PFS_MOUNT_VOLATILE },
+  { "selinuxfs", SELINUX_MAGIC, PFS_MOUNT_VOLATILE },
+  { "smackfs", SMACK_MAGIC, PFS_MOUNT_VOLATILE },
+  { "rpc_pipefs", 0x67596969, PFS_MOUNT_VOLATILE },
+  { "nfsd", 0x6e667364, PFS_MOUNT_VOLATILE },
+  { "resctrl", RDTGROUP_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "fuse", FUSE_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "nfs", NFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "cifs", CIFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "smb3", SMB2_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "9p", V9FS_MAGIC, PFS_MOUNT_REMOTE },
+  { "ceph", CEPH_SUPER_MAGIC, PFS_MOUNT_REMOTE },
 };
 
 guint
@@ -37,20 +84,39 @@ pfs_mount_equal (gconstpointer a, gconstpointer b)
 }
 
 static guint
-type_flags (const char *type)
+flags_of_name (const char *type)
 {
-  if (strcmp (type, "proc") == 0)
-    return PFS_MOUNT_VOLATILE | PFS_MOUNT_TIMELESS;
-  if (g_strv_contains (volatile_types, type))
-    return PFS_MOUNT_VOLATILE;
-  if (strcmp (type, "overlay") == 0)
-    return PFS_MOUNT_OVERLAY;
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (strcmp (types[i].name, type) == 0)
+      return types[i].flags;
   return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
 }
 
-/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. */
 static guint
-mount_flags (PfsRootfs *rootfs, const struct statx *st)
+flags_of_magic (unsigned long magic)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (types[i].magic == magic)
+      return types[i].flags;
+  return 0;
+}
+
+/* Asks the filesystem itself. */
+static guint
+flags_by_statfs (int fd, const char *name)
+{
+  pfs_autofd opened = *name ? openat (fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+  struct statfs fs;
+
+  if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
+    return 0;
+  return flags_of_magic ((unsigned long) fs.f_type);
+}
+
+/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
+ * too many for us to read all, and a process that has changed its root is shown none beyond it. */
+static guint
+mount_flags (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
   g_autoptr (PfsPin) pin = NULL;
   g_autoptr (GBytes) content = NULL;
@@ -62,13 +128,13 @@ mount_flags (PfsRootfs *rootfs, const struct statx *st)
     pin = pfs_pin_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
   if (!pin && pfs_container_main (rootfs->container, &pin) < 0)
-    return 0;
+    return flags_by_statfs (fd, name);
   if (pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
-    return 0;
+    return flags_by_statfs (fd, name);
   const char *text = g_bytes_get_data (content, &len);
   if (!pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
-    return 0;
-  return type_flags (type);
+    return flags_by_statfs (fd, name);
+  return flags_of_name (type);
 }
 
 /* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows each
@@ -88,7 +154,7 @@ add_mount_locked (PfsRootfs *rootfs, PfsMount *mount)
 }
 
 static PfsMount *
-mount_get (PfsRootfs *rootfs, const struct statx *st)
+mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
   PfsMount key = { .id = st->stx_mnt_id, .dev = makedev (st->stx_dev_major, st->stx_dev_minor) };
 
@@ -99,8 +165,7 @@ mount_get (PfsRootfs *rootfs, const struct statx *st)
     return mount;
 
   key.rootfs = rootfs;
-  key.flags = mount_flags (rootfs, st);
-  clock_gettime (CLOCK_REALTIME, &key.since);
+  key.flags = mount_flags (rootfs, fd, name, st);
   g_mutex_lock (&rootfs->lock);
   mount = g_hash_table_lookup (rootfs->mounts, &key);
   if (!mount && g_hash_table_size (rootfs->mounts) < MOUNTS_MAX) {
@@ -122,9 +187,11 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct
     return -errno;
   if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->own_device)
     return -EXDEV;
-  PfsMount *mount = mount_get (rootfs, &st);
+  PfsMount *mount = mount_get (rootfs, fd, name, &st);
   if (!mount)
     return -ENFILE;
+  if (mount->flags & PFS_MOUNT_PROC)
+    return -EXDEV;
   if (wait && (mount->flags & PFS_MOUNT_REMOTE) && statx (fd, name, flags, mask, &st) < 0)
     return -errno;
   *ret = st;
@@ -161,7 +228,7 @@ timespec_of (const struct statx_timestamp *t)
 }
 
 void
-pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret)
+pfs_rootfs_attr (const struct statx *st, struct stat *ret)
 {
   *ret = (struct stat){
     .st_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
@@ -177,7 +244,4 @@ pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret
     .st_mtim = timespec_of (&st->stx_mtime),
     .st_ctim = timespec_of (&st->stx_ctime),
   };
-  /* tar would say of each file that it changed while it was read. */
-  if (mount->flags & PFS_MOUNT_TIMELESS)
-    ret->st_atim = ret->st_mtim = ret->st_ctim = mount->since;
 }

@@ -19,12 +19,12 @@ struct PfsMount {
   guint flags;
   gint renumbers;               /* an overlay of several filesystems, whose directories get another inode number each
                                  * time the kernel has forgotten them; atomic */
-  struct timespec since;        /* when it was first seen */
 };
 
-#define PFS_MOUNT_VOLATILE (1u << 0)    /* procfs and the like: sizes are lies, nothing may be cached */
+#define PFS_MOUNT_VOLATILE (1u << 0)    /* sysfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)      /* attributes have to be asked for; statx may wait */
-#define PFS_MOUNT_TIMELESS (1u << 2)    /* times say when the kernel last made up the inode: anew at every look */
+#define PFS_MOUNT_PROC (1u << 2)        /* procfs: not served */
+#define PFS_MOUNT_LOCAL (1u << 4)       /* nothing depends on who reads or writes what is open */
 #define PFS_MOUNT_OVERLAY (1u << 3)     /* known by the device of its directories: files may have another */
 
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
@@ -58,7 +58,10 @@ typedef struct {
 } PfsRootNode;
 
 extern const PfsNodeOps pfs_rootfs_ops;
-extern const PfsNodeOps pfs_cut_ops;    /* an empty directory: our own mount, seen in a peer */
+extern const PfsNodeOps pfs_cut_ops;    /* an empty directory: our own mount or procfs, seen in a peer */
+extern const PfsNodeOps pfs_cut_file_ops;       /* a file of them, mounted elsewhere: not to be opened */
+/* The one that stands for what lies there: a reference. */
+PfsNode *pfs_cut_new (PfsNode *dir, int dirfd, const char *name);
 
 static inline PfsRootNode *
 pfs_rootnode (PfsNode *node)
@@ -75,13 +78,13 @@ pfs_rootfs_of (PfsNode *node)
 /* rootfs_mount.c */
 
 /* statx(2) of fd/name ("": fd itself) without following links or automounts, and the mount it lies on.
- * Our own mount is -EXDEV, and not asked for anything. With wait, a remote filesystem is asked for fresh attributes;
+ * What is cut off is -EXDEV: our own mount, which is not asked for anything, and procfs. With wait, a remote filesystem is asked for fresh attributes;
  * else what the kernel knows of it is given. */
 int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
-void pfs_rootfs_attr (const PfsMount *mount, const struct statx *st, struct stat *ret);
+void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
 
 /* rootfs_dirfd.c: every function needs the daemon's own credentials. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One caller, many questions: for each line "WHAT PATH" on stdin it does that and says '+' where it worked, else '-'.
- * WHAT is read (a byte of a file), list (a directory), numbers (of all that it lists: are they stat's?), connect (to a
+ * WHAT is read (a byte of a file), write (open for it), readlink, list (a directory), numbers (of all that it lists: are they stat's?), connect (to a
  * stream socket) or stat (following links). */
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +23,22 @@ try_read (const char *path)
   ssize_t n = read (fd, &byte, 1);
   close (fd);
   return n == 1 ? 0 : -1;
+}
+
+static int
+try_write (const char *path)
+{
+  int fd = open (path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+  return fd < 0 ? -1 : close (fd);
+}
+
+static int
+try_readlink (const char *path)
+{
+  char target[4096];
+
+  return readlink (path, target, sizeof target) < 0 ? -1 : 0;
 }
 
 static int
@@ -77,6 +93,10 @@ try (const char *what, const char *path)
 
   if (strcmp (what, "read") == 0)
     return try_read (path);
+  if (strcmp (what, "write") == 0)
+    return try_write (path);
+  if (strcmp (what, "readlink") == 0)
+    return try_readlink (path);
   if (strcmp (what, "list") == 0)
     return try_list (path);
   if (strcmp (what, "numbers") == 0)

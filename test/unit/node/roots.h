@@ -68,11 +68,11 @@ roots_setup_root_of_machine (void **state)
 {
   const PfsTreeOptions options = { .attr_timeout = 1, .entry_timeout = 1 };
   Roots *r = g_new0 (Roots, 1);
-  struct stat proc;
+  struct stat sys;
 
-  assert_return_code (stat ("/proc", &proc), errno);
-  g_autofree char *info = g_strdup_printf (ROOT ("1048575") KUBELET ("web", "0123abcd") "33 30 %u:%u / /proc rw - proc proc rw\n",
-                                           major (proc.st_dev), minor (proc.st_dev));
+  assert_return_code (stat ("/sys", &sys), errno);
+  g_autofree char *info = g_strdup_printf (ROOT ("1048575") KUBELET ("web", "0123abcd") "33 30 %u:%u / /sys rw - sysfs sysfs rw\n",
+                                           major (sys.st_dev), minor (sys.st_dev));
   r->fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   roots_start (r, "/", info, &options);
   *state = r;

@@ -641,17 +641,51 @@ test_own_mount_is_cut_off (void **state)
 {
   Roots *r = *state;
   g_autoptr (PfsFile) listing = NULL;
-  struct stat proc;
+  struct stat sys;
   PfsEntry entry, below;
 
-  assert_return_code (stat ("/proc", &proc), errno);
-  pfs_tree_set_own_device (r->nodes.tree, proc.st_dev);
+  assert_return_code (stat ("/sys", &sys), errno);
+  pfs_tree_set_own_device (r->nodes.tree, sys.st_dev);
+  assert_int_equal (roots_lookup (r, "sys", WHO, &entry), 0);
+  g_autoptr (PfsNode) node = entry.node;
+  assert_int_equal (entry.attr.st_mode, S_IFDIR | 0555);
+  assert_int_equal (node->ops->lookup (node, "kernel", WHO, &below), -ENOENT);
+  assert_int_equal (node->ops->opendir (node, WHO, &listing), 0);
+  assert_int_equal (pfs_listing_size (listing->listing), 0);
+  assert_null (node->ops->fs);
+}
+
+/* Also where no line of mountinfo tells that it is one. */
+static void
+test_procfs_is_cut_off (void **state)
+{
+  Roots *r = *state;
+  g_autoptr (PfsFile) listing = NULL;
+  PfsEntry entry, below;
+
   assert_int_equal (roots_lookup (r, "proc", WHO, &entry), 0);
   g_autoptr (PfsNode) node = entry.node;
   assert_int_equal (entry.attr.st_mode, S_IFDIR | 0555);
-  assert_int_equal (node->ops->lookup (node, "self", WHO, &below), -ENOENT);
+  assert_int_equal (node->ops->lookup (node, "version", WHO, &below), -ENOENT);
   assert_int_equal (node->ops->opendir (node, WHO, &listing), 0);
   assert_int_equal (pfs_listing_size (listing->listing), 0);
+  assert_null (node->ops->fs);
+}
+
+/* A file of it, mounted elsewhere. */
+static void
+test_file_of_procfs_is_cut_off (void **state)
+{
+  Roots *r = *state;
+  pfs_autofd proc = open ("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  g_autoptr (PfsNode) node = pfs_cut_new (r->root, proc, "version");
+  PfsFile *file = NULL;
+  struct stat st;
+
+  assert_int_equal (roots_getattr (node, &st), 0);
+  assert_int_equal (st.st_mode, S_IFREG);
+  assert_int_equal (node->ops->open (node, O_RDONLY, WHO, &file), -EACCES);
+  assert_null (node->ops->readlink);
   assert_null (node->ops->fs);
 }
 
@@ -663,9 +697,8 @@ test_generated_files (void **state)
   char buf[32];
   PfsEntry entry;
 
-  assert_int_equal (roots_lookup (r, "proc/version", WHO, &entry), 0);
+  assert_int_equal (roots_lookup (r, "sys/kernel/uevent_seqnum", WHO, &entry), 0);
   g_autoptr (PfsNode) node = entry.node;
-  assert_int_equal (entry.attr.st_size, 0);
   assert_true (entry.attr_timeout < 0.001 && entry.entry_timeout < 0.001);
   assert_true (pfs_node_attr_timeout (node, &entry.attr) < 0.001);
   assert_int_equal (node->ops->open (node, O_RDONLY, WHO, &file), 0);
@@ -744,6 +777,8 @@ main (void)
     cmocka_unit_test_setup_teardown (test_raw_link_of_two_names, setup_special_nodes, roots_teardown),
     cmocka_unit_test_setup_teardown (test_read_only, setup_read_only, roots_teardown),
     cmocka_unit_test_setup_teardown (test_own_mount_is_cut_off, roots_setup_root_of_machine, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_procfs_is_cut_off, roots_setup_root_of_machine, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_file_of_procfs_is_cut_off, roots_setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_generated_files, roots_setup_root_of_machine, roots_teardown),
     TEST (test_setid_bits_are_not_cached), TEST (test_gate_is_brief),
   };
