@@ -32,6 +32,8 @@ build_static ()
     set -e
     mount --bind "$1" "$2/mnt"
     mount -t proc proc "$2/proc"
+    # A ccache of this machine is not in that root.
+    unset CMAKE_C_COMPILER_LAUNCHER
     exec chroot "$2" sh -e -c "cd /mnt && cmake --preset static && cmake --build build/static"' \
     build "$peerfs_top" "$root_trixie_dir" || exit 1
 }
