@@ -270,11 +270,12 @@ peerfs_start ()
   pod_until 100 peerfs_mounted && ! peerfs_gone || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
 }
 
-# The mount answers (the dead one of a predecessor does not), or the daemon is gone already.
+# The mount answers, or the daemon is gone already. The dead mount of a predecessor does not answer: so it is asked first
+# and looked for then, for in between it may be taken away.
 peerfs_mounted ()
 {
   ! peerfs_gone || return 0
-  grep -q " $mnt fuse" /proc/mounts && ls "$mnt" >/dev/null 2>&1
+  ls "$mnt" >/dev/null 2>&1 && grep -q " $mnt fuse" /proc/mounts && ls "$mnt" >/dev/null 2>&1
 }
 
 # peerfs_stop [SIGNAL]: peerfs_status is its exit status. It must have been alive until now.

@@ -13,6 +13,8 @@ for round in $(seq "${ROUNDS:-8}"); do
   mkdir -p "$work/c/cut-$round/upper"
   ln "$work/large" "$work/c/cut-$round/upper/large"
   imitate "cut-$round" -- sleep infinity
+  # The first one lives until it was read once, however slow that is.
+  [ "$round" != 1 ] || pod_until 300 test -e "$work/enough.first"
   sleep "0.$((RANDOM % 3 + 1))$((RANDOM % 10))"
   kill -KILL "$imitated_pid"
   wait "$imitated_pid" 2>/dev/null

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """readers.py PEERS FILE STOP READERS: reads root/<name of FILE> of every peer below PEERS, again and again until STOP
 exists, in as many processes, and compares it with FILE. Prints what became of how many reads: "whole", "failed" (as it
-may where a container ends), or what was wrong."""
+may where a container ends), or what was wrong. STOP.first is there once something was read whole."""
 import errno
 import os
 import sys
@@ -42,6 +42,8 @@ def reader(peers, file, stop, direct):
         for peer in os.listdir(peers):
             what = read_once(os.path.join(peers, peer, "root", os.path.basename(file)), expected, direct)
             counts[what] = counts.get(what, 0) + 1
+            if what == "whole" and counts[what] == 1:
+                open(stop + ".first", "w").close()
     for what, count in counts.items():
         print(f"{count} {what}", flush=True)
 
