@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# kubectl peers, on a podman pod: kubectl itself is a stub (helpers/kubectl-stub), all else is real.
+. "$(dirname -- "$0")/lib.sh"
+
+plugin=$test_dir/../../scripts/kubectl-peers
+pod_up && pod_run_shell "$PEERFS" || abandon "a pod starts"
+san_prepare "$pod_dir/out"
+chmod 755 "$pod_dir" && chmod 777 "$pod_dir/out"
+pod_run app --user 1000:1000 --cap-drop all -- sh -c 'echo hello >/tmp/greeting; exec sleep infinity' ||
+  abandon "a container starts"
+export STUB=$pod_dir/stub STUB_TOP=$test_dir/../.. STUB_POD=$pod_dir STUB_ROOT=$root_pod_dir STUB_UID=$pod_uid
+STUB_ENV=$(printf -- '-e %s ' $(san_options /out))
+export STUB_ENV
+mkdir -p "$STUB/bin"
+ln -s "$test_dir/helpers/kubectl-stub" "$STUB/bin/kubectl"
+: >"$STUB/denied"
+: >"$STUB/level"
+cat >"$STUB/facts" <<'END'
+Running shared
+app 1000 1000
+shell - -
+END
+
+peers ()
+{
+  PATH=$STUB/bin:$PATH "$plugin" "$@"
+}
+
+# status STATUS WORDS ARG...: the exit status, and words that the one line has.
+status ()
+{
+  local expected=$1 words=$2 output result=0
+  shift 2
+  output=$(peers "$@" 2>&1 </dev/null) || result=$?
+  check_equal "kubectl peers $*: status" "$expected" "$result"
+  case $output in
+  *"$words"*) passed "kubectl peers $*: $words" ;;
+  *) failed "kubectl peers $*: $words" "$output" ;;
+  esac
+}
+
+status 2 "one POD is needed"
+status 2 "unknown option --nmaespace" --nmaespace x pod
+status 2 "--way takes fuse or links" --way tar pod
+status 2 "-n takes a value" pod -n
+status 2 "one of the two is POD:CONTAINER/PATH" cp a b
+status 1 'pods "nothing" not found' nothing
+status 1 "pod pod has no container web; it has: app shell" -c web pod
+echo "patch pods --subresource=ephemeralcontainers" >"$STUB/denied"
+status 1 "you may not add ephemeral containers" pod
+: >"$STUB/denied"
+check_equal "nothing was made until here" 0 "$(grep -c '^debug' "$STUB/calls")"
+
+# By a mount.
+status 7 "adding container" --way fuse pod -- sh -c 'exit 7'
+check_equal "fuse: a command" "hello" "$(peers pod -- cat /peers/app/root/tmp/greeting 2>/dev/null)"
+check_equal "fuse: standard input" "to it" "$(echo to it | peers pod -- cat 2>/dev/null)"
+check_equal "fuse: ls" "app shell" "$(peers ls pod 2>/dev/null | awk '$1 ~ /^(app|shell)$/ { print $1 }' | xargs)"
+check "fuse: cp out of a container" peers cp pod:app/tmp/greeting "$pod_dir/copy"
+check_equal "fuse: the copy" hello "$(cat "$pod_dir/copy")"
+check "fuse: cp into a container" peers cp "$pod_dir/copy" pod:app/tmp
+check_equal "fuse: the copy in it" hello "$(pod_exec app cat /tmp/copy)"
+check_equal "the containers that were added have ended" "" \
+  "$(pod_podman ps --format '{{.Names}}' | grep '^peers-')"
+
+# By links: what Pod Security "restricted" admits, as the container's own user.
+echo restricted >"$STUB/level"
+check_equal "links: a command" "hello" "$(peers -c app pod -- cat /tmp/peers/app/root/tmp/greeting 2>"$STUB/err")"
+check "links: it says why" grep -q "Pod Security enforces 'restricted'" "$STUB/err"
+check_equal "links: what is asked for" "$(cat <<'END'
+imagePullPolicy: IfNotPresent
+env:
+- {name: HOME, value: /tmp}
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
+  runAsNonRoot: true
+  seccompProfile: {type: RuntimeDefault}
+  runAsUser: 1000
+  runAsGroup: 1000
+END
+)" "$(cat "$STUB/spec")"
+status 2 "Permission denied" -c app pod -- ls /tmp/peers/shell/root/
+check "dry run: what would be created" sh -c 'PATH=$STUB/bin:$PATH "$1" --dry-run pod | grep -q "drop: \[ALL\]"' sh "$plugin"
+check_equal "and they have ended" "" "$(pod_podman ps --format '{{.Names}}' | grep '^peers-')"
+finish
