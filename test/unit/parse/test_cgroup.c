@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <string.h>
+#include <time.h>
 
 #include "peerfs/parse/cgroup.h"
 #include "vectors.h"
@@ -217,7 +218,7 @@ static void
 test_bounded (void **state G_GNUC_UNUSED)
 {
   g_autoptr (GString) text = g_string_new ("0::/");
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock ();
 
   while (text->len < PFS_CGROUP_MAX)
     g_string_append (text, "-pod");
@@ -226,7 +227,7 @@ test_bounded (void **state G_GNUC_UNUSED)
   while (text->len < PFS_CGROUP_MAX)
     g_string_append (text, "abcdef-");
   check (text->str, "-", "-", "-", "-");
-  assert_true (g_get_monotonic_time () - start < 2 * G_USEC_PER_SEC);
+  assert_true (clock () - start < 2 * CLOCKS_PER_SEC);
 }
 
 int

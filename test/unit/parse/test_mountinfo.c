@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -274,13 +275,13 @@ static void
 test_bounded (void **state G_GNUC_UNUSED)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock ();
   PfsKubeletMount mount;
 
   while (text->len < PFS_MOUNTINFO_MAX)
     g_string_append (text, LINE ("8:1", KUBELET U "/containers/u/9bf2b38c", "/b/c") LINE ("8:1", "/", "/b"));
   assert_false (pfs_mountinfo_kubelet (text->str, text->len, U, &mount));
-  assert_true (g_get_monotonic_time () - start < 5 * G_USEC_PER_SEC);
+  assert_true (clock () - start < 5 * CLOCKS_PER_SEC);
 }
 
 int
