@@ -40,7 +40,7 @@ _peerfs() {
   -o)
     local done=
     [[ $cur == *,* ]] && done=${cur%,*},
-    mapfile -t COMPREPLY < <(compgen -P "$done" -W 'ro allow_other symlinks=contained symlinks=raw special=link
+    mapfile -t COMPREPLY < <(compgen -P "$done" -W 'ro allow_other nonempty symlinks=contained symlinks=raw special=link
       special=node attr_timeout= entry_timeout= passthrough=on passthrough=off sandbox=on sandbox=off name= fsname=
       noexec noatime' -- "${cur##*,}")
     compopt -o nospace

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Before the mount: everything that can be wrong, said in one line each. */
 #include <cap-ng.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,60 +55,121 @@ check_capabilities (char **ret_error)
   return 0;
 }
 
-/* A daemon that was killed leaves a mount on which everything fails with ENOTCONN; more than one may lie there. */
+/* Is the file in the directory, or the directory itself? Both are paths without links. */
+static bool
+is_within (const char *file, const char *dir)
+{
+  size_t len = strlen (dir);
+
+  return g_str_equal (dir, "/") || (g_str_has_prefix (file, dir) && (file[len] == '/' || file[len] == '\0'));
+}
+
+/* What peerfs uses all the time would lie below its own mount, and wait for it. To mount on the working directory itself
+ * is fine. */
 static int
-clear_stale (const char *path, char **ret_error)
+check_hides_nothing (const PfsSession *session, char **ret_error)
 {
-  struct stat st;
+  const char *const in_use[] = { pfs_proc_path (pfs_table_proc (session->table)), "/proc/self/fd", "/dev/fuse",
+                                 "/proc/self/exe", "." };
+  const char *dir = session->mountpoint;
 
-  for (int i = 0; i < 64 && stat (path, &st) < 0 && errno == ENOTCONN; i++)
-    if (umount2 (path, MNT_DETACH) < 0)
-      return fail (ret_error, g_strdup_printf ("a dead mount is in the way at %s and cannot be removed: %s; try "
-                                               "umount -l %s", path, g_strerror (errno), path));
+  for (size_t i = 0; i < G_N_ELEMENTS (in_use); i++) {
+    char real[PATH_MAX];
+    const char *path = realpath (in_use[i], real) ? real : in_use[i];
+    bool is_here = g_str_equal (in_use[i], ".") && g_str_equal (path, dir);
+    if (!is_here && (is_within (path, dir) || is_within (in_use[i], dir)))
+      return fail (ret_error, g_strdup_printf ("mountpoint %s would hide %s, which is in use: give an empty directory", dir,
+                                               path));
+  }
   return 0;
 }
 
-int
-pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error)
+static int
+check_empty (const PfsSession *session, char **ret_error)
 {
-  const char *path = options->mountpoint;
-  struct stat st;
-
-  if (clear_stale (path, ret_error) < 0)
+  if (session->options->nonempty)
+    return 0;
+  int fd = openat (session->mountpoint_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
+  if (!dir) {
+    *ret_error = g_strdup_printf ("cannot use mountpoint %s: %s", session->mountpoint, g_strerror (errno));
+    if (fd >= 0)
+      close (fd);
     return -1;
-  if (stat (path, &st) < 0 && errno == ENOENT)
-    return fail (ret_error, g_strdup_printf ("mountpoint %s does not exist: create it with mkdir -p %s", path, path));
-  if (stat (path, &st) < 0)
-    return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: %s", path, g_strerror (errno)));
-  if (!S_ISDIR (st.st_mode))
-    return fail (ret_error, g_strdup_printf ("mountpoint %s is not a directory: give an empty directory", path));
-  if (check_capabilities (ret_error) < 0 || check_device (ret_error) < 0)
-    return -1;
-  char *absolute = realpath (path, NULL);
-  if (!absolute)
-    return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: %s", path, g_strerror (errno)));
-  *ret_path = g_strdup (absolute);
-  free (absolute);
-  return 0;
+  }
+  const struct dirent *entry = readdir (dir);
+  while (entry && (g_str_equal (entry->d_name, ".") || g_str_equal (entry->d_name, "..")))
+    entry = readdir (dir);
+  if (entry)
+    *ret_error = g_strdup_printf ("mountpoint %s is not empty: give an empty directory, or hide what is in it with "
+                                  "-o nonempty", session->mountpoint);
+  closedir (dir);
+  return *ret_error ? -1 : 0;
 }
 
-static dev_t
-find_device (const char *path)
+/* The uppermost mount there: false if nothing is mounted. */
+static bool
+find_mount (const char *path, dev_t *ret_device, bool *ret_is_peerfs)
 {
   g_autoptr (GBytes) content = NULL;
   g_autoptr (PfsMountIter) iter = NULL;
   PfsMountLine line;
-  dev_t device = 0;
+  bool found = false;
   gsize len;
 
   if (pfs_read_at (AT_FDCWD, "/proc/self/mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
-    return 0;
+    return false;
   const char *text = g_bytes_get_data (content, &len);
   iter = pfs_mount_iter_new (text, len);
-  while (pfs_mount_iter_next (iter, &line))
-    if (strcmp (line.mount_point, path) == 0)
-      device = makedev (line.major, line.minor);
-  return device;
+  while (pfs_mount_iter_next (iter, &line)) {
+    if (strcmp (line.mount_point, path) != 0)
+      continue;
+    *ret_device = makedev (line.major, line.minor);
+    *ret_is_peerfs = g_str_equal (line.fstype, "fuse.peerfs");
+    found = true;
+  }
+  return found;
+}
+
+static int
+check_unused (const PfsSession *session, char **ret_error)
+{
+  dev_t device;
+  bool is_peerfs;
+
+  if (!session->options->nonempty && find_mount (session->mountpoint, &device, &is_peerfs) && is_peerfs)
+    return fail (ret_error, g_strdup_printf ("peerfs is mounted on %s already: use that, or umount %s first",
+                                             session->mountpoint, session->mountpoint));
+  return 0;
+}
+
+int
+pfs_mountpoint_prepare (PfsSession *session, char **ret_error)
+{
+  session->mountpoint_fd = pfs_mountwalk_open (session->options->mountpoint, ret_error);
+  if (session->mountpoint_fd < 0)
+    return -1;
+  session->mountpoint = pfs_fd_path (session->mountpoint_fd);
+  if (!session->mountpoint)
+    return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: /proc does not tell where it is; mount a proc file "
+                                             "system there", session->options->mountpoint));
+  if (check_unused (session, ret_error) < 0 || check_hides_nothing (session, ret_error) < 0
+      || check_empty (session, ret_error) < 0)
+    return -1;
+  return check_capabilities (ret_error) < 0 || check_device (ret_error) < 0 ? -1 : 0;
+}
+
+/* The descriptor's number stays taken, by something that nobody can unmount: libfuse remembers the path. */
+int
+pfs_mountpoint_mount (PfsSession *session)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", session->mountpoint_fd);
+  int r = fuse_session_mount (session->fuse, path);
+  pfs_autofd null = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+
+  if (r == 0 && null >= 0)
+    dup3 (null, session->mountpoint_fd, O_CLOEXEC);
+  return r;
 }
 
 /* What lies on top there, without a request to whoever serves it. */
@@ -120,8 +183,10 @@ void
 pfs_mountpoint_remember (PfsSession *session)
 {
   struct statx stx;
+  bool is_peerfs;
 
-  session->device = find_device (session->mountpoint);
+  if (!find_mount (session->mountpoint, &session->device, &is_peerfs))
+    session->device = 0;
   if (look_at_top (session->mountpoint, &stx) && stx.stx_mask & STATX_MNT_ID_UNIQUE &&
       makedev (stx.stx_dev_major, stx.stx_dev_minor) == session->device)
     session->mount_id = stx.stx_mnt_id;

@@ -23,7 +23,8 @@ typedef struct PfsTrimmer PfsTrimmer;
 typedef struct {
   const PfsMountOptions *options;
   PfsTable *table;              /* borrowed */
-  char *mountpoint;             /* absolute */
+  char *mountpoint;             /* absolute, without links */
+  int mountpoint_fd;            /* -1, or of what it was when it was checked, O_PATH; later of nothing, see its mount */
   dev_t device;                 /* st_dev of the mount; 0 where it is not known */
   guint64 mount_id;             /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
   gint mounted;                 /* atomic: there is a mount to be taken away */
@@ -135,10 +136,16 @@ void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
 void pfs_session_add_file (PfsSession *session, PfsFile *file);
 void pfs_session_drop_file (PfsSession *session, PfsFile *file);
 
-/* --- mountpoint.c: 0, or -1 with *ret_error for the user --- */
+/* --- mountwalk.c, mountpoint.c: 0 (or a descriptor), or -1 with *ret_error for the user --- */
 
-/* Checks that a mount is possible, clears a stale one, gives the absolute path (g_free). */
-int pfs_mountpoint_prepare (const PfsMountOptions *options, char **ret_path, char **ret_error);
+/* Opens the mountpoint (O_PATH, the caller's) on a way that others cannot bend, and clears dead mounts at its end. */
+int pfs_mountwalk_open (const char *path, char **ret_error);
+/* The path of what it is open on (g_free), or NULL. */
+char *pfs_fd_path (int fd);
+/* Checks that a mount is possible, gives session->mountpoint and session->mountpoint_fd. */
+int pfs_mountpoint_prepare (PfsSession *session, char **ret_error);
+/* Mounts on that very directory. 0 or what libfuse says. */
+int pfs_mountpoint_mount (PfsSession *session);
 /* Right after the mount: by what to know it again. */
 void pfs_mountpoint_remember (PfsSession *session);
 /* Takes the session's mount away, never another: somebody else may have unmounted it, and what lay below it, or was

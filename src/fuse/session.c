@@ -145,7 +145,7 @@ static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
   fuse_set_log_func (log_nothing);
-  int r = fuse_session_mount (session->fuse, session->mountpoint);
+  int r = pfs_mountpoint_mount (session);
   fuse_set_log_func (log_function (session->options));
   if (r != 0) {
     *ret_error = g_strdup_printf ("cannot mount on %s: the kernel refused; see dmesg, and give the container "
@@ -178,6 +178,8 @@ session_clear (PfsSession *session)
     close (session->proc_fd);
   g_mutex_clear (&session->lock);
   g_free (session->mountpoint);
+  if (session->mountpoint_fd >= 0)
+    close (session->mountpoint_fd);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 
@@ -185,11 +187,11 @@ int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
   g_auto (PfsSession) session = { .options = options, .table = table, .uid = geteuid (), .gid = getegid (),
-                                .proc_fd = -1 };
+                                .proc_fd = -1, .mountpoint_fd = -1 };
 
   g_mutex_init (&session.lock);
   fuse_set_log_func (log_function (options));
-  if (pfs_mountpoint_prepare (options, &session.mountpoint, ret_error) < 0)
+  if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
   raise_limits ();
   session.locks = pfs_locks_new (&session);

@@ -26,6 +26,7 @@ const char pfs_options_help[] =
   "Mount options:\n"
   "  ro                        nothing below MOUNTPOINT can be changed\n"
   "  allow_other               let other users in, each with their own rights\n"
+  "  nonempty                  mount over a directory that is not empty, and hide what is in it\n"
   "  symlinks=contained|raw    links below root/ stay inside the container (default), or as they are\n"
   "  special=link|node         sockets and FIFOs as links that connect (default), or by their true type\n"
   "  attr_timeout=SECONDS      how long attributes below root/ are cached (1)\n"

@@ -99,6 +99,8 @@ apply_own (PfsOptions *options, const char *name, const char *value, bool *ret_o
   PfsMountOptions *mount = &options->mount;
   if (g_str_equal (name, "allow_other"))
     *ret_ok = parse_switch (name, value, &mount->allow_other, error);
+  else if (g_str_equal (name, "nonempty"))
+    *ret_ok = parse_switch (name, value, &mount->nonempty, error);
   else if (g_str_equal (name, "passthrough"))
     *ret_ok = parse_switch (name, value, &mount->passthrough, error);
   else if (g_str_equal (name, "sandbox"))

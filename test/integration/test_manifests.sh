@@ -68,13 +68,45 @@ peerfs_top=$rendered
 check "the component renders" render app
 peerfs_top=$peerfs_top_kept
 check "fields of the component" fields "$rendered/app.yaml"
-for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'name: first'; do
+for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'livenessProbe:' 'name: first'; do
   check_output "$what, in each kind" 3 grep -c -F "$what" "$rendered/app.yaml"
 done
 check "the sidecar's template stays at home" sh -c '! grep -q PodTemplate "$1"' sh "$rendered/app.yaml"
 
+# A volume with the mount is the sidecar's alone to write in, and a stopped daemon is noticed.
+volume_is_ours ()
+{
+  /usr/bin/python3 - "$1" <<'END'
+import sys, yaml
+def pods(value):
+    if isinstance(value, dict):
+        if "containers" in value and "volumes" in value:
+            yield value
+        for inner in value.values():
+            yield from pods(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from pods(inner)
+found = 0
+for document in yaml.safe_load_all(open(sys.argv[1])):
+    for pod in pods(document):
+        everyone = pod.get("initContainers", []) + pod["containers"]
+        mounts = [(c, m) for c in everyone for m in c.get("volumeMounts", []) if "mountPropagation" in m]
+        for container, mount in mounts:
+            if mount["mountPropagation"] == "Bidirectional":
+                found += 1
+                assert "chmod 755 " + mount["mountPath"] in " ".join(container["command"]), container["command"]
+                assert container["livenessProbe"]["exec"] == container["startupProbe"]["exec"], container["livenessProbe"]
+            else:
+                assert mount.get("readOnly") is True, container["name"]
+assert found == 1, found
+END
+}
+check "the volume of propagate" volume_is_ours "$rendered/propagate.yaml"
+check "the volume of flux-jobset" volume_is_ours "$manifests/flux-jobset.yaml"
+
 # The policy's sidecar is the component's.
-for what in allow_other /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold; do
+for what in allow_other /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold livenessProbe timeoutSeconds; do
   check "the policy has $what" grep -q "$what" "$rendered/inject.yaml"
 done
 finish

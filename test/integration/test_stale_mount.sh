@@ -54,15 +54,27 @@ wait "$peerfs_pid"
 check_equal "umount: exit status" 0 $?
 peerfs_pid=
 
+# What the manifests' livenessProbe does: it notices a stopped daemon, and has an answer from a busy one.
+peerfs_start
+timeout 10 find "$mnt" -xdev -name x >/dev/null 2>&1 & timeout 10 grep -r -q y "$mnt"/one/root/usr 2>/dev/null &
+check_output "a busy daemon answers a probe" "$imitated_id" timeout 10 cat "$mnt/one/id"
+kill -STOP "$peerfs_pid"
+timeout 1 cat "$mnt/one/id"
+check_equal "a stopped one does not" 124 $?
+kill -CONT "$peerfs_pid"
+check_output "and does again" "$imitated_id" timeout 10 cat "$mnt/one/id"
+kill %?find %?grep 2>/dev/null
+peerfs_stop
+
 # What somebody else mounts there is not ours to take away: not below a mount that he took away, not after it.
 mount -t tmpfs tmpfs "$mnt"
 touch "$mnt/below"
-peerfs_start
+peerfs_start -o nonempty
 umount "$mnt"
 check "umount over another mount ends the daemon" pod_until 50 peerfs_gone
 wait "$peerfs_pid"
 check_output "umount: the mount below stays" below ls "$mnt"
-peerfs_start
+peerfs_start -o nonempty
 exec 3<"$mnt/one/root/etc/passwd"
 umount -l "$mnt"
 peerfs_stop TERM

@@ -20,6 +20,7 @@ typedef struct {
   bool debug;                   /* -d: every request on stderr; implies foreground */
   PfsLogLevel log_level;        /* --log-level (default info); debug goes beyond it */
   bool allow_other;
+  bool nonempty;                /* mount over a directory that has something in it */
   bool passthrough;             /* try kernel passthrough (default true) */
   bool sandbox;                 /* drop privileges after the mount (default true) */
   const char *fsname;           /* source shown in /proc/mounts; NULL: "peerfs" */
