@@ -16,6 +16,9 @@
 #include "peerfs/base/read.h"
 
 #define LINKS_MAX 40 /* MAXSYMLINKS of the kernel, include/linux/namei.h */
+#define STEPS_MAX (PATH_MAX / 2)        /* components that come out of links: as many as one path may have */
+#define STEP_REOPEN 32                  /* components of a path that is opened at once, and takes about as long as a step */
+#define FDS_MAX 8
 
 static int
 openat2_in_root (int dirfd, const char *path, int flags)
@@ -76,19 +79,28 @@ typedef struct {
   int rootfd;
   PfsAvoid avoid;
   GHashTable *closed;   /* physical paths that do not exist; may be NULL */
-  int fd;               /* of the directory reached; -1 where it is the root */
+  int fds[FDS_MAX];     /* of the last directories on the way; the last one was reached. None: it is the root */
+  guint n_fds;
   bool at_avoid;        /* that directory is on the device to avoid */
   bool is_dir;          /* false once something else was reached: nothing may follow */
-  int links;
+  guint links, steps;
   GPtrArray *names;     /* the components of the directory reached */
-  GString *pending;     /* what is still to be walked */
+  GString *pending;     /* what is still to be walked, behind the first `taken` bytes */
+  gsize taken;
   char *failed;         /* the component that could not be walked; NULL where the directory reached says enough */
 } Walk;
 
 static void
+walk_drop_fd (Walk *walk)
+{
+  pfs_fd_cleanup (&walk->fds[--walk->n_fds]);
+}
+
+static void
 walk_clear (Walk *walk)
 {
-  pfs_fd_cleanup (&walk->fd);
+  while (walk->n_fds > 0)
+    walk_drop_fd (walk);
   g_ptr_array_unref (walk->names);
   g_string_free (walk->pending, TRUE);
   g_free (walk->failed);
@@ -101,18 +113,34 @@ walk_init (Walk *walk, int rootfd, PfsAvoid avoid, const char *path)
   *walk = (Walk){
     .rootfd = rootfd,
     .avoid = avoid,
-    .fd = -1,
     .is_dir = true,
     .names = g_ptr_array_new_with_free_func (g_free),
     .pending = g_string_new (path),
   };
 }
 
+static int
+walk_fd (const Walk *walk)
+{
+  return walk->n_fds > 0 ? walk->fds[walk->n_fds - 1] : walk->rootfd;
+}
+
+static void
+walk_push_fd (Walk *walk, int fd)
+{
+  if (walk->n_fds == FDS_MAX) {
+    pfs_fd_cleanup (&walk->fds[0]);
+    memmove (walk->fds, walk->fds + 1, sizeof walk->fds - sizeof walk->fds[0]);
+    walk->n_fds--;
+  }
+  walk->fds[walk->n_fds++] = fd;
+}
+
 static void
 walk_to_root (Walk *walk)
 {
-  pfs_fd_cleanup (&walk->fd);
-  walk->fd = -1;
+  while (walk->n_fds > 0)
+    walk_drop_fd (walk);
   walk->at_avoid = false;
   g_ptr_array_set_size (walk->names, 0);
 }
@@ -133,11 +161,26 @@ walk_stay (const Walk *walk)
 {
   if (walk->at_avoid)
     return 0;
-  pfs_autofd fd = openat (walk->fd >= 0 ? walk->fd : walk->rootfd, ".", O_PATH | O_CLOEXEC);
+  pfs_autofd fd = openat (walk_fd (walk), ".", O_PATH | O_CLOEXEC);
   return fd < 0 ? -errno : 0;
 }
 
-/* The parent is opened by its path again: ".." of a directory that is moved meanwhile could lead anywhere. */
+/* The path of the directory reached is opened at once. */
+static int
+walk_reopen (Walk *walk)
+{
+  g_autofree char *path = join_names (walk->names, 0);
+  int fd = pfs_inroot_open (walk->rootfd, path, O_PATH | O_DIRECTORY);
+
+  if (fd < 0)
+    return fd;
+  walk->steps += walk->names->len / STEP_REOPEN;
+  walk_push_fd (walk, fd);
+  return 0;
+}
+
+/* The parent is the one that the walk came by, or is opened by its path again: ".." of a directory that is moved
+ * meanwhile could lead anywhere. */
 static int
 walk_up (Walk *walk)
 {
@@ -146,14 +189,9 @@ walk_up (Walk *walk)
   if (r < 0 || walk->names->len == 0)
     return r;
   g_ptr_array_set_size (walk->names, walk->names->len - 1);
-  g_autofree char *path = join_names (walk->names, 0);
-  int fd = pfs_inroot_open (walk->rootfd, path, O_PATH | O_DIRECTORY);
-  if (fd < 0)
-    return fd;
-  pfs_fd_cleanup (&walk->fd);
-  walk->fd = fd;
+  walk_drop_fd (walk);
   walk->at_avoid = false;
-  return 0;
+  return walk->n_fds > 0 || walk->names->len == 0 ? 0 : walk_reopen (walk);
 }
 
 static int
@@ -168,6 +206,8 @@ walk_link (Walk *walk, int linkfd)
     return r;
   if (target[0] == '\0')
     return -ENOENT;
+  g_string_erase (walk->pending, 0, (gssize) walk->taken);
+  walk->taken = 0;
   if (walk->pending->len > 0)
     g_string_prepend_c (walk->pending, '/');
   g_string_prepend (walk->pending, target);
@@ -195,7 +235,7 @@ walk_down (Walk *walk, const char *name)
 
   if (walk->at_avoid || is_closed (walk, name))
     return -ENOENT;
-  pfs_autofd fd = openat (walk->fd >= 0 ? walk->fd : walk->rootfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  pfs_autofd fd = openat (walk_fd (walk), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return -errno;
   if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
@@ -206,8 +246,7 @@ walk_down (Walk *walk, const char *name)
   walk->at_avoid = walk->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == walk->avoid;
   walk->is_dir = S_ISDIR (st.stx_mode);
   g_ptr_array_add (walk->names, g_strdup (name));
-  pfs_fd_cleanup (&walk->fd);
-  walk->fd = pfs_fd_steal (&fd);
+  walk_push_fd (walk, pfs_fd_steal (&fd));
   return 0;
 }
 
@@ -215,17 +254,14 @@ walk_down (Walk *walk, const char *name)
 static char *
 walk_take (Walk *walk)
 {
-  size_t skip = strspn (walk->pending->str, "/");
+  const char *left = walk->pending->str + walk->taken;
+  const char *start = left + strspn (left, "/");
+  size_t len = strcspn (start, "/");
 
-  if (skip == walk->pending->len) {
-    bool slash = skip > 0;
-    g_string_truncate (walk->pending, 0);
-    return slash ? g_strdup (".") : NULL;
-  }
-  size_t len = strcspn (walk->pending->str + skip, "/");
-  char *name = g_strndup (walk->pending->str + skip, len);
-  g_string_erase (walk->pending, 0, (gssize) (skip + len));
-  return name;
+  walk->taken = (gsize) (start + len - walk->pending->str);
+  if (len > 0)
+    return g_strndup (start, len);
+  return start > left ? g_strdup (".") : NULL;
 }
 
 static int
@@ -237,7 +273,9 @@ walk_run (Walk *walk)
 
     if (!name)
       return 0;
-    if (!walk->is_dir)
+    if (walk->links > 0 && ++walk->steps > STEPS_MAX)
+      r = -ELOOP;
+    else if (!walk->is_dir)
       r = -ENOTDIR;
     else if (strcmp (name, ".") == 0)
       r = walk_stay (walk);
@@ -255,7 +293,7 @@ walk_run (Walk *walk)
 int
 pfs_inroot_physical_avoiding (int rootfd, const char *path, GHashTable *closed, char **ret_physical)
 {
-  g_auto (Walk) walk = { .fd = -1 };
+  g_auto (Walk) walk = { .n_fds = 0 };
 
   walk_init (&walk, rootfd, 0, path);
   walk.closed = closed;
@@ -376,20 +414,35 @@ fails_again (int r)
   return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -ENAMETOOLONG;
 }
 
+/* The walk begins in that directory, which is no link. If its path is closed to the caller, the walk finds out where. */
+static void
+walk_start (Walk *walk, GPtrArray *dir)
+{
+  for (guint i = 0; i < dir->len; i++)
+    g_ptr_array_add (walk->names, g_strdup (dir->pdata[i]));
+  if (dir->len == 0 || walk_reopen (walk) == 0)
+    return;
+  g_autofree char *path = join_names (dir, 0);
+  g_string_prepend_c (walk->pending, '/');
+  g_string_prepend (walk->pending, path);
+  walk_to_root (walk);
+}
+
 /* Where ".." follows something else, that something may be a link: the part up to the last ".." (the head) is resolved
  * here and replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's
  * kernel. Where it does not resolve, the result is made to fail with the same error at the same place. */
 static int
-contain_walked (int rootfd, GPtrArray *dir, const char *dir_path, const char *target, const Target *t, PfsAvoid avoid,
+contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t, PfsAvoid avoid,
                 char **ret_target)
 {
   g_autofree char *head = g_strndup (target, (gsize) (t->rest - target));
-  g_autofree char *path = t->absolute ? g_strdup (head) : g_strconcat (dir_path, "/", head, NULL);
-  g_auto (Walk) walk = { .fd = -1 };
+  g_auto (Walk) walk = { .n_fds = 0 };
   guint common = 0;
 
-  walk_init (&walk, rootfd, avoid, path);
+  walk_init (&walk, rootfd, avoid, head);
   walk.links = 1;       /* the one whose content this is */
+  if (!t->absolute)
+    walk_start (&walk, dir);
   int r = walk_run (&walk);
   if (r < 0 && !fails_again (r))
     return r;
@@ -436,6 +489,6 @@ pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid av
   if (may_be_too_long (&t, names->len))
     t.rest = MAX (t.rest, last_component (target));
   if (t.rest > t.after_leading)
-    return contain_walked (rootfd, names, dir, target, &t, avoid, ret_target);
+    return contain_walked (rootfd, names, target, &t, avoid, ret_target);
   return finish_target (climb (t.absolute ? names->len : MIN (t.leading, names->len)), t.after_leading, ret_target);
 }

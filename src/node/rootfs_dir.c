@@ -170,7 +170,7 @@ listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
   return pfs_rootfs_ino (makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
 }
 
-/* A name whose attributes cannot be had (gone meanwhile, a dead mount) is listed all the same. */
+/* A name whose attributes cannot be had (gone meanwhile, a dead mount), or only by a walk, is listed all the same. */
 static bool
 emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const PfsCaller *who, PfsEmit emit,
           gpointer data)

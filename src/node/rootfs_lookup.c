@@ -101,7 +101,7 @@ special_target (PfsNode *dir, const char *name, char **ret)
 }
 
 int
-pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret)
+pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who, char **ret)
 {
   PfsTree *tree = dir->tree;
   g_autoptr (PfsDirFd) top = NULL;
@@ -115,6 +115,8 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const
     return r == -EINVAL ? -ESTALE : r;
   path = pfs_rootfs_path (dir);
   if (pfs_inroot_contain_walks (path, raw)) {
+    if (!walk)
+      return -EAGAIN;
     r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
     if (r < 0)
       return r;
@@ -244,19 +246,19 @@ pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
 }
 
 static int
-fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, struct stat *attr)
+fill_link (PfsNode *dir, int dirfd, const char *name, bool walk, const PfsCaller *who, struct stat *attr)
 {
   g_autofree char *target = NULL;
 
-  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, who, &target);
-  if (r == -ESTALE || r == -ENOENT)
+  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, walk, who, &target);
+  if (r == -ESTALE || r == -ENOENT || r == -EAGAIN)
     return r;
   pfs_rootfs_link_attr (dirfd, target, attr);
   return 0;
 }
 
 int
-pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
+pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool walk,
                   const PfsCaller *who, PfsEntry *ret)
 {
   PfsEntry entry = {
@@ -266,7 +268,7 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
 
   pfs_rootfs_attr (st, &entry.attr);
   if (pfs_rootfs_has_own_nodes (dir->tree, st->stx_mode & S_IFMT)) {
-    int r = fill_link (dir, dirfd, name, who, &entry.attr);
+    int r = fill_link (dir, dirfd, name, walk, who, &entry.attr);
     if (r < 0)
       return r;
   }
@@ -295,7 +297,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
   if (r == -EXDEV)
     return pfs_entry_of (pfs_cut_new (dir, dirfd, name), who, ret);
   if (r == 0)
-    r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, ret);
+    r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, wait, who, ret);
   if (r == 0 && wait && !inside && (mount->flags & PFS_MOUNT_REMOTE))
     ret->attr_timeout = 0;
   return r;
@@ -341,6 +343,6 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
   pfs_tree_lock (node->tree);
   g_autoptr (PfsNode) dir = pfs_node_ref_locked (node->parent);
   pfs_tree_unlock (node->tree);
-  r = pfs_rootfs_target (dir, dirfd->fd, name, type, who, ret);
+  r = pfs_rootfs_target (dir, dirfd->fd, name, type, true, who, ret);
   return r == -ENOENT ? -ESTALE : r;
 }

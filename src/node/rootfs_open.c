@@ -128,7 +128,7 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const Pf
   int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
   if (r < 0)
     return r;
-  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, who, &entry);
+  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, true, who, &entry);
   if (r < 0)
     return r;
   r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, ret_file);

@@ -115,21 +115,25 @@ bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const str
 void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
 /* Would the node be below itself there? */
 bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
-/* The entry for what statx found under that name: its node is found or made, attributes filled. */
-int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount,
+/* The entry for what statx found under that name: its node is found or made, attributes filled. Without walk, see
+ * pfs_rootfs_target(). */
+int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool walk,
                       const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
-/* As lookup, with the directory's descriptor at hand. With wait, see pfs_rootfs_statx(). */
+/* As lookup, with the directory's descriptor at hand. With wait, see pfs_rootfs_statx(); without, -EAGAIN
+ * for a link whose size takes a walk. */
 int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
- * are searched as the caller: else a link of his own would tell him what lies where he may not look. */
+ * are searched as the caller: else a link of his own would tell him what lies where he may not look.
+ * Without walk, -EAGAIN where the peer's tree has to be looked at for it: that takes its time. */
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
 /* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
 void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
 /* Does each name of such a file have a node of its own? What a rewritten link says depends on where it is. */
 bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
-int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, const PfsCaller *who, char **ret);
+int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who,
+                       char **ret);
 
 /* rootfs_attr.c */
 

@@ -424,6 +424,41 @@ test_contain_counts_links (void **state)
   assert_int_equal (pfs_inroot_contain (t->fd, "/", "c41/../x", 0, &target), -ELOOP);
 }
 
+static char *
+repeat (const char *what, guint times)
+{
+  GString *all = g_string_new (NULL);
+
+  while (times-- > 0)
+    g_string_append (all, what);
+  return g_string_free (all, FALSE);
+}
+
+/* What links lead through is no more than one path may have: a chain of long links would keep us busy for minutes. */
+static void
+test_contain_steps (void **state)
+{
+  Tree *t = *state;
+  g_autofree char *half = repeat ("x/../", PATH_MAX / 8);
+  g_autofree char *deep = make_deep (t, 30);
+  g_autofree char *up = repeat ("../", 30);
+  g_autofree char *target = NULL;
+
+  make_dir (t, "x");
+  make_link (t, "half", half);
+  g_autofree char *once = g_strconcat (half, "x/../x", NULL);
+  g_autofree char *twice = g_strconcat ("half/../", half, "x/../x", NULL);
+  assert_contained (t, "/", once, "x");
+  assert_int_equal (pfs_inroot_contain (t->fd, "/", twice, 0, &target), -ELOOP);
+  assert_null (target);
+
+  /* The way there is not the link's. */
+  g_autofree char *back = g_strconcat ("end/../", up, "x/../x", NULL);
+  g_autofree char *climbed = g_strconcat (up, "x", NULL);
+  assert_contained (t, deep, back, climbed);
+  remove_deep (t, 30);
+}
+
 /* A target of nearly PATH_MAX bytes has no room for a way up before it: it is shortened. */
 static void
 test_contain_long (void **state)
@@ -554,6 +589,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_contain, setup, teardown),
     cmocka_unit_test_setup_teardown (test_contain_up_after_something, setup, teardown),
     cmocka_unit_test_setup_teardown (test_contain_counts_links, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_contain_steps, setup, teardown),
     cmocka_unit_test_setup_teardown (test_contain_long, setup, teardown),
     cmocka_unit_test_setup_teardown (test_contain_like_the_kernel, setup, teardown),
   };

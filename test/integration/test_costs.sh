@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What a peer can make the daemon do, or keep, with little: links that lead round and round. Counted in the daemon's own processor time, which a busy machine does not change much.
+. "$(dirname -- "$0")/lib.sh"
+isolate "$@"
+getconf CLK_TCK >/dev/null || abandon "the unit of processor time is known"
+
+# spent WHAT SECONDS COMMAND...: how long the daemon works while the command runs.
+ticks ()
+{
+  awk '{ sub (/.*\) /, ""); print $12 + $13 }' "/proc/$peerfs_pid/stat"
+}
+spent ()
+{
+  local what=$1 limit=$2 before
+  shift 2
+  before=$(ticks)
+  timeout 300 "$@" >/dev/null 2>&1 </dev/null
+  check_less "$what: hundredths of a second" "$((limit * 100))" "$((($(ticks) - before) * 100 / $(getconf CLK_TCK)))"
+}
+
+# --- links: each leads 800 times into a folder and out again, deep below the root, and to the next one
+
+mkdir -p "$work/c/links/upper"
+deep=$(printf 'd/%.0s' {1..500})
+mkdir -p "$work/c/links/upper/$deep/x"
+(
+  cd "$work/c/links/upper/$deep" || exit
+  around=$(printf 'x/../%.0s' {1..800})
+  for i in {1..30}; do ln -s "${around}l$((i + 1))/../x" "l$i"; done
+  ln -s "${around}x" l31
+)
+imitate links -- sleep infinity
+
+peerfs_start
+cd "$mnt/links/root/$deep" || abandon "the directory can be entered"
+spent "ls of thirty long links" 5 ls
+spent "ls -l of them" 10 ls -l
+spent "stat of a chain of them" 5 stat -L l1
+check_output "a long link leads where it should" "$(stat -Lc %i x)" stat -Lc %i l31
+check_output "a chain of them does not, and says why" "Too many levels of symbolic links" \
+  sh -c 'stat -L l1 2>&1 | grep -o "Too many levels of symbolic links"'
+cd /
+peerfs_stop
+check_equal "exit status" 0 "$peerfs_status"
+finish
