@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -15,6 +16,7 @@
 #include "peerfs/base/inroot.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
+#include "peerfs/parse/mountinfo.h"
 #include "peerfs/proc/mountdev.h"
 
 /* One mapped object, as the leaf of a mirror and in its node. */
@@ -289,16 +291,41 @@ static const PfsNodeOps mapped_ops = {
 
 /* --- all of them --- */
 
-/* Device memory and the like have inodes too, but are no files to read. */
+/* The mappings of one process while they are looked at. */
+typedef struct {
+  int map_files;                /* -1 where there is none */
+  GBytes *mountinfo;            /* NULL likewise */
+  unsigned int major, minor;    /* the device seen last */
+  bool remote;                  /* its file system may not answer */
+} Scan;
+
 static bool
-is_regular (int map_files, const PfsMapping *m)
+is_remote (Scan *scan, const PfsMapping *m)
 {
-  struct stat st;
+  char type[64];
+  gsize len;
+
+  if (m->major != scan->major || m->minor != scan->minor) {
+    const char *content = scan->mountinfo ? g_bytes_get_data (scan->mountinfo, &len) : NULL;
+    scan->remote = content && pfs_mountinfo_fstype (content, len, m->major, m->minor, type, sizeof type)
+                   && pfs_mount_type_remote (type);
+    scan->major = m->major;
+    scan->minor = m->minor;
+  }
+  return scan->remote;
+}
+
+/* Device memory and the like have inodes too, but are no files to read. What may not answer is not asked. */
+static bool
+is_regular (Scan *scan, const PfsMapping *m)
+{
+  struct statx st;
   char range[40];
 
   g_snprintf (range, sizeof range, "%" PRIx64 "-%" PRIx64, m->start, m->end);
-  if (map_files >= 0 && fstatat (map_files, range, &st, 0) == 0)
-    return S_ISREG (st.st_mode);
+  if (scan->map_files >= 0 && !is_remote (scan, m)
+      && statx (scan->map_files, range, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0)
+    return S_ISREG (st.stx_mode);
   return !g_str_has_prefix (m->path, "/dev/") || g_str_has_prefix (m->path, "/dev/shm/");
 }
 
@@ -341,6 +368,7 @@ mapped_scan (PfsNode *top, PfsMirror **ret)
   g_autoptr (PfsPin) pin = NULL;
   g_autoptr (GPtrArray) mappings = NULL;
   g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GBytes) mountinfo = NULL;
   GPtrArray *objects;
   guint n = 0;
 
@@ -350,6 +378,8 @@ mapped_scan (PfsNode *top, PfsMirror **ret)
   if (r < 0)
     return r;
   pfs_autofd map_files = openat (pfs_pin_fd (pin), "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  (void) pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
+  Scan scan = { .map_files = map_files, .mountinfo = mountinfo, .major = UINT_MAX };
   for (guint i = 0; i < mappings->len; i++)
     g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
 
@@ -361,7 +391,7 @@ mapped_scan (PfsNode *top, PfsMirror **ret)
     /* A mapped file of our own mount would be asked of ourselves. */
     if (makedev (m->major, m->minor) == top->tree->own_device)
       continue;
-    if (m->path[0] == '/' && is_regular (map_files, m))
+    if (m->path[0] == '/' && is_regular (&scan, m))
       g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n)));
   }
   *ret = pfs_mirror_new (objects, mapped_shown);
