@@ -12,8 +12,11 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/fuse.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "private.h"
 
@@ -38,16 +41,33 @@ backing_free (gpointer data)
   g_free (backing);
 }
 
-const char *
-pfs_passthrough_build (void)
+/* The kernel offers it to everybody, but wants CAP_SYS_ADMIN of the first user namespace, whose number is fixed. */
+static bool
+in_user_namespace (void)
 {
-  return "built in";
+  struct stat st;
+
+  return stat ("/proc/self/ns/user", &st) == 0 && st.st_ino != 0xeffffffdu;
+}
+
+char *
+pfs_passthrough_describe (void)
+{
+  struct utsname kernel = { 0 };
+  int major = 0, minor = 0;
+
+  uname (&kernel);
+  if (sscanf (kernel.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 9))
+    return g_strdup_printf ("built in, but Linux %s has none (6.9 and later do)", kernel.release);
+  if (in_user_namespace ())
+    return g_strdup ("built in, but not to be had in a user namespace");
+  return g_strdup_printf ("built in, and Linux %s has it", kernel.release);
 }
 
 PfsPassthrough *
 pfs_passthrough_new (struct fuse_conn_info *conn)
 {
-  if (!(conn->capable & FUSE_CAP_PASSTHROUGH))
+  if (!(conn->capable & FUSE_CAP_PASSTHROUGH) || in_user_namespace ())
     return NULL;
   conn->want |= FUSE_CAP_PASSTHROUGH;
   conn->max_backing_stack_depth = 1;    /* the root of a container is an overlay: one filesystem on top of another */

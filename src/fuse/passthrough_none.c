@@ -2,10 +2,10 @@
 /* For a libfuse without kernel passthrough: the daemon does all I/O. */
 #include "private.h"
 
-const char *
-pfs_passthrough_build (void)
+char *
+pfs_passthrough_describe (void)
 {
-  return "not built in (libfuse older than 3.17)";
+  return g_strdup ("not built in (libfuse older than 3.17)");
 }
 
 PfsPassthrough *

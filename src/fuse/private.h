@@ -219,8 +219,8 @@ void pfs_libfuse_extend (struct fuse_lowlevel_ops *ops);
 
 /* --- passthrough_kernel.c or passthrough_none.c --- */
 
-/* What this build can do: "kernel passthrough" or why not. */
-const char *pfs_passthrough_build (void);
+/* What this build and this kernel can do, for --version: g_free. */
+char *pfs_passthrough_describe (void);
 /* At INIT: asks the kernel for it. NULL where it is not to be had. */
 PfsPassthrough *pfs_passthrough_new (struct fuse_conn_info *conn);
 void pfs_passthrough_free (PfsPassthrough *passthrough);

@@ -214,5 +214,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
 char *
 pfs_session_describe (void)
 {
-  return g_strdup_printf ("libfuse %s, kernel passthrough %s", fuse_pkgversion (), pfs_passthrough_build ());
+  g_autofree char *passthrough = pfs_passthrough_describe ();
+
+  return g_strdup_printf ("libfuse %s, kernel passthrough %s", fuse_pkgversion (), passthrough);
 }

@@ -41,15 +41,49 @@ judge ()
   check "$mode, $where: a program runs" "$mnt/db/root/$where/true"
 }
 
+offers=
 for mode in on off; do
   : >"$work/peerfs.log"
   peerfs_start -o "allow_other,passthrough=$mode"
   offered=
-  grep -q 'event=mounted .*passthrough=on' "$work/peerfs.log" && offered=1
+  grep -q 'event=mounted .*passthrough=on' "$work/peerfs.log" && offered=1 offers=1
   judge plain "$offered"
   judge twice ''
   peerfs_stop
   # The library in use has no passthrough, whatever is asked for: the same once more.
   [ "$offered" ] || break
 done
+
+# In a user namespace the kernel offers passthrough, and registers no file: known before the first open.
+user_namespace ()
+{
+  unshare --mount "$test_dir/imitate.sh" "$root_pod_dir" "$work/c/inner" "$work/inner" "$cgroup" sleep infinity &
+  "$PEERFS" --version >"$work/version"
+  "$PEERFS" --wait inner --timeout 20 || return 1
+  "$PEERFS" -f "$mnt" 2>"$work/inner.log" &
+  pod_until 100 test -d "$mnt/inner" || return 1
+  grep -r -c root "$mnt/inner/root/etc" >"$work/grepped"
+  umount "$mnt"
+  wait "$!"
+}
+cgroup=$(make_cgroup "$(random_id)") || abandon "a cgroup can be made"
+mkdir "$work/c/inner"
+# Its name comes from where the file lies that is mounted as the termination log.
+instance=$work/pods/0a1b2c3d-0000-4000-8000-000000000000/containers/inner/12345678
+mkdir -p "${instance%/*}" && : >"$instance" && ln -s "$instance" "$work/inner"
+export PEERFS mnt work root_pod_dir test_dir cgroup
+export -f user_namespace pod_until
+export $(san_options "$work")
+check "a user namespace: peerfs mounts there" unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc \
+  --propagation private bash -c user_namespace
+check_equal "files are read" yes "$([ "$(wc -l <"$work/grepped")" -gt 50 ] && echo yes)"
+check_equal "two lines are logged, passthrough=off" "event=mounted mountpoint=$mnt passthrough=off,event=unmounted mountpoint=$mnt" \
+  "$(sed 's/ libfuse=.*//' "$work/inner.log" | grep -v warning: | paste -s -d ,)"
+if [ "$offers" ]; then
+  check "--version: built in, and this kernel has it" grep -q "kernel passthrough built in, and Linux $(uname -r) has it" \
+    <("$PEERFS" --version)
+  check "--version there: not to be had" grep -q 'kernel passthrough built in, but not to be had in a user namespace' "$work/version"
+else
+  check "--version: not built in" grep -q 'kernel passthrough not built in' "$work/version"
+fi
 finish
