@@ -5,37 +5,70 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/environ.h"
 
+#define SERVES (G_USEC_PER_SEC / 10)    /* as long as a scan does */
+
 typedef struct {
   PfsPeerNode peer;
   GMutex lock;                  /* guards what follows; not held while reading */
   PfsEnviron *env;
+  gint64 read_at;               /* g_get_monotonic_time() */
+  pid_t pid;                    /* whose it is, and for whom it was read */
+  uid_t uid;
+  gid_t gid;
+  uint64_t caps;
 } EnvNode;
 
-/* Reads environ afresh, for a process may write there, and parses it only where it differs from last time. Returns with
- * the lock held. What it holds is bounded by PFS_ENVIRON_MAX; a longer environ is cut there. */
-static int
-env_lock (EnvNode *node)
+/* A process may write over its environment, or execute a program that others may look at: what was read a moment ago
+ * serves those alone who could have read it themselves. */
+static bool
+serves_locked (const EnvNode *node, pid_t pid, const PfsCaller *who)
 {
-  g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (GBytes) content = NULL;
+  return node->env && g_get_monotonic_time () - node->read_at < SERVES && node->pid == pid && node->uid == who->uid
+         && node->gid == who->gid && node->caps == who->caps;
+}
 
-  int r = pfs_container_main (node->peer.container, &pin);
-  if (r >= 0)
-    r = pfs_read_prefix_at (pfs_pin_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
-  if (r < 0)
-    return r;
-  g_mutex_lock (&node->lock);
+static void
+keep_locked (EnvNode *node, GBytes *content, gint64 read_at, pid_t pid, const PfsCaller *who)
+{
   if (!node->env || !g_bytes_equal (pfs_environ_content (node->env), content)) {
     g_clear_pointer (&node->env, pfs_environ_free);
     node->env = pfs_environ_parse (content);
   }
+  node->read_at = read_at;
+  node->pid = pid;
+  node->uid = who->uid;
+  node->gid = who->gid;
+  node->caps = who->caps;
+}
+
+/* Reads environ, and parses it only if it differs from last time. A listing reads it afresh, and serves the lookups and opens
+ * that follow it. Returns with the lock held. What it holds is bounded by PFS_ENVIRON_MAX; a longer environ is cut there. */
+static int
+env_lock (EnvNode *node, bool afresh, const PfsCaller *who)
+{
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (GBytes) content = NULL;
+  gint64 now = g_get_monotonic_time ();
+
+  int r = pfs_container_main (node->peer.container, &pin);
+  if (r < 0)
+    return r;
+  g_mutex_lock (&node->lock);
+  if (!afresh && serves_locked (node, pfs_pin_pid (pin), who))
+    return 0;
+  g_mutex_unlock (&node->lock);
+  r = pfs_read_prefix_at (pfs_pin_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
+  if (r < 0)
+    return r;
+  g_mutex_lock (&node->lock);
+  keep_locked (node, content, now, pfs_pin_pid (pin), who);
   return 0;
 }
 
 static int
-env_value (EnvNode *node, const char *name, GBytes **ret)
+env_value (EnvNode *node, const char *name, const PfsCaller *who, GBytes **ret)
 {
-  int r = env_lock (node);
+  int r = env_lock (node, false, who);
   if (r < 0)
     return r;
   gsize len;
@@ -54,8 +87,7 @@ var_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   GBytes *content;
 
   (void) flags;
-  (void) who;
-  int r = env_value ((EnvNode *) node->parent, node->name, &content);
+  int r = env_value ((EnvNode *) node->parent, node->name, who, &content);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   *ret = pfs_peer_content (node, content);
@@ -67,8 +99,7 @@ var_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *re
 {
   g_autoptr (GBytes) content = file && file->content ? g_bytes_ref (file->content) : NULL;
 
-  (void) who;
-  int r = content ? 0 : env_value ((EnvNode *) node->parent, node->name, &content);
+  int r = content ? 0 : env_value ((EnvNode *) node->parent, node->name, who, &content);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   return pfs_peer_stat (node, S_IFREG | 0444, true, (off_t) g_bytes_get_size (content), ret);
@@ -95,7 +126,7 @@ env_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   EnvNode *node = (EnvNode *) dir;
 
-  int r = env_lock (node);
+  int r = env_lock (node, false, who);
   if (r < 0)
     return pfs_gone (r, -ENOENT);
   gsize len;
@@ -113,8 +144,7 @@ env_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   EnvNode *node = (EnvNode *) dir;
   uint64_t ino = pfs_node_ino (dir);
 
-  (void) who;
-  int r = env_lock (node);
+  int r = env_lock (node, true, who);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   PfsListing *listing = pfs_listing_new ();

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What a peer can make the daemon do, or keep, with little: links that lead round and round. Counted in the daemon's own processor time, which a busy machine does not change much.
+# What a peer can make the daemon do, or keep, with little: links that lead round and round, an environment of many
+# variables. Counted in the daemon's own processor time, which a busy machine does not change much.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 getconf CLK_TCK >/dev/null || abandon "the unit of processor time is known"
@@ -32,6 +33,15 @@ mkdir -p "$work/c/links/upper/$deep/x"
 )
 imitate links -- sleep infinity
 
+# --- the environment
+
+variables=20000
+many=$work/c/env/many
+mkdir -p "${many%/*}"
+perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "cat", "/proc/self/environ"' "$variables" >"$many"
+imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "sleep", "infinity"' "$variables"
+pod_until 50 test "$(readlink "/proc/$imitated_pid/exe")" = /usr/bin/sleep
+
 peerfs_start
 cd "$mnt/links/root/$deep" || abandon "the directory can be entered"
 spent "ls of thirty long links" 5 ls
@@ -41,6 +51,9 @@ check_output "a long link leads where it should" "$(stat -Lc %i x)" stat -Lc %i 
 check_output "a chain of them does not, and says why" "Too many levels of symbolic links" \
   sh -c 'stat -L l1 2>&1 | grep -o "Too many levels of symbolic links"'
 cd /
+check_output "all variables are listed" "$variables" sh -c 'ls "$1" | wc -l' - "$mnt/env/env"
+spent "grep -r in $variables variables" 30 grep -r . "$mnt/env/env"
+check_output "each has its value" "$variables" sh -c 'grep -r -x -c vvvvvvvvvv "$1" | grep -c ":1$"' - "$mnt/env/env"
 peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 finish

@@ -33,7 +33,14 @@ test_names (void **state)
   assert_content (n, "web/env/%2E%2E", "dots", 4);
 }
 
-/* The process writes over it: the next read sees that, what is open keeps what it was. */
+/* What was read a moment ago serves for a while. */
+static void
+forget (void)
+{
+  g_usleep (G_USEC_PER_SEC / 10);
+}
+
+/* The process writes over it: a new listing sees that, and a little later everybody; what is open keeps what it was. */
 static void
 test_changes (void **state)
 {
@@ -47,6 +54,11 @@ test_changes (void **state)
   ENV (n, "A=longer than before\0C=\0");
   assert_names (n, "web/env", "A C");
   assert_content (n, "web/env/A", "longer than before", 18);
+  ENV (n, "A=one\0B=two\0");
+  forget ();
+  assert_content (n, "web/env/A", "one", 3);
+  ENV (n, "A=longer than before\0C=\0");
+  forget ();
   assert_int_equal (nodes_walk (n, "web/env/B", NULL, NULL), -ENOENT);
   assert_int_equal (node->ops->getattr (node, file, &pfs_caller_self, &st), 0);
   assert_int_equal (st.st_size, 3);
@@ -55,6 +67,30 @@ test_changes (void **state)
   ENV (n, "");
   assert_names (n, "web/env", "");
   assert_int_equal (node->ops->getattr (node, NULL, &pfs_caller_self, &st), -ENOENT);
+}
+
+/* Who was not served by the last listing is not served by what it read, either. */
+static void
+test_serves_one (void **state)
+{
+  Nodes *n = *state;
+  const PfsCaller others[] = { { .uid = 7 }, { .gid = 7 }, { .caps = 7 } };
+  const PfsCaller who = pfs_caller_self;
+  PfsFile *file;
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    ENV (n, "SECRET=old\0");
+    g_autoptr (PfsNode) env = nodes_get (n, "web/env", NULL);
+    assert_int_equal (env->ops->opendir (env, &who, &file), 0);
+    pfs_file_unref (file);
+    g_autoptr (PfsNode) node = nodes_get (n, "web/env/SECRET", NULL);
+    ENV (n, "SECRET=new\0");
+    assert_int_equal (node->ops->open (node, O_RDONLY, &who, &file), 0);
+    pfs_file_unref (file);      /* old, unless this took its time */
+    assert_int_equal (node->ops->open (node, O_RDONLY, &others[i], &file), 0);
+    assert_memory_equal (g_bytes_get_data (file->content, NULL), "new", 3);
+    pfs_file_unref (file);
+  }
 }
 
 static void
@@ -118,6 +154,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_values, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_names, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_changes, nodes_setup, nodes_teardown),
+    cmocka_unit_test_setup_teardown (test_serves_one, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_large, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_missing, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_real_process, nodes_setup, nodes_teardown),
