@@ -30,7 +30,9 @@ open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file
   fi->fh = (uintptr_t) file;
   fi->direct_io = is_peers || is_volatile;
   fi->noflush = !needs_flush (session, file);
-  if (session->passthrough && is_peers && !is_volatile)
+  file->caps = who->caps;
+  /* The kernel would read for all in the name of who opened the file first. */
+  if (session->passthrough && is_peers && !is_volatile && !(file->file_flags & PFS_FILE_AS_CALLER))
     pfs_passthrough_open (session->passthrough, session->fuse, file, who, fi);
   pfs_session_add_file (session, file);
 }
@@ -169,6 +171,23 @@ read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_fil
   return (ssize_t) done;
 }
 
+/* A file system may look at who reads, or be asked in his name. The kernel also reads ahead of a caller, who may have gone
+ * since: no more capabilities count than those that the file was opened with. */
+static ssize_t
+read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
+{
+  if (!(file->file_flags & PFS_FILE_AS_CALLER))
+    return read_at (file, mem, size, off, fi);
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  uint64_t more = requester.who.caps & ~file->caps;
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  requester.who.caps &= ~more;
+  requester.who.switching = requester.who.switching || (more & pfs_request_session (req)->caps);
+  int r = pfs_creds_take (&requester.who, &as);
+  return r < 0 ? r : read_at (file, mem, size, off, fi);
+}
+
 void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
@@ -190,7 +209,7 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     return;
   }
   void *mem = read_buffer (size);
-  ssize_t n = mem ? read_at (file, mem, size, off, fi) : -ENOMEM;
+  ssize_t n = mem ? read_as (req, file, mem, size, off, fi) : -ENOMEM;
   if (n < 0)
     pfs_reply (req, (int) n);
   else
@@ -258,16 +277,27 @@ pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   pfs_reply (req, 0);
 }
 
+static int
+sync_as (PfsFile *file, bool data, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (file);
+  if (r < 0 || file->fd < 0)
+    return r;
+  r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  return (data ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? pfs_file_error (file, -errno) : 0;
+}
+
 void
 pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-  PfsFile *file = pfs_request_file (fi);
+  g_auto (PfsRequester) requester = pfs_requester (req);
 
   (void) ino;
-  int r = pfs_file_check (file);
-  if (r == 0 && file->fd >= 0)
-    r = (datasync ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? pfs_file_error (file, -errno) : 0;
-  pfs_reply (req, r);
+  pfs_reply (req, sync_as (pfs_request_file (fi), datasync != 0, &requester.who));
 }
 
 void
@@ -287,16 +317,29 @@ pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
   pfs_reply (req, r);
 }
 
+static off_t
+seek_as (PfsFile *file, off_t off, int whence, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (file);
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  off_t found = lseek (file->fd, off, whence);
+  return found < 0 ? pfs_file_error (file, -errno) : found;
+}
+
 void
 pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
-  PfsFile *file = pfs_request_file (fi);
-  int r = pfs_file_check (file);
+  g_auto (PfsRequester) requester = pfs_requester (req);
 
   (void) ino;
-  off_t found = r < 0 ? -1 : lseek (file->fd, off, whence);
+  off_t found = seek_as (pfs_request_file (fi), off, whence, &requester.who);
   if (found < 0)
-    pfs_reply (req, r < 0 ? r : pfs_file_error (file, -errno));
+    pfs_reply (req, (int) found);
   else
     fuse_reply_lseek (req, found);
 }

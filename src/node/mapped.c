@@ -264,7 +264,7 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   struct statfs fs;
   if (fstatfs (fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC)
     return -EACCES;
-  return pfs_maps_file (node, pfs_fd_steal (&fd), 0, ret);
+  return pfs_maps_file (node, pfs_fd_steal (&fd), PFS_FILE_AS_CALLER, ret);
 }
 
 static void

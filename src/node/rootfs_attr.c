@@ -50,8 +50,8 @@ statx_as (PfsRootfs *rootfs, int dirfd, const char *name, const PfsCaller *who, 
   return r < 0 ? r : pfs_rootfs_statx (rootfs, dirfd, name, true, ret, ret_mount);
 }
 
-/* The caller came to the node by a way that he may go; the one that we know may be another one, which is closed to him.
- * There are file systems, though, that refuse root. */
+/* The caller came to the node by a way that he may go; the one that we know may be another one, which is closed to
+ * him. */
 static int
 attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
 {
@@ -63,9 +63,11 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;
-  r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, &pfs_caller_self, &st, &mount);
+  /* There are file systems that refuse root, and some that answer one caller otherwise than another. */
+  bool remote = pfs_node_place (node).remote;
+  r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, remote ? who : &pfs_caller_self, &st, &mount);
   if (r == -EACCES || r == -EPERM)
-    r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, who, &st, &mount);
+    r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, remote ? &pfs_caller_self : who, &st, &mount);
   if (r < 0)
     return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
   if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
@@ -94,7 +96,8 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   open_file = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
   if (!open_file)
     return attr_by_path (node, who, ret);
-  int r = pfs_rootfs_statx (pfs_rootfs_of (node), open_file->fd, "", true, &st, &mount);
+  int r = statx_as (pfs_rootfs_of (node), open_file->fd, "",
+                    open_file->file_flags & PFS_FILE_AS_CALLER ? who : &pfs_caller_self, &st, &mount);
   /* Only then: at the container's end another descriptor takes its place. */
   int gone = pfs_rootfs_check (pfs_rootfs_of (node));
   if (r < 0 || gone < 0)
@@ -238,8 +241,11 @@ pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret)
 {
   pfs_autofd fd = -1;
 
-  (void) who;
   int r = pfs_rootfs_pin (node, NULL, &fd);
+  if (r < 0)
+    return r;
+  pfs_auto_creds const PfsCaller *as = NULL;
+  r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
   return fstatvfs (fd, ret) < 0 ? -errno : 0;

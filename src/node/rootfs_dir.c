@@ -108,13 +108,18 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   if (r < 0)
     return r;
   (*ret)->priv = stream_new (makedev (st.stx_dev_major, st.stx_dev_minor));
-  (*ret)->file_flags = listing_flags (dir, &st, mount);
+  (*ret)->file_flags = listing_flags (dir, &st, mount) | pfs_mount_file_flags (mount);
   return 0;
 }
 
 static int
-fill (PfsFile *dir, Stream *stream)
+fill (PfsFile *dir, Stream *stream, const PfsCaller *who)
 {
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = dir->file_flags & PFS_FILE_AS_CALLER ? pfs_creds_take (who, &as) : 0;
+
+  if (r < 0)
+    return r;
   long n = syscall (SYS_getdents64, dir->fd, stream->buffer, sizeof stream->buffer);
 
   if (n < 0)
@@ -204,7 +209,7 @@ pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who,
     r = seek_to (dir, stream, offset);
   while (r == 0) {
     if (stream->used == stream->filled) {
-      r = fill (dir, stream);
+      r = fill (dir, stream, who);
       if (r <= 0)
         break;
       r = 0;

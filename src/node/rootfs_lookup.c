@@ -100,6 +100,15 @@ special_target (PfsNode *dir, const char *name, char **ret)
   return 0;
 }
 
+static int
+readlink_as (int dirfd, const char *name, const PfsCaller *who, char **ret)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_creds_take (who, &as);
+
+  return r < 0 ? r : pfs_readlink_at (dirfd, name, ret);
+}
+
 int
 pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who, char **ret)
 {
@@ -110,7 +119,7 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool 
 
   if (!S_ISLNK (type))
     return special_target (dir, name, ret);
-  int r = pfs_readlink_at (dirfd, name, &raw);
+  int r = readlink_as (dirfd, name, who, &raw);
   if (r < 0)
     return r == -EINVAL ? -ESTALE : r;
   path = pfs_rootfs_path (dir);
@@ -318,12 +327,12 @@ pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntr
 
 /* All names of the link are this one node: the name that we know may have been given to another link meanwhile. */
 static int
-readlink_raw (PfsNode *node, char **ret)
+readlink_raw (PfsNode *node, const PfsCaller *who, char **ret)
 {
   pfs_autofd fd = -1;
   int r = pfs_rootfs_pin (node, NULL, &fd);
 
-  return r < 0 ? r : pfs_readlink_at (fd, "", ret);
+  return r < 0 ? r : readlink_as (fd, "", who, ret);
 }
 
 int
@@ -336,7 +345,7 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
   if (!pfs_rootfs_is_link (node->tree, type))
     return -EINVAL;
   if (!pfs_rootfs_has_own_nodes (node->tree, type))
-    return readlink_raw (node, ret);
+    return readlink_raw (node, who, ret);
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;

@@ -110,8 +110,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   if ((flags & O_ACCMODE) != O_RDONLY)
     pfs_rootfs_refresh (node, fd);
   r = pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, ret);
-  if (r == 0 && (mount->flags & PFS_MOUNT_VOLATILE))
-    (*ret)->file_flags |= PFS_FILE_DIRECT_IO;
+  if (r == 0)
+    (*ret)->file_flags |= pfs_mount_file_flags (mount);
   return r;
 }
 
@@ -136,8 +136,7 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const Pf
     pfs_node_unref (entry.node);
     return r;
   }
-  if (mount->flags & PFS_MOUNT_VOLATILE)
-    (*ret_file)->file_flags |= PFS_FILE_DIRECT_IO;
+  (*ret_file)->file_flags |= pfs_mount_file_flags (mount);
   *ret = entry;
   return 0;
 }

@@ -27,6 +27,14 @@ struct PfsMount {
 #define PFS_MOUNT_LOCAL (1u << 4)       /* nothing depends on who reads or writes what is open */
 #define PFS_MOUNT_OVERLAY (1u << 3)     /* known by the device of its directories: files may have another */
 
+/* PfsFileFlags of what is open there. */
+static inline guint
+pfs_mount_file_flags (const PfsMount *mount)
+{
+  return (mount->flags & PFS_MOUNT_VOLATILE ? PFS_FILE_DIRECT_IO : 0u)
+         | (mount->flags & PFS_MOUNT_LOCAL ? 0u : PFS_FILE_AS_CALLER);
+}
+
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
 struct PfsRootfs {
   PfsTree *tree;

@@ -56,5 +56,32 @@ check_output "they can be listed" "regular empty file 0" stat -c "%F %s" "$root/
 in_consumer umount /environ
 in_consumer umount /deep
 
+# --- who reads links, and whom a file system in the peer sees
+
+mkdir -p "$work/c/mine/upper/fuse"
+cp "$helpers/helper_badfuse" "$work/c/mine/upper/badfuse"
+imitate mine -- sh -c "mknod /dev/fuse c 10 229; /badfuse /fuse /etc/passwd 1000000 /asked & exec $as_101 sleep infinity"
+mine=$imitated_pid
+asked=/proc/$mine/root/asked
+pod_until 50 test -e "/proc/$mine/root/fuse/program" || abandon "a FUSE file system is mounted in the peer"
+for link in exe cwd root ns/net; do
+  check_equal "/proc does not tell 101 the text of $link" - "$(ask as_101 readlink "/proc/$secret/$link")"
+  check_equal "not of $link below root/proc either" - "$(ask as_101 readlink "$mnt/mine/root/proc/$secret/$link")"
+done
+# told PATH: what its server is told when user 101 reads it.
+told ()
+{
+  : >"$asked"
+  # shellcheck disable=SC2086
+  $as_101 timeout 20 cat "$1" >/dev/null
+  sort -u "$asked" | paste -s -d ' '
+}
+check_equal "a file server in the peer is told who reads, by /proc" "open 101 read 101" "$(told "/proc/$mine/root/fuse/program")"
+for options in allow_other allow_other,passthrough=off; do
+  peerfs_stop
+  peerfs_start -o "$options"
+  check_equal "the same with $options" "open 101 read 101" "$(told "$mnt/mine/root/fuse/program")"
+done
+
 peerfs_stop
 finish

@@ -62,6 +62,7 @@ typedef enum {
   PFS_FILE_DIRECT_IO = 1 << 0,  /* its size is not known, or a lie: read until nothing comes */
   PFS_FILE_KEEP_CACHE = 1 << 1, /* unchanged since the kernel cached it */
   PFS_FILE_CACHE_DIR = 1 << 2,
+  PFS_FILE_AS_CALLER = 1 << 3,  /* who reads or writes may matter: nobody else does it for him */
 } PfsFileFlags;
 
 /* Something opened: a file or directory of a peer (fd), or a snapshot (content, listing). Refcounted. */
@@ -71,6 +72,7 @@ struct PfsFile {
   int fd;                       /* -1 where there is none */
   int flags;                    /* those of open(2) */
   guint file_flags;             /* PfsFileFlags */
+  uint64_t caps;                /* of who opened it */
   GBytes *content;              /* for generated files, else NULL */
   PfsListing *listing;          /* for generated directories, else NULL */
   void *priv;                   /* of the kind; freed by ops->close */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM]. On DIR it shows one file, `program`, with PROGRAM's
- * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. SIGHUP: so does every close end
+/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM [LOG]]. On DIR it shows one file, `program`, with PROGRAM's
+ * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
+ * the uid, for each open and read. SIGHUP: so does every close end
  * from then on; SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered.
  * SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
 #include <errno.h>
@@ -21,6 +22,7 @@
 static volatile sig_atomic_t failing, unwritten, silent;
 static char content[4 << 20];
 static size_t length, bad_from = SIZE_MAX;
+static int log_fd = -1;
 
 static void
 fail_from_now_on (int signal)
@@ -99,6 +101,8 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
   struct fuse_attr_out attr = { .attr = attributes (in->nodeid) };
   struct fuse_open_out opened = { 0 };
 
+  if (log_fd >= 0 && (in->opcode == FUSE_OPEN || in->opcode == FUSE_READ))
+    dprintf (log_fd, "%s %u\n", in->opcode == FUSE_OPEN ? "open" : "read", in->uid);
   if (in->opcode == FUSE_INIT)
     answer_init (dev, in, argument);
   else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT ||
@@ -139,6 +143,8 @@ main (int argc, char **argv)
   length = (size_t) n;
   if (argc > 3)
     bad_from = strtoul (argv[3], NULL, 10);
+  if (argc > 4)
+    log_fd = open (argv[4], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   snprintf (options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", dev);
   if (mount ("badfuse", argv[1], "fuse.badfuse", 0, options) < 0) {
     perror ("badfuse: mount");
