@@ -276,6 +276,26 @@ test_unlinked_but_open (void **state)
 }
 
 static void
+test_umask (void **state)
+{
+  Roots *r = *state;
+  const PfsFsOps *fs = r->root->ops->fs;
+  const PfsCaller who = { .umask = 027 };
+  g_autoptr (PfsFile) file = NULL;
+  PfsEntry entry;
+  struct stat real;
+
+  assert_int_equal (fs->create (r->root, "f", 0666, O_RDWR, &who, &entry, &file), 0);
+  pfs_node_unref (entry.node);
+  assert_return_code (fstatat (r->fd, "f", &real, 0), errno);
+  assert_int_equal (real.st_mode, S_IFREG | 0640);
+  assert_int_equal (fs->mkdir (r->root, "d", 0777, &who, &entry), 0);
+  pfs_node_unref (entry.node);
+  assert_return_code (fstatat (r->fd, "d", &real, 0), errno);
+  assert_int_equal (real.st_mode, S_IFDIR | 0750);
+}
+
+static void
 test_create (void **state)
 {
   Roots *r = *state;
@@ -765,7 +785,7 @@ main (void)
     cmocka_unit_test (test_known_when_the_tree_ends),
     TEST (test_rename),
     TEST (test_unlinked_but_open),
-    TEST (test_create),
+    TEST (test_umask), TEST (test_create),
     TEST (test_tmpfile),
     TEST (test_make_and_remove),
     TEST (test_hard_link),

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -99,7 +100,8 @@ write_file (const char *path, const char *content)
   return n == (ssize_t) strlen (content);
 }
 
-/* A process of the made-up container, with a root of its own mount as a runtime would make it: the node's /usr. */
+/* A process of the made-up container, with a root of its own mount as a runtime would make it: the node's /usr. Without
+ * a program it stays what was started outside, and takes the name alone. */
 static pid_t
 spawn_program (Live *l, const char *comm, const char *const *argv)
 {
@@ -112,8 +114,11 @@ spawn_program (Live *l, const char *comm, const char *const *argv)
               mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
               mount ("/usr", l->root, NULL, MS_BIND | MS_REC, NULL) == 0 && chdir (l->root) == 0 &&
               mount (l->root, "/", NULL, MS_MOVE, NULL) == 0 && chroot (".") == 0 &&
-              execv (argv[0], (char *const *) argv) == 0;
-    _exit (ok ? 0 : 1);
+              (!argv || execv (argv[0], (char *const *) argv) == 0);
+    prctl (PR_SET_NAME, comm);
+    while (ok)
+      pause ();
+    _exit (1);
   }
   g_array_append_val (l->children, pid);
   g_autofree char *comm_path = g_strdup_printf ("/proc/%d/comm", pid);

@@ -162,11 +162,30 @@ lack_of_descriptors_is_no_end (void **state)
   assert_int_equal (pfs_pin_pid (pin), second);
 }
 
+/* In the container's cgroup and with its root, but not yet with its program: what a runtime does last is exec. */
+static void
+no_peer_before_exec (void **state)
+{
+  Live *l = *state;
+
+  REQUIRE_CGROUP (l);
+  spawn_program (l, "sleep", NULL);
+  g_autoptr (PfsContainer) early = find_live (l);
+  assert_null (early);
+  pid_t peer = spawn_peer (l);
+  g_autoptr (PfsContainer) c = find_live (l);
+  assert_non_null (c);
+  g_autoptr (PfsPin) pin = NULL;
+  assert_int_equal (pfs_container_main (c, &pin), 0);
+  assert_int_equal (pfs_pin_pid (pin), peer);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     CASE (finds_a_real_container),
+    CASE (no_peer_before_exec),
     CASE (never_serves_the_nodes_root),
     CASE (second_scan_reads_nothing_known),
     CASE (needs_few_descriptors),
