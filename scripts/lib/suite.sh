@@ -18,7 +18,7 @@ suite_run ()
     awk '
       /^ *[0-9]+\/[0-9]+ +Test +#[0-9]+: / { test = $4 }
       /^FAILED: / { print "  " test ": " substr ($0, 9) }
-      /^\[  FAILED  \] [a-z_0-9]+$/ { print "  " test ": " $4 }
+      /^\[  (FAILED |ERROR  ) \] [a-z_0-9]+$/ { print "  " test ": " $4 }
       /^The following tests FAILED:/ { listed = 1 }
       listed && sub (/^\t *[0-9]+ - /, "  ")' "$log" | sort -u
     grep 'tests passed, .* tests failed out of' "$log"

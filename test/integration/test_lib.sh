@@ -180,7 +180,7 @@ mkdir "$scripts/suite"
 cat >"$scripts/suite/CTestTestfile.cmake" <<'END'
 add_test(green "true")
 add_test(integration.red "sh" "-c" "echo 'FAILED: a thing works'; exit 1")
-add_test(unit.red "sh" "-c" "echo '[  FAILED  ] test_of_a_thing'; exit 1")
+add_test(unit.red "sh" "-c" "echo '[  FAILED  ] test_of_a_thing'; echo '[  ERROR   ] its_teardown'; exit 1")
 add_test(integration.slow "sleep" "60")
 set_tests_properties(integration.slow PROPERTIES TIMEOUT 1)
 add_test(crash "sh" "-c" "kill -SEGV $$")
@@ -193,8 +193,9 @@ check_equal "its last lines say what is red" "Red checks:
   integration.red: a thing works
   integration.slow (Timeout)
   unit.red (Failed)
+  unit.red: its_teardown
   unit.red: test_of_a_thing
-20% tests passed, 4 tests failed out of 5" "$(tail -n 8 "$scripts/suite/log")"
+20% tests passed, 4 tests failed out of 5" "$(tail -n 9 "$scripts/suite/log")"
 echo 'add_test(green "true")' >"$scripts/suite/CTestTestfile.cmake"
 check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" "$(suite_run "$scripts/suite" | grep 'out of')"
 check "no test at all is a failure" sh -c '! bash -c ". \"$1\"; suite_run \"$2\" -R nothing"' sh \
