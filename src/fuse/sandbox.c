@@ -3,8 +3,18 @@
  * system calls it never makes. Peers choose names, links and sizes; this bounds what a mistake of ours is worth. */
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <linux/sockios.h>
+#include <linux/un.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "private.h"
 
@@ -20,21 +30,25 @@ static const unsigned int kept[] = {
   CAP_KILL, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_CHROOT, CAP_SETPCAP, CAP_AUDIT_WRITE,
 };
 
-/* A sanitizer looks for leaks at the end by attaching to our threads. */
+/* A sanitizer looks for leaks at the end by attaching to our threads, from a process that shares our memory. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZER_CALLS "ptrace", "process_vm_readv", "getdents",
 #define DUMPABLE 1
+#define CLONE_MUST CLONE_VM
 #else
 #define SANITIZER_CALLS
 #define DUMPABLE 0
+#define CLONE_MUST (CLONE_VM | CLONE_THREAD)
 #endif
+#define CLONE_NEW \
+  (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 /* Everything else fails with EPERM. By family; those of libc, libfuse and GLib included. */
 static const char *const allowed[] = {
   SANITIZER_CALLS
   /* files, by descriptor and beneath descriptors */
   "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek",
-  "open", "openat", "openat2", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "ioctl", "flock", "fsync",
+  "open", "openat", "openat2", "close", "close_range", "dup", "dup2", "dup3", "flock", "fsync",
   "fdatasync", "syncfs", "sync_file_range", "ftruncate", "truncate", "fallocate", "copy_file_range", "splice", "tee",
   "vmsplice", "sendfile", "fadvise64", "readahead",
   /* names and attributes */
@@ -45,11 +59,11 @@ static const char *const allowed[] = {
   "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "name_to_handle_at",
   "umount2",
   /* memory and threads */
-  "brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "clone", "clone3", "set_robust_list", "get_robust_list",
-  "rseq", "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "tkill", "kill", "exit", "exit_group", "futex",
+  "brk", "munmap", "mremap", "madvise", "set_robust_list", "get_robust_list",
+  "rseq", "set_tid_address", "gettid", "getpid", "getppid", "exit", "exit_group", "futex",
   "futex_waitv", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",
   "sched_setscheduler", "sched_get_priority_max", "sched_get_priority_min", "getpriority", "setpriority", "membarrier",
-  "unshare", "setns", "arch_prctl", "prctl", "wait4", "waitid", "uname", "sysinfo", "getrandom", "getcpu",
+  "arch_prctl", "wait4", "waitid", "uname", "sysinfo", "getrandom", "getcpu",
   /* credentials and limits */
   "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "setgroups", "setfsuid", "setfsgid",
   "capget", "capset", "getrlimit", "prlimit64", "getrusage",
@@ -57,9 +71,60 @@ static const char *const allowed[] = {
   "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "alarm",
   "restart_syscall", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times",
   "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "pipe2",
-  "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
+  "pidfd_open", "pidfd_getfd",
   /* sock_diag */
-  "socket", "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "setsockopt", "getsockopt",
+  "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "setsockopt", "getsockopt",
+};
+
+#ifndef FUSE_DEV_IOC_BACKING_OPEN       /* Linux 6.9 */
+#define FUSE_DEV_IOC_BACKING_OPEN _IOW (FUSE_DEV_IOC_MAGIC, 1, guint64[2])
+#define FUSE_DEV_IOC_BACKING_CLOSE _IOW (FUSE_DEV_IOC_MAGIC, 2, guint32)
+#endif
+
+/* What is allowed with certain arguments alone: (argument & mask) == value, for one or two of them. */
+#define IS(arg, value) { arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, value }
+#define HAS_NO(arg, bits) { arg, SCMP_CMP_MASKED_EQ, bits, 0 }
+static const struct {
+  const char *call;
+  struct scmp_arg_cmp args[2];
+  unsigned int n;
+} filtered[] = {
+  /* threads, of this process and in its namespaces */
+  { "clone", { { 0, SCMP_CMP_MASKED_EQ, CLONE_NEW | CLONE_MUST, CLONE_MUST } }, 1 },
+  /* another network or mount namespace, for a thread of its own */
+  { "setns", { IS (1, CLONE_NEWNET) }, 1 },
+  { "setns", { IS (1, CLONE_NEWNS) }, 1 },
+  { "unshare", { IS (0, CLONE_FS) }, 1 },
+  /* no code but what is there */
+  { "mmap", { HAS_NO (2, PROT_EXEC) }, 1 },
+  { "mprotect", { HAS_NO (2, PROT_EXEC) }, 1 },
+  { "socket", { IS (0, AF_NETLINK), IS (2, NETLINK_SOCK_DIAG) }, 2 },
+  { "ioctl", { IS (1, FUSE_DEV_IOC_BACKING_OPEN) }, 1 },
+  { "ioctl", { IS (1, FUSE_DEV_IOC_BACKING_CLOSE) }, 1 },
+  { "ioctl", { IS (1, NS_GET_OWNER_UID) }, 1 },
+  { "ioctl", { IS (1, NS_GET_PARENT) }, 1 },
+  { "ioctl", { IS (1, SIOCUNIXFILE) }, 1 },
+  { "ioctl", { IS (1, TCGETS) }, 1 },    /* stdio asks whether it writes to a terminal */
+  /* not F_SETSIG and F_SETOWN, by which the kernel sends anybody any signal */
+  { "fcntl", { IS (1, F_DUPFD) }, 1 },
+  { "fcntl", { IS (1, F_DUPFD_CLOEXEC) }, 1 },
+  { "fcntl", { IS (1, F_GETFD) }, 1 },
+  { "fcntl", { IS (1, F_SETFD) }, 1 },
+  { "fcntl", { IS (1, F_GETFL) }, 1 },
+  { "fcntl", { IS (1, F_SETFL) }, 1 },
+  { "fcntl", { IS (1, F_OFD_GETLK) }, 1 },
+  { "fcntl", { IS (1, F_OFD_SETLK) }, 1 },
+  { "fcntl", { IS (1, F_OFD_SETLKW) }, 1 },
+  { "fcntl", { IS (1, F_SETPIPE_SZ) }, 1 },
+  { "fcntl", { IS (1, F_GETPIPE_SZ) }, 1 },
+  { "prctl", { IS (0, PR_SET_NAME) }, 1 },
+  { "prctl", { IS (0, PR_GET_NAME) }, 1 },
+  { "prctl", { IS (0, PR_SET_VMA) }, 1 },        /* the C library and sanitizers name their memory */
+#ifdef __SANITIZE_ADDRESS__
+  { "prctl", { IS (0, PR_SET_PTRACER) }, 1 },
+  { "prctl", { IS (0, PR_GET_DUMPABLE) }, 1 },
+  { "prctl", { IS (0, PR_SET_DUMPABLE) }, 1 },
+#endif
 };
 
 /* Keeps those of `kept` that we have. */
@@ -80,17 +145,35 @@ drop_capabilities (void)
 }
 
 static int
+allow (scmp_filter_ctx filter, uint32_t action, const char *call, unsigned int n, const struct scmp_arg_cmp *args)
+{
+  int number = seccomp_syscall_resolve_name (call);
+
+  return number < 0 ? 0 : seccomp_rule_add_array (filter, action, number, n, args);
+}
+
+static int
+add_rules (scmp_filter_ctx filter)
+{
+  const struct scmp_arg_cmp own = IS (0, (guint64) getpid ());
+  /* The C library then makes threads by clone(2), whose flags can be seen. */
+  int r = allow (filter, SCMP_ACT_ERRNO (ENOSYS), "clone3", 0, NULL);
+
+  if (r == 0)
+    r = allow (filter, SCMP_ACT_ALLOW, "tgkill", 1, &own);
+  for (guint i = 0; r == 0 && i < G_N_ELEMENTS (allowed); i++)
+    r = allow (filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
+  for (guint i = 0; r == 0 && i < G_N_ELEMENTS (filtered); i++)
+    r = allow (filter, SCMP_ACT_ALLOW, filtered[i].call, filtered[i].n, filtered[i].args);
+  return r;
+}
+
+static int
 filter_calls (void)
 {
   scmp_filter_ctx filter = seccomp_init (SCMP_ACT_ERRNO (EPERM));
-  int r = filter ? 0 : -ENOMEM;
+  int r = filter ? add_rules (filter) : -ENOMEM;
 
-  for (guint i = 0; r == 0 && i < G_N_ELEMENTS (allowed); i++) {
-    int number = seccomp_syscall_resolve_name (allowed[i]);
-
-    if (number >= 0)
-      r = seccomp_rule_add (filter, SCMP_ACT_ALLOW, number, 0);
-  }
   /* Threads that run already (a sanitizer's) are meant too. */
   if (r == 0)
     r = seccomp_attr_set (filter, SCMP_FLTATR_CTL_TSYNC, 1);

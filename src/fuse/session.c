@@ -158,9 +158,9 @@ mount_and_serve (PfsSession *session, char **ret_error)
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
   pfs_mountpoint_remember (session);
   pfs_tree_set_own_device (session->tree, session->device);
-  r = session->options->sandbox ? pfs_sandbox_enter () : 0;
-  if (r < 0)
-    fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", g_strerror (-r));
+  r = session->options->sandbox ? pfs_sandbox_enter () : 1;
+  if (r != 0)
+    fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", r < 0 ? g_strerror (-r) : "sandbox=off");
   remember_self (session);
   return serve (session) < 0 ? 1 : 0;
 }

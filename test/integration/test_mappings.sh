@@ -50,6 +50,7 @@ for mode in on off; do
   judge plain "$offered"
   judge twice ''
   peerfs_stop
+  check_equal "$mode: a sandboxed daemon says nothing of it" 0 "$(grep -c event=unsandboxed "$work/peerfs.log")"
   # The library in use has no passthrough, whatever is asked for: the same once more.
   [ "$offered" ] || break
 done
@@ -86,4 +87,7 @@ if [ "$offers" ]; then
 else
   check "--version: not built in" grep -q 'kernel passthrough not built in' "$work/version"
 fi
+peerfs_start -o sandbox=off
+check "-o sandbox=off is warned of" grep -q '^event=unsandboxed error="sandbox=off"' "$work/peerfs.log"
+peerfs_stop
 finish
