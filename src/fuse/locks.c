@@ -10,26 +10,37 @@
 #include "lockwait.h"
 #include "peerfs/base/fd.h"
 #include "private.h"
+#include "ranges.h"
 
 #define CLOSING_US 8000u /* the last of several pauses, each twice as long: 15 ms in all for the end of a close */
-
-/* What is remembered of an owner with a read-only descriptor, to be done again when it comes to write locks. */
-#define LOG_MAX 1024
 
 typedef struct {
   gint refs;
   PfsNode *node;                /* a reference */
   uint64_t id;
+  GPtrArray *files;             /* the open files that it locked through: borrowed; guarded by the lock below, as is `busy` */
+  bool busy;                    /* a thread has what follows to itself, to ask the peer's file without that lock */
   int fd;
   bool writable;
-  pid_t pid;
-  GPtrArray *files;             /* the open files that it locked through: borrowed */
-  GArray *log;                  /* of struct flock */
+  pid_t pid;                    /* written with both: whoever is busy with it has the lock as well */
+  GArray *held;                 /* of PfsRange; likewise */
 } Owner;
 
+/* A lock that somebody asks for, and may wait for. */
+typedef struct {
+  PfsLocks *locks;
+  PfsFile *file;                /* borrowed: the waiter has it */
+  bool posix;                   /* else flock (op) */
+  uint64_t id;                  /* of the owner */
+  struct flock lock;
+  int op;
+} Want;
+
 struct PfsLocks {
-  GMutex lock;
+  GMutex lock;                  /* never held while a peer's file is asked for anything */
+  GCond idle;                   /* some owner is not busy any more */
   GHashTable *nodes;            /* PfsNode -> GPtrArray of Owner */
+  GPtrArray *wants;             /* of Want, for POSIX locks: those that wait, borrowed */
   PfsLockWait *waiting;
 };
 
@@ -43,7 +54,7 @@ owner_unref (gpointer data)
   pfs_fd_cleanup (&owner->fd);
   pfs_node_unref (owner->node);
   g_ptr_array_unref (owner->files);
-  g_array_unref (owner->log);
+  g_array_unref (owner->held);
   g_free (owner);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Owner, owner_unref)
@@ -54,7 +65,9 @@ pfs_locks_new (PfsSession *session)
   PfsLocks *locks = g_new0 (PfsLocks, 1);
 
   g_mutex_init (&locks->lock);
+  g_cond_init (&locks->idle);
   locks->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+  locks->wants = g_ptr_array_new ();
   locks->waiting = pfs_lock_wait_new (session);
   return locks;
 }
@@ -69,7 +82,9 @@ void
 pfs_locks_free (PfsLocks *locks)
 {
   pfs_lock_wait_free (locks->waiting);
+  g_ptr_array_unref (locks->wants);
   g_hash_table_unref (locks->nodes);
+  g_cond_clear (&locks->idle);
   g_mutex_clear (&locks->lock);
   g_free (locks);
 }
@@ -82,6 +97,8 @@ pfs_locks_any (PfsLocks *locks, PfsNode *node)
   return g_hash_table_contains (locks->nodes, node);
 }
 
+/* --- owners --- */
+
 static Owner *
 find_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
 {
@@ -91,6 +108,65 @@ find_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
     if (((Owner *) owners->pdata[i])->id == id)
       return owners->pdata[i];
   return NULL;
+}
+
+static Owner *
+owner_new_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
+{
+  Owner *owner = g_new0 (Owner, 1);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
+
+  *owner = (Owner){ .refs = 1, .node = pfs_node_ref (node), .id = id, .fd = -1 };
+  owner->files = g_ptr_array_new ();
+  owner->held = pfs_ranges_new ();
+  if (!owners) {
+    owners = g_ptr_array_new_with_free_func (owner_unref);
+    g_hash_table_insert (locks->nodes, node, owners);
+  }
+  g_ptr_array_add (owners, owner);
+  return owner;
+}
+
+/* Whoever waits here waits for an answer about the same file, on the same mount. Takes a reference. */
+static Owner *
+enter_locked (PfsLocks *locks, Owner *owner)
+{
+  g_atomic_int_inc (&owner->refs);
+  while (owner->busy)
+    g_cond_wait (&locks->idle, &locks->lock);
+  owner->busy = true;
+  return owner;
+}
+
+/* done: what the kernel has done for it meanwhile; NULL: nothing. */
+static void
+owner_leave (PfsLocks *locks, Owner *owner, const struct flock *done)
+{
+  g_mutex_lock (&locks->lock);
+  if (done)
+    pfs_ranges_set (owner->held, done);
+  if (done && done->l_type != F_UNLCK)
+    owner->pid = done->l_pid;
+  owner->busy = false;
+  g_cond_broadcast (&locks->idle);
+  g_mutex_unlock (&locks->lock);
+  owner_unref (owner);
+}
+
+/* The owner of that number, to be left again; NULL if it has no lock and wants none. */
+static Owner *
+owner_enter (PfsLocks *locks, PfsFile *file, uint64_t id, bool wants_lock)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+  Owner *owner = find_locked (locks, file->node, id);
+
+  if (!owner && wants_lock)
+    owner = owner_new_locked (locks, file->node, id);
+  if (!owner)
+    return NULL;
+  if (wants_lock && !g_ptr_array_find (owner->files, file, NULL))
+    g_ptr_array_add (owner->files, file);
+  return enter_locked (locks, owner);
 }
 
 /* A write lock takes a descriptor that can write, a read lock one that can read. Without need none is opened for
@@ -108,8 +184,8 @@ reopen (const PfsFile *file, bool write)
   return fd < 0 ? -errno : fd;
 }
 
-/* The owner's descriptor, good for what the file is open for. The read locks of an old one are set again on the new one
- * before it is closed. */
+/* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again on
+ * the new one before it is closed. */
 static int
 owner_open (Owner *owner, const PfsFile *file)
 {
@@ -120,8 +196,8 @@ owner_open (Owner *owner, const PfsFile *file)
   int fd = reopen (file, write);
   if (fd < 0)
     return fd;
-  for (guint i = 0; i < owner->log->len; i++) {
-    struct flock lock = g_array_index (owner->log, struct flock, i);
+  for (guint i = 0; i < owner->held->len; i++) {
+    struct flock lock = pfs_range_lock (&g_array_index (owner->held, PfsRange, i));
     fcntl (fd, F_OFD_SETLK, &lock);
   }
   pfs_fd_cleanup (&owner->fd);
@@ -130,68 +206,35 @@ owner_open (Owner *owner, const PfsFile *file)
   return 0;
 }
 
-static Owner *
-owner_new_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
-{
-  Owner *owner = g_new0 (Owner, 1);
-  GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
-
-  *owner = (Owner){ .refs = 1, .node = pfs_node_ref (node), .id = id, .fd = -1 };
-  owner->files = g_ptr_array_new ();
-  owner->log = g_array_new (FALSE, FALSE, sizeof (struct flock));
-  if (!owners) {
-    owners = g_ptr_array_new_with_free_func (owner_unref);
-    g_hash_table_insert (locks->nodes, node, owners);
-  }
-  g_ptr_array_add (owners, owner);
-  return owner;
-}
-
-/* The owner of a request, as a reference; NULL where it has no lock and wants none. */
-static int
-owner_of (PfsLocks *locks, PfsFile *file, uint64_t id, const struct flock *lock, Owner **ret)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
-  Owner *owner = find_locked (locks, file->node, id);
-
-  if (!owner && lock->l_type == F_UNLCK) {
-    *ret = NULL;
-    return 0;
-  }
-  if (!owner)
-    owner = owner_new_locked (locks, file->node, id);
-  int r = owner_open (owner, file);
-  if (r < 0)
-    return r;
-  if (!g_ptr_array_find (owner->files, file, NULL))
-    g_ptr_array_add (owner->files, file);
-  owner->pid = lock->l_pid;
-  if (!owner->writable && owner->log->len < LOG_MAX)
-    g_array_append_val (owner->log, *lock);
-  g_atomic_int_inc (&owner->refs);
-  *ret = owner;
-  return 0;
-}
-
 /* Drops all locks of an owner, or (id 0) of those that locked through the file. */
 static void
 drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
 {
   struct flock everything = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
-  GPtrArray *owners = g_hash_table_lookup (locks->nodes, file->node);
+  g_autoptr (GPtrArray) dropped = g_ptr_array_new_with_free_func (owner_unref);
 
+  g_mutex_lock (&locks->lock);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, file->node);
   for (guint i = owners ? owners->len : 0; i > 0; i--) {
     Owner *owner = owners->pdata[i - 1];
 
-    if (id != 0 ? owner->id == id : g_ptr_array_find (owner->files, file, NULL)) {
-      fcntl (owner->fd, F_OFD_SETLK, &everything);
-      g_ptr_array_remove_index_fast (owners, i - 1);
-    }
+    if (id != 0 ? owner->id == id : g_ptr_array_find (owner->files, file, NULL))
+      g_ptr_array_add (dropped, g_ptr_array_steal_index_fast (owners, i - 1));
   }
   if (owners && owners->len == 0)
     g_hash_table_remove (locks->nodes, file->node);
-  pfs_lock_wait_poke (locks->waiting);
+  for (guint i = 0; i < dropped->len; i++)
+    enter_locked (locks, dropped->pdata[i]);
+  g_mutex_unlock (&locks->lock);
+
+  for (guint i = 0; i < dropped->len; i++) {
+    Owner *owner = dropped->pdata[i];
+    if (owner->fd >= 0)
+      fcntl (owner->fd, F_OFD_SETLK, &everything);
+    owner_leave (locks, owner, NULL);
+  }
+  if (dropped->len > 0)
+    pfs_lock_wait_poke (locks->waiting);
 }
 
 void
@@ -227,74 +270,125 @@ check_lockable (const PfsFile *file)
   return file->fd < 0 ? -ENOLCK : pfs_file_check (file);
 }
 
-/* Whoever waits, and for what. */
-typedef struct {
-  PfsFile *file;                /* borrowed: the waiter has it */
-  Owner *owner;                 /* a reference; NULL: flock (op) */
-  struct flock lock;
-  int op;
-} Want;
+/* --- asking for locks --- */
+
+static int
+set_posix (const Want *want)
+{
+  struct flock lock = want->lock;
+  Owner *owner = owner_enter (want->locks, want->file, want->id, lock.l_type != F_UNLCK);
+
+  if (!owner)
+    return 0;
+  lock.l_pid = 0;
+  int r = owner_open (owner, want->file);
+  if (r == 0 && fcntl (owner->fd, F_OFD_SETLK, &lock) < 0)
+    r = -errno;
+  owner_leave (want->locks, owner, r == 0 ? &want->lock : NULL);
+  return r;
+}
+
+static int
+want_try (gpointer data)
+{
+  const Want *want = data;
+  int r = want->posix ? set_posix (want) : flock (want->file->fd, want->op | LOCK_NB) < 0 ? -errno : 0;
+
+  if (r == -EACCES || r == -EAGAIN)
+    return -EAGAIN;
+  return r < 0 ? pfs_file_error (want->file, r) : pfs_file_check (want->file);
+}
 
 static void
 want_free (gpointer data)
 {
   Want *want = data;
 
-  g_clear_pointer (&want->owner, owner_unref);
+  g_mutex_lock (&want->locks->lock);
+  g_ptr_array_remove_fast (want->locks->wants, want);
+  g_mutex_unlock (&want->locks->lock);
   g_free (want);
 }
 
-static int
-want_try (gpointer data)
+/* Does whoever is in the way wait for that owner, himself or by others? The kernel cannot tell: to it, we are all of
+ * them. seen: owners that do not. */
+static bool
+leads_back_locked (PfsLocks *locks, const Want *want, uint64_t id, GHashTable *seen)
 {
-  Want *want = data;
-  int r = want->owner ? fcntl (want->owner->fd, F_OFD_SETLK, &want->lock) : flock (want->file->fd, want->op | LOCK_NB);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, want->file->node);
 
-  if (r < 0)
-    return errno == EACCES || errno == EWOULDBLOCK ? -EAGAIN : pfs_file_error (want->file, -errno);
-  return pfs_file_check (want->file);
+  for (guint i = 0; owners && i < owners->len; i++) {
+    const Owner *owner = owners->pdata[i];
+
+    if (owner->id == want->id || !pfs_ranges_conflict (owner->held, &want->lock))
+      continue;
+    if (owner->id == id)
+      return true;
+    if (!g_hash_table_add (seen, (gpointer) &owner->id))
+      continue;
+    for (guint j = 0; j < locks->wants->len; j++) {
+      const Want *next = locks->wants->pdata[j];
+
+      if (next->id == owner->id && leads_back_locked (locks, next, id, seen))
+        return true;
+    }
+  }
+  return false;
 }
 
+/* 1: somebody else answers the request. */
 static int
-wait_for (PfsLocks *locks, fuse_req_t req, PfsFile *file, Want want)
+wait_for (fuse_req_t req, const Want *want)
 {
-  want.file = file;
-  int r = pfs_lock_wait (locks->waiting, req, file, want_try, g_memdup2 (&want, sizeof want), want_free);
+  PfsLocks *locks = want->locks;
+  Want *waiting = g_memdup2 (want, sizeof *want);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_int64_hash, g_int64_equal);
+
+  g_mutex_lock (&locks->lock);
+  bool deadlock = want->posix && leads_back_locked (locks, want, want->id, seen);
+  if (want->posix && !deadlock)
+    g_ptr_array_add (locks->wants, waiting);
+  g_mutex_unlock (&locks->lock);
+  if (deadlock) {
+    g_free (waiting);
+    return -EDEADLK;
+  }
+  int r = pfs_lock_wait (locks->waiting, req, want->file, want_try, waiting, want_free);
   return r == 0 ? 1 : r;
 }
 
 void
 pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
-  PfsLocks *locks = pfs_request_session (req)->locks;
   PfsFile *file = pfs_request_file (fi);
-  g_autoptr (Owner) owner = NULL;
+  Want want = { .locks = pfs_request_session (req)->locks, .file = file, .posix = true, .id = fi->lock_owner, .lock = *lock };
 
   (void) ino;
   int r = check_lockable (file);
   if (r == 0)
-    r = owner_of (locks, file, fi->lock_owner, lock, &owner);
-  lock->l_pid = 0;
-  if (r == 0 && owner && fcntl (owner->fd, F_OFD_SETLK, lock) < 0)
-    r = pfs_file_error (file, -errno);
-  if ((r == -EAGAIN || r == -EACCES) && sleep)
-    r = wait_for (locks, req, file, (Want){ .owner = g_steal_pointer (&owner), .lock = *lock });
-  if (r == 0 && lock->l_type == F_UNLCK)
-    pfs_lock_wait_poke (locks->waiting);
+    r = want_try (&want);
+  if (r == -EAGAIN && sleep)
+    r = wait_for (req, &want);
+  if (r == 0)
+    pfs_lock_wait_poke (want.locks->waiting);
   if (r <= 0)
     pfs_reply (req, r);
 }
 
 /* The kernel names no process for a lock of a file description: it is one of ours, or an owner of such a lock. */
 static pid_t
-pid_of_another (PfsLocks *locks, PfsNode *node, uint64_t id)
+pid_of_another (PfsLocks *locks, PfsNode *node, uint64_t id, const struct flock *lock)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
   GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
+  struct flock whole = { .l_type = F_WRLCK, .l_start = lock->l_start, .l_len = lock->l_len };
 
-  for (guint i = 0; owners && i < owners->len; i++)
-    if (((Owner *) owners->pdata[i])->id != id)
-      return ((Owner *) owners->pdata[i])->pid;
+  for (guint i = 0; owners && i < owners->len; i++) {
+    const Owner *owner = owners->pdata[i];
+
+    if (owner->id != id && pfs_ranges_conflict (owner->held, &whole))
+      return owner->pid;
+  }
   return 0;
 }
 
@@ -307,14 +401,15 @@ pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
   (void) ino;
   int r = check_lockable (file);
   if (r == 0) {
-    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
-    Owner *owner = find_locked (locks, file->node, fi->lock_owner);
+    Owner *owner = owner_enter (locks, file, fi->lock_owner, false);
 
     lock->l_pid = 0;
-    r = fcntl (owner ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? pfs_file_error (file, -errno) : 0;
+    r = fcntl (owner && owner->fd >= 0 ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? pfs_file_error (file, -errno) : 0;
+    if (owner)
+      owner_leave (locks, owner, NULL);
   }
   if (r == 0 && lock->l_type != F_UNLCK && lock->l_pid < 0)
-    lock->l_pid = pid_of_another (locks, file->node, fi->lock_owner);
+    lock->l_pid = pid_of_another (locks, file->node, fi->lock_owner, lock);
   if (r < 0)
     pfs_reply (req, r);
   else
@@ -338,15 +433,16 @@ void
 pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
   PfsFile *file = pfs_request_file (fi);
+  Want want = { .locks = pfs_request_session (req)->locks, .file = file, .op = op };
 
   (void) ino;
   int r = check_lockable (file);
   if (r == 0)
     r = pfs_file_error (file, flock_at_once (file->fd, op));
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
-    r = wait_for (pfs_request_session (req)->locks, req, file, (Want){ .op = op });
-  if (r == 0 && (op & LOCK_UN))
-    pfs_lock_wait_poke (pfs_request_session (req)->locks->waiting);
+    r = wait_for (req, &want);
+  if (r == 0)
+    pfs_lock_wait_poke (want.locks->waiting);
   if (r <= 0)
     pfs_reply (req, r);
 }

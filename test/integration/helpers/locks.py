@@ -13,7 +13,7 @@ fine = True
 
 def check(what, holds):
     global fine
-    print(("ok - " if holds else "NOT OK - ") + what)
+    print(("ok - " if holds else "NOT OK - ") + what, flush=True)
     fine = fine and bool(holds)
 
 
@@ -152,4 +152,72 @@ fcntl.lockf(file, fcntl.LOCK_EX)
 check("the mount's lock excludes the peer", not succeeds(try_direct))
 other.close()
 check("any close of the process ends it", succeeds(try_direct))
+
+
+# Two processes, each with a byte that the other one wants.
+def lock(file, kind, start, wait=True):
+    fcntl.fcntl(file, fcntl.F_SETLKW if wait else fcntl.F_SETLK, struct.pack("hhqqi4x", kind, 0, start, 1, 0))
+
+
+def conflict(file, start, length):
+    answer = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, start, length, 0))
+    return struct.unpack("hhqqi4x", answer)
+
+
+def crossed(mine, other, ready, go):
+    def run():
+        file = open(mount + "/file", "r+")
+        lock(file, fcntl.F_WRLCK, mine)
+        os.write(ready, b"x")
+        os.read(go, 1)
+        try:
+            lock(file, fcntl.F_WRLCK, other)
+        except OSError as e:
+            if e.errno == 35:
+                os._exit(35)
+            raise
+        os._exit(0)
+    return child(run)
+
+
+ready, go = os.pipe(), os.pipe()
+pair = [crossed(60, 61, ready[1], go[0]), crossed(61, 60, ready[1], go[0])]
+os.read(ready[0], 1), os.read(ready[0], 1)
+os.write(go[1], b"xx")
+signal.setitimer(signal.ITIMER_REAL, 5)
+try:
+    ends = sorted(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in pair)
+except Alarm:
+    ends = "for ever"
+    for p in pair:
+        os.kill(p, signal.SIGKILL)
+signal.setitimer(signal.ITIMER_REAL, 0)
+check("one of two who wait for each other is told so: %s" % (ends,), ends == [0, 35])
+
+
+def keep(kind, starts, then=()):
+    def run():
+        file = open(mount + "/file", "r+")
+        for start in starts:
+            lock(file, kind, start)
+        for start in then:
+            lock(file, fcntl.F_UNLCK, start)
+        os.write(ready[1], b"x")
+        time.sleep(30)
+    pid = child(run)
+    os.read(ready[0], 1)
+    return pid
+
+
+one, two = keep(fcntl.F_WRLCK, [70, 72], [72]), keep(fcntl.F_RDLCK, [80, 81])
+found = [conflict(file, 70, 1), conflict(file, 80, 1), conflict(file, 72, 1)]
+check("F_GETLK names the holder after an unlock of a part", found[0][4] == one)
+check("and of several the one of that range: %s" % (found,), found[1][4] == two and found[1][0] == fcntl.F_RDLCK)
+check("and nobody where nothing is locked any more", found[2][0] == fcntl.F_UNLCK)
+check("it tells the range", found[1][2:4] == (80, 2))
+for p in one, two:
+    os.kill(p, signal.SIGKILL)
+    os.waitpid(p, 0)
+lock(file, fcntl.F_WRLCK, 70, False)
+check("the end of a process ends its locks", True)
 sys.exit(0 if fine else 1)
