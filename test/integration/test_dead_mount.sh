@@ -111,6 +111,58 @@ for way in STOP USR2; do
   check_equal "$way: descriptors when it is gone" "$descriptors_before" "$(descriptors)"
 done
 
+# stuck NAME SIGNAL: the same as dead, and one process for each kind of request that waits for it: NAME PID in $work/stuck.
+stuck ()
+{
+  hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; echo ready; exec sleep infinity"
+  dead=$imitated_pid
+  is_ready "$1"
+  badfuse=$(pgrep -P "$dead" -x badfuse)
+  rm -f "$work/stuck"
+  python3 "$test_dir/helpers/stuck.py" "$mnt/$1/root/mnt" "$mnt/$1" >"$work/stuck" 2>&1 &
+  pod_until 100 grep -qx prepared "$work/stuck" || failed "every kind is prepared" "$(cat "$work/stuck")"
+  check_equal "$1: what could not be prepared" "" "$(grep '^#' "$work/stuck")"
+  kill "-$2" "$badfuse"
+  kill -USR1 $!
+  wait $!
+  sleep 0.3
+}
+
+# Those of the kinds that are still there.
+still_there ()
+{
+  local name pid
+  while read -r name pid; do
+    [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null || echo "$name"
+  done <"$work/stuck"
+}
+
+# A write lock, and a file opened only to read: both look into the table of locks.
+lock_and_open='import fcntl, sys
+with open(sys.argv[1], "r+") as f: fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[1]).read(); fcntl.lockf(f, fcntl.LOCK_UN)'
+echo x >"/proc/$calm/root/tmp/lock"
+
+# Whoever has the file open for writing waits at his end for the close, which the kernel does not let be interrupted.
+writers="close-dirty close-locked copy fallocate flush ftruncate unlock write"
+for way in STOP USR2; do
+  name=kinds-${way,,}
+  stuck "$name" "$way"
+  the_rest_is_served "$way, every kind of request" "$name"
+  soon "$way: locks of another peer" python3 -c "$lock_and_open" "$mnt/calm/root/tmp/lock"
+  soon "$way: all containers are listed" "$PEERFS" --list
+  awk 'NF == 2 { print $2 }' "$work/stuck" | xargs kill -KILL 2>/dev/null
+  before=$(milliseconds)
+  while still_there | grep -qvxF "${writers// /$'\n'}" && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  check_equal "$way: kinds of requests whose callers cannot be killed" "" \
+    "$(still_there | grep -vxF "${writers// /$'\n'}" | xargs)"
+  check_less "$way: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
+  soon "$way: locks of another peer, after the kill" python3 -c "$lock_and_open" "$mnt/calm/root/tmp/lock"
+  kill -KILL "$badfuse"
+  pod_until 50 eval '[ -z "$(still_there)" ]' || failed "$way: all are gone once the mount is" "$(still_there)"
+  end_of "$dead"
+  pod_until 50 eval '! ls "$mnt" | grep -q "$name"' || failed "$way: the container's end is seen"
+done
+
 dead last USR2
 callers last 48
 sleep 0.5

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM [LOG]]. On DIR it shows one file, `program`, with PROGRAM's
- * content, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
+ * content, and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
  * the uid, for each open and read. SIGHUP: so does every close end
  * from then on; SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered.
  * SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define PROGRAM 2 /* its node */
+#define LINK 3
 
 static volatile sig_atomic_t failing, unwritten, silent;
 static char content[4 << 20];
@@ -61,7 +62,7 @@ attributes (uint64_t node)
   return (struct fuse_attr){
     .ino = node,
     .size = node == PROGRAM ? length : 0,
-    .mode = node == PROGRAM ? S_IFREG | 0755 : S_IFDIR | 0755,
+    .mode = node == PROGRAM ? S_IFREG | 0755 : node == LINK ? S_IFLNK | 0777 : S_IFDIR | 0755,
     .nlink = 1,
     .blksize = 4096,
   };
@@ -74,6 +75,7 @@ answer_init (int dev, const struct fuse_in_header *in, const struct fuse_init_in
     .major = FUSE_KERNEL_VERSION,
     .minor = init->minor < FUSE_KERNEL_MINOR_VERSION ? init->minor : FUSE_KERNEL_MINOR_VERSION,
     .max_readahead = init->max_readahead,
+    .flags = init->flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS),
     .max_write = 4096,
     .max_background = 12,
     .congestion_threshold = 9,
@@ -98,6 +100,8 @@ static void
 answer_one (int dev, const struct fuse_in_header *in, const void *argument)
 {
   struct fuse_entry_out entry = { .nodeid = PROGRAM, .attr = attributes (PROGRAM) };
+  struct fuse_entry_out link = { .nodeid = LINK, .attr = attributes (LINK) };
+  struct fuse_write_out written = { .size = in->opcode == FUSE_WRITE ? ((const struct fuse_write_in *) argument)->size : 0 };
   struct fuse_attr_out attr = { .attr = attributes (in->nodeid) };
   struct fuse_open_out opened = { 0 };
 
@@ -112,17 +116,23 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
     answer (dev, in, -EIO, NULL, 0);
   else if (in->opcode == FUSE_LOOKUP && strcmp (argument, "program") == 0)
     answer (dev, in, 0, &entry, sizeof entry);
+  else if (in->opcode == FUSE_LOOKUP && strcmp (argument, "link") == 0)
+    answer (dev, in, 0, &link, sizeof link);
   else if (in->opcode == FUSE_LOOKUP)
     answer (dev, in, -ENOENT, NULL, 0);
   else if (in->opcode == FUSE_GETATTR)
     answer (dev, in, 0, &attr, sizeof attr);
   else if (in->opcode == FUSE_OPEN || in->opcode == FUSE_OPENDIR)
     answer (dev, in, 0, &opened, sizeof opened);
+  else if (in->opcode == FUSE_READLINK)
+    answer (dev, in, 0, "program", strlen ("program"));
+  else if (in->opcode == FUSE_WRITE)
+    answer (dev, in, 0, &written, sizeof written);
   else if (in->opcode == FUSE_READ)
     answer_read (dev, in, argument);
   else if (in->opcode == FUSE_READDIR || in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR ||
-           in->opcode == FUSE_FLUSH)
-    answer (dev, in, 0, NULL, 0);
+           in->opcode == FUSE_FLUSH || in->opcode == FUSE_SETLK || in->opcode == FUSE_SETLKW || in->opcode == FUSE_SETATTR)
+    answer (dev, in, 0, in->opcode == FUSE_SETATTR ? &attr : NULL, in->opcode == FUSE_SETATTR ? sizeof attr : 0);
   else
     answer (dev, in, -ENOSYS, NULL, 0);
 }
