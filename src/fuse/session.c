@@ -111,12 +111,19 @@ unmount (PfsSession *session)
   fuse_session_unmount (session->fuse);
 }
 
+static void
+run_job (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data)
+{
+  pfs_jobs_run (((const PfsSession *) data)->jobs, node, func, file);
+}
+
 static int
 serve (PfsSession *session)
 {
   bool idle = true;
 
   session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
+  pfs_tree_set_run_func (session->tree, run_job, session);
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->loop, &idle);
   unmount (session);
@@ -128,6 +135,7 @@ serve (PfsSession *session)
     _exit (r < 0 ? 1 : 0);
   pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
+  pfs_tree_set_run_func (session->tree, NULL, NULL);
   return r;
 }
 

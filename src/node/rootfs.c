@@ -76,18 +76,46 @@ rootnode_finalize (PfsNode *node)
     rootfs_free (pfs_rootfs_of (node));
 }
 
-/* Every open file becomes a descriptor of nothing in place, so that readers under way end with an error and none is
- * mistaken for another file. That descriptor is at hand also where no other is to be had. */
+/* The file's descriptor becomes one of nothing, so that readers under way end with an error and it is not mistaken for
+ * another file. That closes what it was, for which a mount may have to be asked. */
+static void
+close_in_place (gpointer data)
+{
+  g_autoptr (PfsFile) file = data;
+
+  dup3 (file->node->tree->nothing, file->fd, O_CLOEXEC);
+}
+
+/* That descriptor of nothing is at hand also if no other is to be had. */
 void
 pfs_rootfs_end (PfsRootfs *rootfs)
 {
+  PfsTree *tree = rootfs->tree;
+  g_autoptr (GPtrArray) files = g_ptr_array_new ();
+
   g_mutex_lock (&rootfs->lock);
   rootfs->ended = true;
-  for (GList *link = rootfs->files.head; link && rootfs->tree->nothing >= 0; link = link->next)
-    dup3 (rootfs->tree->nothing, ((PfsFile *) link->data)->fd, O_CLOEXEC);
+  for (GList *link = rootfs->files.head; link && tree->nothing >= 0; link = link->next)
+    if (pfs_file_ref_unless_dying (link->data))
+      g_ptr_array_add (files, link->data);
   g_autoptr (PfsPin) pin = g_steal_pointer (&rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
-  pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
+  for (guint i = 0; i < files->len; i++) {
+    PfsFile *file = files->pdata[i];
+
+    if (tree->run_func)
+      tree->run_func (file->node, close_in_place, file, tree->run_data);
+    else
+      close_in_place (file);
+  }
+  pfs_fd_cache_drop_container (tree->fds, rootfs->container);
+}
+
+void
+pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data)
+{
+  tree->run_func = func;
+  tree->run_data = data;
 }
 
 void

@@ -57,8 +57,8 @@ pfs_rootfs_close (PfsFile *file)
 }
 
 /* A file whose last reference is being dropped is in the list until its close has taken it out. */
-static bool
-ref_unless_dying (PfsFile *file)
+bool
+pfs_file_ref_unless_dying (PfsFile *file)
 {
   for (gint refs = g_atomic_int_get (&file->refs); refs > 0; refs = g_atomic_int_get (&file->refs))
     if (g_atomic_int_compare_and_exchange (&file->refs, refs, refs + 1))
@@ -73,7 +73,7 @@ pfs_rootfs_any_file (PfsNode *node)
 
   pfs_tree_lock (node->tree);
   for (GList *link = pfs_rootnode (node)->open; link && !found; link = link->next)
-    if (ref_unless_dying (link->data))
+    if (pfs_file_ref_unless_dying (link->data))
       found = link->data;
   pfs_tree_unlock (node->tree);
   return found;

@@ -163,6 +163,8 @@ int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *w
 void pfs_rootfs_close (PfsFile *file);
 /* Takes over fd; -EIO (fd closed) once the container has ended. */
 int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret);
+/* False: the last reference is gone, and the file is being closed. */
+bool pfs_file_ref_unless_dying (PfsFile *file);
 /* Some open file of the node, as a reference; NULL where there is none. */
 PfsFile *pfs_rootfs_any_file (PfsNode *node);
 

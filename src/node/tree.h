@@ -25,6 +25,8 @@ struct PfsTree {
   PfsFdCache *fds;
   GMutex rootfs_lock;           /* guards the list below; taken before a rootfs's own lock */
   GPtrArray *rootfses;          /* of PfsRootfs, borrowed */
+  PfsRunFunc run_func;
+  gpointer run_data;
   PfsHeldFunc held_func;
   gpointer held_data;
 };

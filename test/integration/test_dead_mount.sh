@@ -163,6 +163,35 @@ for way in STOP USR2; do
   pod_until 50 eval '! ls "$mnt" | grep -q "$name"' || failed "$way: the container's end is seen"
 done
 
+# hold FILE: a process, $!, that has it open for writing.
+hold ()
+{
+  sleep infinity <>"$1" &
+  pod_until 50 eval "[ \"\$(readlink /proc/$!/fd/0)\" = '$1' ]" || failed "$1 is held open"
+}
+
+# A container ends with a file open on a dead mount, whose server is none of its processes: whatever ends later is let go
+# of all the same.
+hostile host "mknod /dev/fuse c 10 229; echo ready; exec sleep infinity"
+is_ready host
+nsenter --target "$imitated_pid" --mount --root="/proc/$imitated_pid/root" /badfuse /mnt /hostile &
+pod_until 100 test -e "/proc/$imitated_pid/root/mnt/program" || failed "a mount from outside is there"
+badfuse=$(pgrep -x badfuse)
+hold "$mnt/host/root/mnt/program"
+holder=$!
+kill -STOP "$badfuse"
+end_of "$imitated_pid"
+for name in after-1 after-2; do
+  hostile "$name" "echo ready; exec sleep infinity"
+  is_ready "$name"
+  hold "$mnt/$name/root/hostile"
+  holders=$!
+  end_of "$imitated_pid"
+  check "its end lets go of a file: $name" pod_until 50 grep -q "event=ended name=$name" "$work/peerfs.log"
+  kill -KILL "$holders"
+done
+kill -KILL "$holder" "$badfuse"
+
 dead last USR2
 callers last 48
 sleep 0.5

@@ -99,6 +99,11 @@ GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
 typedef void (*PfsHeldFunc) (gpointer data);
 void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
 
+/* Has func called with file (a reference to it that func drops), about what lies on the node's file system, which may not
+ * answer: where nobody else has to wait for it. Without one it is called at once. */
+typedef void (*PfsRunFunc) (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data);
+void pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data);
+
 /* Closes what has been idle for a second, and everything of containers that have ended: cached descriptors, and files
  * that are still open, on which every operation fails with EIO from now on. Calls ended (may be NULL) for each
  * container that was found to have ended. */
