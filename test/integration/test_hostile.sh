@@ -17,6 +17,15 @@ swap=$imitated_pid
 is_ready swap
 peerfs_nofile=64 peerfs_start -o special=node
 
+# What a mistake of ours is worth: SYS_MODULE, SYS_RAWIO, SYS_BOOT and SYS_TIME are not.
+of_daemon ()
+{
+  sed -n "s/^$1:[[:space:]]*//p" "/proc/$peerfs_pid/status"
+}
+check_equal "sandbox: no new privileges" 1 "$(of_daemon NoNewPrivs)"
+check_equal "sandbox: system calls are filtered" 2 "$(of_daemon Seccomp)"
+check_equal "sandbox: capabilities that nothing needs" 0 $((0x$(of_daemon CapPrm) & (1 << 16 | 1 << 17 | 1 << 22 | 1 << 25)))
+
 # What is open in the daemon that is a FIFO, a device or a socket of a peer; what O_PATH opened is only looked at.
 perl -e '
   my ($daemon, $seconds, %seen) = @ARGV;
