@@ -15,12 +15,12 @@ next_char (const char *p, size_t *ret_len)
   return valid ? c : NO_CHAR;
 }
 
-/* Formatting characters (bidirectional overrides, zero width joiners) would show a name as another one. */
+/* Formatting characters (bidirectional overrides, zero width joiners) would show a name as another one: GLib does not
+ * count them as printable. */
 static bool
 is_plain (gunichar c)
 {
-  return c != NO_CHAR && g_unichar_isprint (c) && g_unichar_type (c) != G_UNICODE_FORMAT
-         && (c == ' ' || !g_unichar_isspace (c));
+  return c != NO_CHAR && g_unichar_isprint (c) && (c == ' ' || !g_unichar_isspace (c));
 }
 
 static char *

@@ -56,6 +56,36 @@ check_output "they can be listed" "regular empty file 0" stat -c "%F %s" "$root/
 in_consumer umount /environ
 in_consumer umount /deep
 
+# --- what the kernel decides by itself, of what it has in its caches
+
+mkdir "/proc/$consumer/root/closed"
+echo content >"/proc/$consumer/root/closed/file"
+chown 101 "/proc/$consumer/root/closed"
+chmod 700 "/proc/$consumer/root/closed"
+as_no_dac="setpriv --inh-caps=-dac_override,-dac_read_search --bounding-set=-dac_override,-dac_read_search"
+check_equal "a file in a closed directory is open to root" + "$(ask as_root read "$root/closed/file")"
+check_equal "another one is open without CAP_DAC_OVERRIDE" + "$(ask as_no_dac read "$root/etc/passwd")"
+check_equal "but not without CAP_DAC_OVERRIDE" - "$(ask as_no_dac read "$root/closed/file")"
+# shellcheck disable=SC2086
+check "and access(2) says so" sh -c '! "$@"' sh $as_no_dac test -x "$root/closed"
+check_equal "the peer's devices are none here" - "$(ask as_root read "$root/dev/zero")"
+check_equal "nor are its setuid programs" "nosuid nodev" "$(findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x 'nosuid\|nodev' | xargs)"
+
+mkdir "/proc/$consumer/root/closed/dir"
+ln -s closed/dir/../file "/proc/$consumer/root/link"
+check_output "root is told where a link leads" closed/file readlink "$root/link"
+# shellcheck disable=SC2086
+check_output "who may not search the directory is not told what is in it" closed/dir/. $as_no_dac readlink "$root/link"
+
+# shellcheck disable=SC2086
+imitate user -- $as_101 sleep infinity
+mkdir "/proc/$imitated_pid/root/team"
+chown 0:2000 "/proc/$imitated_pid/root/team"
+chmod 770 "/proc/$imitated_pid/root/team"
+pod_until 50 test -d "$mnt/user/root"
+check "the groups of a caller count" ${as_101/--clear-groups/--groups 2000} touch "$mnt/user/root/team/file"
+check "and only they" sh -c '! "$@" 2>/dev/null' sh $as_101 touch "$mnt/user/root/team/other"
+
 # --- who reads links, and whom a file system in the peer sees
 
 mkdir -p "$work/c/mine/upper/fuse"
