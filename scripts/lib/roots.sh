@@ -99,6 +99,17 @@ root_cookbook ()
   root_cookbook_dir=$peerfs_cache/cookbook-$suite
 }
 
+# The same with more kinds of servers on unix sockets.
+root_servers ()
+{
+  local suite
+  root_pod
+  suite=${root_pod_dir##*/pod-}
+  root_extend "servers-$suite" "pod-$suite" \
+    memcached,haproxy,lighttpd,rsyslog,tmux,dbus-daemon,openssh-client,postgresql,php-fpm,supervisor,fcgiwrap
+  root_servers_dir=$peerfs_cache/servers-$suite
+}
+
 # A Debian 13 root with compiler, for static builds.
 root_trixie ()
 {

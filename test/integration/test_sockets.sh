@@ -94,6 +94,7 @@ check_output "its user, by the path" broker as "$as_1000" ask "$sockets/tmp/flux
 check_output "its user, in another mount namespace" broker \
   in_consumer $as_1000 perl "$work/ask" "$sockets/local-0"
 check_output "root is refused by the server" "Operation not permitted" ask "$sockets/local-0"
+check_output "root enters by --as" broker "$PEERFS" --as flux/sockets/local-0 -- perl "$work/ask" "$sockets/local-0"
 check_output "another user may not enter" "Permission denied" as "$as_1001" ask "$sockets/local-0"
 check_output "nor directly" "Permission denied" as "$as_1001" ask "/proc/$broker/root/tmp/flux-a/local-0"
 check_output "nor list" "ls: cannot open directory '$sockets': Permission denied" \
