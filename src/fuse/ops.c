@@ -45,7 +45,9 @@ op_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
 
-  int r = dir->ops->lookup ? dir->ops->lookup (dir, name, &requester.who, &entry) : -ENOTDIR;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->lookup ? dir->ops->lookup (dir, name, &requester.who, &entry) : -ENOTDIR;
   pfs_reply_entry (req, r, &entry);
 }
 
@@ -75,7 +77,9 @@ op_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   PfsNode *node = pfs_request_node (req, ino);
   struct stat attr;
 
-  int r = node->ops->getattr (node, pfs_request_file (fi), &requester.who, &attr);
+  int r = fi ? 0 : pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->getattr (node, pfs_request_file (fi), &requester.who, &attr);
   if (r < 0)
     pfs_reply (req, r);
   else
@@ -89,9 +93,11 @@ op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct f
   PfsNode *node = pfs_request_node (req, ino);
   struct stat now;
 
-  int r = node->ops->fs ? node->ops->fs->setattr (node, pfs_request_file (fi), attr, (unsigned int) set,
-                                                  &requester.who, &now)
-                        : -EROFS;
+  int r = fi ? 0 : pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->fs ? node->ops->fs->setattr (node, pfs_request_file (fi), attr, (unsigned int) set,
+                                                &requester.who, &now)
+                      : -EROFS;
   if (r < 0)
     pfs_reply (req, r);
   else
@@ -105,7 +111,9 @@ op_readlink (fuse_req_t req, fuse_ino_t ino)
   PfsNode *node = pfs_request_node (req, ino);
   g_autofree char *target = NULL;
 
-  int r = node->ops->readlink ? node->ops->readlink (node, &requester.who, &target) : -EINVAL;
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->readlink ? node->ops->readlink (node, &requester.who, &target) : -EINVAL;
   if (r < 0)
     pfs_reply (req, r);
   else
@@ -119,7 +127,9 @@ op_statfs (fuse_req_t req, fuse_ino_t ino)
   PfsNode *node = pfs_request_node (req, ino);
   struct statvfs fs = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
 
-  int r = node->ops->fs ? node->ops->fs->statfs (node, &requester.who, &fs) : 0;
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->fs ? node->ops->fs->statfs (node, &requester.who, &fs) : 0;
   if (r < 0)
     pfs_reply (req, r);
   else

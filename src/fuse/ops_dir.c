@@ -12,7 +12,9 @@ pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   PfsNode *dir = pfs_request_node (req, ino);
   PfsFile *file;
 
-  int r = dir->ops->opendir ? dir->ops->opendir (dir, &requester.who, &file) : -ENOTDIR;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->opendir ? dir->ops->opendir (dir, &requester.who, &file) : -ENOTDIR;
   if (r < 0) {
     pfs_reply (req, r);
     return;

@@ -55,7 +55,9 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   PfsNode *node = pfs_request_node (req, ino);
   PfsFile *file;
 
-  int r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
   if (r < 0) {
     pfs_reply (req, r);
     return;
@@ -89,7 +91,9 @@ pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
   PfsEntry entry;
   PfsFile *file;
 
-  int r = dir->ops->fs ? dir->ops->fs->create (dir, name, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->create (dir, name, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
   if (r < 0)
     pfs_reply (req, r);
   else
@@ -104,7 +108,9 @@ pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
   PfsEntry entry;
   PfsFile *file;
 
-  int r = dir->ops->fs ? dir->ops->fs->tmpfile (dir, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->tmpfile (dir, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
   if (r < 0)
     pfs_reply (req, r);
   else

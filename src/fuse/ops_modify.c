@@ -11,7 +11,9 @@ pfs_op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
 
-  int r = dir->ops->fs ? dir->ops->fs->mknod (dir, name, mode, rdev, &requester.who, &entry) : -EROFS;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->mknod (dir, name, mode, rdev, &requester.who, &entry) : -EROFS;
   pfs_reply_entry (req, r, &entry);
 }
 
@@ -22,7 +24,9 @@ pfs_op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
 
-  int r = dir->ops->fs ? dir->ops->fs->mkdir (dir, name, mode, &requester.who, &entry) : -EROFS;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->mkdir (dir, name, mode, &requester.who, &entry) : -EROFS;
   pfs_reply_entry (req, r, &entry);
 }
 
@@ -33,7 +37,9 @@ pfs_op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const cha
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
 
-  int r = dir->ops->fs ? dir->ops->fs->symlink (dir, name, target, &requester.who, &entry) : -EROFS;
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->symlink (dir, name, target, &requester.who, &entry) : -EROFS;
   pfs_reply_entry (req, r, &entry);
 }
 
@@ -44,9 +50,14 @@ pfs_op_link (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
   PfsNode *node = pfs_request_node (req, ino);
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
-  int r = -EROFS;
 
-  if (dir->ops->fs)
+  /* Another container's is another gate. */
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = pfs_node_gate (dir, &requester.who);
+  if (r == 0 && !dir->ops->fs)
+    r = -EROFS;
+  if (r == 0)
     r = node->ops == dir->ops ? dir->ops->fs->link (node, dir, name, &requester.who, &entry) : -EXDEV;
   pfs_reply_entry (req, r, &entry);
 }
@@ -57,7 +68,10 @@ remove_name (fuse_req_t req, fuse_ino_t parent, const char *name, bool directory
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *dir = pfs_request_node (req, parent);
 
-  pfs_reply (req, dir->ops->fs ? dir->ops->fs->remove (dir, name, directory, &requester.who) : -EROFS);
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = dir->ops->fs ? dir->ops->fs->remove (dir, name, directory, &requester.who) : -EROFS;
+  pfs_reply (req, r);
 }
 
 void
@@ -79,9 +93,13 @@ pfs_op_rename (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *dir = pfs_request_node (req, parent);
   PfsNode *new_dir = pfs_request_node (req, newparent);
-  int r = -EROFS;
 
-  if (dir->ops->fs)
+  int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = pfs_node_gate (new_dir, &requester.who);
+  if (r == 0 && !dir->ops->fs)
+    r = -EROFS;
+  if (r == 0)
     r = dir->ops == new_dir->ops ? dir->ops->fs->rename (dir, name, new_dir, newname, flags, &requester.who) : -EXDEV;
   pfs_reply (req, r);
 }
@@ -104,10 +122,10 @@ pfs_op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *node = pfs_request_node (req, ino);
   g_autofree char *value = size ? g_malloc (size) : NULL;
-  ssize_t n = -EOPNOTSUPP;
+  ssize_t n = pfs_node_gate (node, &requester.who);
 
-  if (node->ops->fs)
-    n = node->ops->fs->getxattr (node, name, value, size, &requester.who);
+  if (n == 0)
+    n = !node->ops->fs ? -EOPNOTSUPP : node->ops->fs->getxattr (node, name, value, size, &requester.who);
   /* Where the kernel checks ACLs it takes any other answer than "there is none" for a refusal. */
   if (n == -EOPNOTSUPP && g_str_has_prefix (name, "system.posix_acl_"))
     n = -ENODATA;
@@ -120,9 +138,9 @@ pfs_op_listxattr (fuse_req_t req, fuse_ino_t ino, size_t size)
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *node = pfs_request_node (req, ino);
   g_autofree char *list = size ? g_malloc (size) : NULL;
-  ssize_t n = 0;
+  ssize_t n = pfs_node_gate (node, &requester.who);
 
-  if (node->ops->fs)
+  if (n == 0 && node->ops->fs)
     n = node->ops->fs->listxattr (node, list, size, &requester.who);
   reply_xattr (req, n, size, list);
 }
@@ -133,8 +151,10 @@ pfs_op_setxattr (fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *node = pfs_request_node (req, ino);
 
-  pfs_reply (req,
-             node->ops->fs ? node->ops->fs->setxattr (node, name, value, size, flags, &requester.who) : -EOPNOTSUPP);
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->fs ? node->ops->fs->setxattr (node, name, value, size, flags, &requester.who) : -EOPNOTSUPP;
+  pfs_reply (req, r);
 }
 
 void
@@ -143,5 +163,8 @@ pfs_op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name)
   g_auto (PfsRequester) requester = pfs_requester (req);
   PfsNode *node = pfs_request_node (req, ino);
 
-  pfs_reply (req, node->ops->fs ? node->ops->fs->removexattr (node, name, &requester.who) : -EOPNOTSUPP);
+  int r = pfs_node_gate (node, &requester.who);
+  if (r == 0)
+    r = node->ops->fs ? node->ops->fs->removexattr (node, name, &requester.who) : -EOPNOTSUPP;
+  pfs_reply (req, r);
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "peerfs/fuse/session.h"
-#include "peerfs/node/node.h"
+#include "peerfs/node/kinds.h"
 #include "peerfs/node/rootfs.h"
 
 typedef struct PfsPassthrough PfsPassthrough;

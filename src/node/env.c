@@ -107,6 +107,7 @@ var_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *re
 
 static const PfsNodeOps var_ops = {
   .kind = "var",
+  .gated = true,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = var_getattr,
@@ -172,6 +173,7 @@ env_finalize (PfsNode *node)
 
 static const PfsNodeOps env_ops = {
   .kind = "env",
+  .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (EnvNode),
   .finalize = env_finalize,

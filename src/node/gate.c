@@ -16,7 +16,9 @@
 #include "peer.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
+#include "peerfs/node/rootfs.h"
 #include "peerfs/parse/stat.h"
+#include "tree.h"
 
 #define USERNS_DEPTH_MAX 33     /* 32 levels below the initial one: user_namespaces(7) */
 
@@ -166,4 +168,22 @@ pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
     return 0;
   int r = pfs_container_main (c, &pin);
   return r < 0 ? r : pfs_gate_pin (pfs_container_proc (c), pin, who);
+}
+
+int
+pfs_node_gate (PfsNode *node, const PfsCaller *who)
+{
+  PfsTree *tree = node->tree;
+
+  pfs_tree_lock (tree);
+  PfsNode *at = node;
+  while (at && !at->ops->gated)
+    at = at->parent;
+  PfsContainer *c = at ? pfs_container_ref (pfs_node_place (at).container) : NULL;
+  pfs_tree_unlock (tree);
+  if (!c)
+    return 0;
+  int r = pfs_peer_gate (c, who);
+  pfs_container_unref (c);
+  return pfs_gone (r, -ESTALE);
 }

@@ -282,6 +282,7 @@ mapped_finalize (PfsNode *node)
 
 static const PfsNodeOps mapped_ops = {
   .kind = "mapped",
+  .gated = true,
   .size = sizeof (MappedNode),
   .finalize = mapped_finalize,
   .getattr = mapped_getattr,
@@ -415,6 +416,7 @@ files_init (PfsNode *node, gpointer data)
 
 static const PfsNodeOps files_ops = {
   .kind = "files",
+  .gated = true,
   .size = sizeof (PfsMirrorTop),
   .finalize = pfs_mirror_top_finalize,
   .getattr = pfs_mirror_getattr,

@@ -62,6 +62,7 @@ table_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *
 
 static const PfsNodeOps table_ops = {
   .kind = "maps-table",
+  .gated = true,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
   .getattr = table_getattr,
@@ -128,6 +129,7 @@ maps_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 static const PfsNodeOps maps_ops = {
   .kind = "maps",
+  .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,

@@ -272,6 +272,7 @@ static const PfsFsOps fs_ops = {
 
 const PfsNodeOps pfs_rootfs_ops = {
   .kind = "root",
+  .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsRootNode),
   .finalize = rootnode_finalize,

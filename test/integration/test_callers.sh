@@ -113,5 +113,51 @@ for options in allow_other allow_other,passthrough=off; do
   check_equal "the same with $options" "open 101 read 101" "$(told "$mnt/mine/root/fuse/program")"
 done
 
+# --- handles
+
+cp "$test_dir/helpers/handles.py" "$work"
+handles="$(PATH=/usr/bin:/bin command -v python3) $work/handles.py"
+as_read_search="setpriv --inh-caps=-all,+dac_read_search --bounding-set=-all,+dac_read_search"
+echo SECRET >"/proc/$mine/root/private"
+chmod 600 "/proc/$mine/root/private"
+# They stay known while somebody has them open.
+exec {held}<"$mnt/mine/root/private" {held_dir}<"$mnt/mine/root/etc"
+read -r file dir < <($handles name "$mnt/mine/root/private" "$mnt/mine/root/etc")
+# Two words of 32 bits, the high one first.
+check_less "a handle holds a count, no address" 1000000 \
+  "$((16#$(sed -E 's/^..(..)(..)(..)(..)(..)(..)(..)(..).*/\4\3\2\1\8\7\6\5/' <<<"$file")))"
+check_equal "/proc refuses a caller with DAC_READ_SEARCH alone" - "$(ask as_read_search read "/proc/$mine/root/private")"
+check_equal "and so does a path" - "$(ask as_read_search read "$mnt/mine/root/private")"
+for what in "$file" "$dir" "$dir passwd"; do
+  # shellcheck disable=SC2086
+  check_equal "and so does a handle of a ${what##* }" - "$($as_read_search $handles open "$mnt" $what)"
+done
+exec {held}<&- {held_dir}<&-
+
+# --- descriptors that were taken before the main process executed a setuid program
+
+mkdir -p "$work/c/changing/upper"
+cp "$helpers/helper_target" "$work/c/changing/upper/target"
+chmod 4755 "$work/c/changing/upper/target"
+imitate changing -- sh -c "mkdir -m 1777 -p /run/target; exec env TOKEN=secret $as_101 sh -c 'until [ -e /go ]; do sleep 0.05; done; exec /target'"
+changing=$imitated_pid
+pod_until 50 test -d "$mnt/changing/root/run/target"
+pod_until 50 grep -q '^Uid:.101.101.101.101' "/proc/$changing/status"
+mkfifo "$work/fifo"
+objects=(maps/maps maps/smaps_rollup env/TOKEN env maps)
+# shellcheck disable=SC2086
+$as_101 $handles keep "$work/fifo" "${objects[@]/#/$mnt/changing/}" >"$work/kept" &
+keeper=$!
+chmod 666 "$work/fifo"
+pod_until 50 grep -q before "$work/kept"
+touch "/proc/$changing/root/go"
+pod_until 50 test "$(readlink "/proc/$changing/exe")" = /target ||
+  pod_until 50 sh -c "readlink /proc/$changing/exe | grep -q target"
+echo >"$work/fifo"
+wait "$keeper"
+check_equal "its own user may look at first" "before + + + + +" "$(head -n 1 "$work/kept")"
+check_equal "/proc refuses it then" - "$(ask as_101 read "/proc/$changing/environ")"
+check_equal "and so do descriptors from before" "after - - - - -" "$(tail -n 1 "$work/kept")"
+
 peerfs_stop
 finish

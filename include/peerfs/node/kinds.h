@@ -33,6 +33,10 @@ int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct time
  * itself (pfs_caller_self) is not. A caller outside our PID namespace, of whom nothing is known, is refused. */
 int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 
+/* The same for a node that is below a gate, which he may have come by otherwise than through it: by a handle, or before
+ * the main process executed another program. 0 for other nodes; -ESTALE once the container has ended. */
+int pfs_node_gate (PfsNode *node, const PfsCaller *who);
+
 /* Each gives the child of a peer's directory with that name, as a reference. */
 PfsNode *pfs_text_new (PfsNode *peer, const char *name);        /* id, pid */
 PfsNode *pfs_proclink_new (PfsNode *peer, const char *name);    /* proc */

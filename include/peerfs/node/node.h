@@ -109,6 +109,7 @@ typedef enum {
 struct PfsNodeOps {
   const char *kind;             /* for logs: "top", "peer", "env", ... */
   PfsAttrLife attr_life;        /* of nodes that are no files of a peer */
+  bool gated;                   /* it is, or is below, what takes the right to look into the container */
   size_t size;                  /* of the node's struct, whose first member is the PfsNode */
   void (*finalize) (PfsNode *node);     /* frees what the struct owns beyond PfsNode; may be NULL */
 
