@@ -229,6 +229,16 @@ pfs_name_free (gpointer data)
   g_free (name);
 }
 
+/* What the kernel may forget: files and directories of peers, links, what is generated. Directories that are generated are
+ * few. */
+static bool
+is_idle_locked (const PfsNode *node)
+{
+  bool generated = node->ops != &pfs_rootfs_ops || (node->flags & PFS_ROOTNODE_TOP);
+
+  return node->refs == 0 && node->tables != 0 && !(generated && node->ops->opendir);
+}
+
 GPtrArray *
 pfs_tree_idle_names (PfsTree *tree, guint max)
 {
@@ -237,11 +247,11 @@ pfs_tree_idle_names (PfsTree *tree, guint max)
   gpointer key;
 
   pfs_tree_lock (tree);
-  g_hash_table_iter_init (&iter, tree->by_inode);
+  g_hash_table_iter_init (&iter, tree->by_number);
   while (names->len < max && g_hash_table_iter_next (&iter, &key, NULL)) {
     PfsNode *node = key;
 
-    if (node->refs > 0)
+    if (!is_idle_locked (node))
       continue;
     PfsName *name = g_new (PfsName, 1);
     name->parent = pfs_node_ref_locked (node->parent);

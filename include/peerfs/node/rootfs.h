@@ -86,7 +86,8 @@ typedef struct {
 } PfsName;
 void pfs_name_free (gpointer name);
 
-/* Up to max names of nodes below root/ that nothing but the kernel's memory keeps: a GPtrArray of PfsName. */
+/* Up to max names of nodes of any kind that nothing but the kernel's memory keeps, but no generated directories: a GPtrArray
+ * of PfsName. */
 GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
 
 /* --- what is held of containers, for the thread that lets go of it --- */

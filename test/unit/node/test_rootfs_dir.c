@@ -208,6 +208,43 @@ test_removed_directory (void **state)
   assert_int_equal (g_hash_table_size (l.names), 0);
 }
 
+/* --- what the kernel may forget --- */
+
+static bool
+is_named (GPtrArray *names, const char *name)
+{
+  for (guint i = 0; i < names->len; i++)
+    if (strcmp (((PfsName *) names->pdata[i])->name, name) == 0)
+      return true;
+  return false;
+}
+
+static void
+test_idle_names (void **state)
+{
+  static const char *const all[] = { "file", "link", "fifo", "d" };
+  Roots *r = *state;
+
+  peer_file (r, "file", "");
+  peer_dir (r, "d");
+  assert_return_code (symlinkat ("file", r->fd, "link"), errno);
+  assert_return_code (mkfifoat (r->fd, "fifo", 0600), errno);
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++) {
+    PfsNode *node = roots_get (r, all[i]);
+    g_autoptr (GPtrArray) used = pfs_tree_idle_names (r->nodes.tree, 100);
+    assert_false (is_named (used, all[i]));
+    pfs_node_remember (node);
+    pfs_node_unref (node);
+    g_autoptr (GPtrArray) idle = pfs_tree_idle_names (r->nodes.tree, 100);
+    assert_true (is_named (idle, all[i]));
+    assert_false (is_named (idle, "root"));
+    assert_false (is_named (idle, "web"));
+    pfs_node_forget (node, 1);
+  }
+  g_autoptr (GPtrArray) none = pfs_tree_idle_names (r->nodes.tree, 100);
+  assert_int_equal (none->len, 0);
+}
+
 /* --- what is held --- */
 
 static void
@@ -487,6 +524,7 @@ main (void)
     TEST (test_offsets_are_stable),
     TEST (test_rewind_sees_changes),
     TEST (test_removed_directory),
+    TEST (test_idle_names),
     TEST (test_few_descriptors),
     TEST (test_held_is_told),
     TEST (test_no_descriptors),
