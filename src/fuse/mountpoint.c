@@ -28,16 +28,25 @@ fail (char **ret_error, char *message)
 static int
 check_device (char **ret_error)
 {
-  pfs_autofd fd = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
+  struct stat st;
+  bool is_device = stat ("/dev/fuse", &st) < 0 || S_ISCHR (st.st_mode);
+  pfs_autofd fd = is_device ? open ("/dev/fuse", O_RDWR | O_CLOEXEC) : -1;
 
   if (fd >= 0)
     return 0;
+  if (!is_device)
+    return fail (ret_error, g_strdup_printf ("/dev/fuse is a %s here, not the device: remove it, and the volume that put it "
+                                             "there; give the container the device (privileged: true, a device plugin, or "
+                                             "--device /dev/fuse)", S_ISDIR (st.st_mode) ? "directory" : "file"));
   if (errno == ENOENT)
     return fail (ret_error, g_strdup ("no /dev/fuse here: load the fuse module on the node, and give the container the "
                                       "device (privileged: true, a device plugin, or --device /dev/fuse)"));
   if (errno == EPERM)
     return fail (ret_error, g_strdup ("/dev/fuse is there but may not be opened (device cgroup): use privileged: true, "
                                       "a device plugin, or --device /dev/fuse instead of a hostPath"));
+  if (errno == ENODEV || errno == ENXIO)
+    return fail (ret_error, g_strdup ("/dev/fuse is there but nothing is behind it: load the fuse module on the node "
+                                      "(modprobe fuse)"));
   return fail (ret_error, g_strdup_printf ("cannot open /dev/fuse: %s", g_strerror (errno)));
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "escape.h"
@@ -55,12 +56,9 @@ pfs_app_containers (PfsTable *table, GPtrArray **ret)
   return PFS_EXIT_FAILURE;
 }
 
-int
-pfs_app_not_found (PfsTable *table, const char *name, int error)
+char *
+pfs_app_names (GPtrArray *containers)
 {
-  g_autoptr (GPtrArray) containers = NULL;
-  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE)
-    return PFS_EXIT_FAILURE;
   g_autoptr (GString) names = g_string_new (NULL);
   for (guint i = 0; i < MIN (containers->len, NAMES_SHOWN); i++) {
     g_autofree char *known = pfs_container_name (containers->pdata[i]);
@@ -68,12 +66,51 @@ pfs_app_not_found (PfsTable *table, const char *name, int error)
   }
   if (containers->len > NAMES_SHOWN)
     g_string_append_printf (names, " and %u more (see peerfs --list)", containers->len - NAMES_SHOWN);
+  return g_string_free (g_steal_pointer (&names), FALSE);
+}
+
+int
+pfs_app_not_found (PfsTable *table, const char *name, int error)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE)
+    return PFS_EXIT_FAILURE;
+  g_autofree char *names = pfs_app_names (containers);
   if (error != -ENOENT)
     pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));
   else if (containers->len)
-    pfs_say ("no container is named '%s'; there are: %s", name, names->str);
+    pfs_say ("no container is named '%s'; there are: %s", name, names);
   else
     pfs_say ("no container is named '%s', none is visible; in a pod, set shareProcessNamespace: true", name);
+  return PFS_EXIT_FAILURE;
+}
+
+static bool
+fits (const char *id_name, PfsContainer *c)
+{
+  size_t len = strcspn (id_name, "=");
+  return strncmp (pfs_container_id (c), id_name, len) == 0;
+}
+
+void
+pfs_app_check_names (const PfsOptions *options, GPtrArray *containers)
+{
+  for (guint i = 0; i < options->table.names->len; i++) {
+    const char *name = options->table.names->pdata[i];
+    bool found = false;
+    for (guint j = 0; j < containers->len; j++)
+      found = found || fits (name, containers->pdata[j]);
+    if (!found)
+      pfs_say ("warning: --name %s fits no container that is there now; see the ids of peerfs --list", name);
+  }
+}
+
+int
+pfs_app_written (const char *what)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return PFS_EXIT_DONE;
+  pfs_say ("cannot write the %s: %s; see where the output goes", what, g_strerror (errno));
   return PFS_EXIT_FAILURE;
 }
 

@@ -26,9 +26,18 @@ int pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret);
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 
+/* The names of the containers, "a, b, c" (g_free); many are cut. */
+char *pfs_app_names (GPtrArray *containers);
+
 /* Tells the user why a look into the table failed with error (negative), which names the containers that there are
  * where none has the name. Returns the exit status. */
 int pfs_app_not_found (PfsTable *table, const char *name, int error);
+
+/* Warns of each --name that fits none of the containers. */
+void pfs_app_check_names (const PfsOptions *options, GPtrArray *containers);
+
+/* What was printed has arrived: PFS_EXIT_DONE, or another exit status after telling the user. */
+int pfs_app_written (const char *what);
 
 /* Where the containers show that the process namespace is not shared, what to do about it, else NULL. */
 const char *pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers);

@@ -2,7 +2,6 @@
 /* --list: the containers as a table for people, or as JSON for programs. */
 #include "app.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "escape.h"
@@ -125,10 +124,10 @@ pfs_app_list (const PfsOptions *options)
     print_json (containers);
   else
     print_table (containers);
-  if (fflush (stdout) != 0 || ferror (stdout)) {
-    pfs_say ("cannot write the list: %s; see where the output goes", g_strerror (errno));
-    return PFS_EXIT_FAILURE;
-  }
+  status = pfs_app_written ("list");
+  if (status != PFS_EXIT_DONE)
+    return status;
+  pfs_app_check_names (options, containers);
   const char *hint = options->json ? NULL : pfs_app_namespace_hint (table, containers);
   if (hint)
     pfs_say ("warning: %s", hint);

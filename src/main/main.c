@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "app.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static int
 print_version (void)
 {
   g_autofree char *description = pfs_session_describe ();
   printf ("peerfs %s\n%s\n", PEERFS_VERSION, description);
-  return PFS_EXIT_DONE;
+  return pfs_app_written ("version");
+}
+
+/* Else a descriptor of ours, of /dev/fuse for one, would be what everything is printed to. */
+static void
+open_standard_descriptors (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", O_RDWR) != fd)    /* the lowest that is free */
+      _exit (PFS_EXIT_FAILURE);
+  }
 }
 
 int
 main (int argc, char **argv)
 {
+  open_standard_descriptors ();
   g_autoptr (GError) error = NULL;
   g_autoptr (PfsOptions) options = pfs_options_parse (argc, argv, &error);
   if (!options) {
@@ -33,7 +46,7 @@ main (int argc, char **argv)
     return pfs_app_links (options);
   case PFS_ACTION_HELP:
     fputs (pfs_options_help, stdout);
-    return PFS_EXIT_DONE;
+    return pfs_app_written ("help");
   case PFS_ACTION_VERSION:
     return print_version ();
   case PFS_ACTION_NOTHING:

@@ -33,7 +33,10 @@ check_reach (GPtrArray *containers, PfsLogLevel log_level)
     refused += is_reachable (containers->pdata[i]) ? 0 : 1;
   }
   const char *cure = capable ? "a security policy (AppArmor, SELinux, Yama) refuses it"
-                             : "run as root with CAP_SYS_PTRACE (capabilities: add: [SYS_PTRACE])";
+                     : capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_ADMIN)
+                         ? "run as root with CAP_SYS_PTRACE (capabilities: add: [SYS_PTRACE])"
+                         : "run as root with CAP_SYS_PTRACE, and CAP_SYS_ADMIN to mount (privileged: true, or "
+                           "capabilities: add: [SYS_ADMIN, SYS_PTRACE])";
   if (refused && refused == peers) {
     pfs_say ("no access to the files of any other container: %s", cure);
     return PFS_EXIT_FAILURE;
@@ -49,7 +52,8 @@ looks_mountable (const char *mountpoint)
 {
   struct stat st;
   pfs_autofd fuse = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
-  return fuse >= 0 && capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_ADMIN) && stat (mountpoint, &st) == 0
+  return fuse >= 0 && fstat (fuse, &st) == 0 && S_ISCHR (st.st_mode)
+         && capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_ADMIN) && stat (mountpoint, &st) == 0
          && S_ISDIR (st.st_mode);
 }
 
@@ -65,6 +69,8 @@ pfs_app_mount (const PfsOptions *options)
     status = check_reach (containers, options->mount.log_level);
   if (status != PFS_EXIT_DONE)
     return status;
+  if (options->mount.log_level < PFS_LOG_ERROR)
+    pfs_app_check_names (options, containers);
   const char *hint = pfs_app_namespace_hint (table, containers);
   if (hint && options->mount.log_level < PFS_LOG_ERROR && looks_mountable (options->mountpoint))
     pfs_say ("warning: %s", hint);

@@ -11,7 +11,7 @@
 /* What GOption fills in, before it is understood. */
 typedef struct {
   gboolean foreground, debug, list, json, sandbox, unguarded, help, version;
-  gboolean fake, sloppy, verbose, no_mtab;      /* a mount helper's */
+  gboolean helper, fake, sloppy, verbose, no_mtab;      /* a mount helper's */
   char *wait, *as, *links, *timeout, *proc, *log_level;
   char *namespace, *type;                       /* a mount helper's */
   char **mount_options, **names, **positional;
@@ -171,6 +171,9 @@ choose_action (const Raw *raw, PfsOptions *options, GError **error)
   if (raw->log_level && options->action != PFS_ACTION_MOUNT && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
     return usage_error (error, "--log-level goes with a MOUNTPOINT");
+  if ((raw->foreground || raw->debug) && (options->action == PFS_ACTION_LIST || options->action == PFS_ACTION_AS
+                                          || options->action == PFS_ACTION_WAIT))
+    return usage_error (error, "-f and -d go with a MOUNTPOINT");
   if (raw->unguarded && options->action != PFS_ACTION_AS && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
     return usage_error (error, "--unguarded goes with --as");
@@ -221,7 +224,7 @@ take_names (char *const *names, PfsOptions *options, GError **error)
 
 /* MOUNTPOINT, or SOURCE MOUNTPOINT as mount.fuse3 calls us; rest is what follows a "--". */
 static bool
-take_mountpoint (char *const *positional, char *const *rest, PfsOptions *options, GError **error)
+take_mountpoint (char *const *positional, char *const *rest, bool options_given, PfsOptions *options, GError **error)
 {
   const char *words[2] = { NULL, NULL };
   size_t n = 0;
@@ -234,6 +237,15 @@ take_mountpoint (char *const *positional, char *const *rest, PfsOptions *options
   }
   if (n == 0 || !*words[n - 1])
     return usage_error (error, "no MOUNTPOINT given");
+  static const char *const commands[] = { "list", "wait", "as", "links", "help", "version", NULL };
+  if (g_strv_contains (commands, words[0])) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' would be a folder here; write --%s, or ./%s for one "
+                 "of that name", words[0], words[0], words[0]);
+    return false;
+  }
+  /* mount.fuse3 always adds "-o". */
+  if (n == 2 && *words[0] == '/' && *words[1] == '/' && !options_given)
+    return usage_error (error, "two folders given, one MOUNTPOINT is enough");
   options->mountpoint = g_strdup (words[n - 1]);
   /* "none" is what one writes where there is no source. */
   if (n == 2 && *words[0] && !options->fsname && !g_str_equal (words[0], "none")) {
@@ -247,8 +259,12 @@ take_mountpoint (char *const *positional, char *const *rest, PfsOptions *options
 static bool
 take_target (const char *target, const char *option, PfsOptions *options, GError **error)
 {
-  const char *slash = strchr (target, '/');
-  if (!*target || slash == target) {
+  if (*target == '/') {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s takes NAME/PATH as below the mountpoint, without that: "
+                 "nginx/pid, not /peers/nginx/pid", option);
+    return false;
+  }
+  if (!*target) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s takes the name of a container first", option);
     return false;
   }
@@ -280,7 +296,7 @@ take_operands (const Raw *raw, char *const *rest, PfsOptions *options, GError **
   bool extra = raw->positional || (rest && *rest);
   switch (options->action) {
   case PFS_ACTION_MOUNT:
-    return take_mountpoint (raw->positional, rest, options, error);
+    return take_mountpoint (raw->positional, rest, raw->mount_options || raw->helper, options, error);
   case PFS_ACTION_AS:
     return take_command (raw, rest, options, error);
   case PFS_ACTION_WAIT:
@@ -331,7 +347,7 @@ pfs_options_parse (int argc, char *const *argv, GError **error)
 {
   g_autofree char *program = argc > 0 ? g_path_get_basename (argv[0]) : g_strdup ("peerfs");
   bool helper = g_str_has_prefix (program, "mount.");
-  g_auto (Raw) raw = { 0 };
+  g_auto (Raw) raw = { .helper = helper };
   g_autoptr (PfsOptions) options = options_new ();
   char *const *rest = NULL;
   g_auto (GStrv) args = arguments (argc, argv, &rest);

@@ -14,6 +14,9 @@
 /* Access may be refused for a moment while a process starts; for longer, it will be for good. */
 #define REFUSED_MAX G_TIME_SPAN_SECOND
 
+/* Then a line says which containers there are. */
+#define SILENCE_MAX (3 * G_TIME_SPAN_SECOND)
+
 typedef struct {
   PfsTable *table;
   PfsTree *tree;
@@ -75,9 +78,23 @@ say_failed (Wait *wait, int error)
   return PFS_EXIT_FAILURE;
 }
 
+/* A name that is not there may be misspelt. */
+static void
+say_who_is_there (Wait *wait)
+{
+  g_autofree char *name = g_strndup (wait->target, strcspn (wait->target, "/"));
+  g_autoptr (PfsContainer) c = NULL;
+  g_autoptr (GPtrArray) containers = NULL;
+  if (pfs_table_find (wait->table, name, &c) == 0 || pfs_app_containers (wait->table, &containers) != PFS_EXIT_DONE)
+    return;
+  g_autofree char *names = pfs_app_names (containers);
+  pfs_say ("still waiting: no container is named '%s'; there are: %s", name, containers->len ? names : "none");
+}
+
 static int
 wait_for (Wait *wait, double timeout)
 {
+  bool said = false;
   gint64 start = g_get_monotonic_time ();
   gint64 pause = PAUSE_MIN;
   gint64 limit = timeout >= 0 && timeout < 1e9 ? (gint64) (timeout * G_TIME_SPAN_SECOND) : G_MAXINT64;
@@ -91,6 +108,10 @@ wait_for (Wait *wait, double timeout)
     gint64 left = limit - (g_get_monotonic_time () - start);
     if (left <= 0)
       return say_timed_out (wait, timeout);
+    if (!said && now - start >= SILENCE_MAX) {
+      said = true;
+      say_who_is_there (wait);
+    }
     g_usleep ((gulong) MIN (pause, left));
     pause = MIN (pause * 5 / 4, PAUSE_MAX);
   }

@@ -35,6 +35,22 @@ refused 1 "mountpoint is a file" "$PEERFS" -f "$work/file"
 refused 1 "mountpoint is missing" "$PEERFS" -f "$work/missing"
 refused 1 "mountpoint is missing, as a daemon" "$PEERFS" "$work/missing"
 refused 1 "no /dev/fuse" unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$@"' sh "$PEERFS" -f "$mnt"
+refused 1 "a folder in the place of /dev/fuse" unshare --mount sh -c 'mount -t tmpfs none /dev && mkdir /dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
+check "is said" grep -q "is a directory here" "$work/err"
+refused 1 "a file there" unshare --mount sh -c 'mount -t tmpfs none /dev && : >/dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
+check "is said" grep -q "is a file here" "$work/err"
+refused 1 "a device without its module" unshare --mount sh -c 'mount -t tmpfs none /dev && mknod /dev/fuse c 10 254 && exec "$@"' sh "$PEERFS" -f "$mnt"
+check "is said" grep -q "modprobe" "$work/err"
+refused 2 "a command without --" "$PEERFS" list
+check "is said" grep -q -- "--list" "$work/err"
+refused 2 "two folders" "$PEERFS" "$work/empty" "$mnt"
+refused 2 "--wait with the mountpoint" "$PEERFS" --wait /peers/nginx/pid
+check "is said" grep -q "without that" "$work/err"
+refused 2 "-d with --list" "$PEERFS" -d --list
+for option in --help --version --list; do
+  "$PEERFS" "$option" >/dev/full 2>"$work/err"
+  check_equal "$option that cannot be written" "1 peerfs: cannot write" "$? $(cut -d ' ' -f 1-3 "$work/err")"
+done
 refused 1 "no CAP_SYS_ADMIN" setpriv --bounding-set=-sys_admin "$PEERFS" -f "$mnt"
 refused 1 "--proc without processes" "$PEERFS" --list --proc "$work/empty"
 refused 1 "--proc that is missing" "$PEERFS" --list --proc "$work/missing"
@@ -47,10 +63,21 @@ check_equal "no CAP_SYS_PTRACE: mounts" 0 $?
 check_equal "no CAP_SYS_PTRACE: says so" 1 "$(grep -c CAP_SYS_PTRACE "$work/err")"
 umount "$mnt"
 
+# Closed descriptors.
+for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+  eval "\"\$PEERFS\" \"\$mnt\" $closed" 2>/dev/null
+  check "a mount with $closed" ls "$mnt"
+  umount "$mnt" || umount -l "$mnt"
+done
+
 rest=$(random_id)
 imitate one "abcdef${rest:6}" -- sleep infinity
 imitate two "abcdee${rest:6}" -- sleep infinity
 check "two containers" test "$("$PEERFS" --list | grep -c '^\(one\|two\) ')" -eq 2
 refused 1 "an id prefix of two containers" "$PEERFS" --list --name abcde=both
 check "an id prefix of one" sh -c "'$PEERFS' --list --name abcdef=first | grep -q '^first '"
+"$PEERFS" --list --name ffffffff=foo >/dev/null 2>"$work/err"
+check_equal "a --name that fits nobody" "0 1" "$? $(grep -c 'ffffffff=foo fits no container' "$work/err")"
+refused 124 "--wait for a name that is not there, long enough to say who is" sh -c '"$@" 2>&1 | grep -q "still waiting.*one, two" && exec "$@" --timeout 0' sh \
+  "$PEERFS" --wait ngnix --timeout 3.2
 finish

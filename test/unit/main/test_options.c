@@ -218,8 +218,11 @@ wrong_usage_is_refused (void **state)
   bad ("peerfs --timeout 3 /peers", "--wait");
   bad ("peerfs --wait x --timeout soon", "seconds");
   bad ("peerfs --wait x --timeout inf", "seconds");
-  bad ("peerfs --wait /x", "name of a container");
+  bad ("peerfs --wait /x", "without that");
   bad ("peerfs --wait a b", "--wait");
+  bad ("peerfs list", "--list");
+  bad ("peerfs /peers /peers2", "two folders");
+  bad ("peerfs -d --list", "-d go");
   bad ("peerfs --as x", "--");
   bad ("peerfs --unguarded --list", "--unguarded goes");
   bad ("peerfs --as x --", "--");
