@@ -178,9 +178,9 @@ reopen (const PfsFile *file, bool write)
   int fd;
 
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", file->fd);
-  fd = open (path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+  fd = open (path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
   if (fd < 0 && write)
-    fd = open (path, (file->flags & O_ACCMODE) | O_CLOEXEC | O_NONBLOCK);
+    fd = open (path, (file->flags & O_ACCMODE) | O_CLOEXEC);
   return fd < 0 ? -errno : fd;
 }
 

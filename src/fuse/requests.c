@@ -140,8 +140,8 @@ is_dead_locked (PfsJobs *jobs, const PfsRequest *request)
 }
 
 /* What the request shall be answered with in the place of its thread; 0: nothing yet. A caller who does not die goes on
- * waiting, as he would for the peer's file itself, unless its server lets him go: the signal is for that. It is sent again
- * and again, as the first one may come before the system call. */
+ * waiting, as he would for the peer's file itself, unless its server lets him go, or he waits for the end of a lease: the
+ * signal is for that. It is sent again and again, as the first one may come before the system call. */
 static int
 verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
 {
@@ -150,7 +150,7 @@ verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
   if (request->interrupted == 0)
     return 0;
   bool dying = pfs_is_dying ((pid_t) request->in->pid);
-  if (request->running && (dying || request->place.remote))
+  if (request->running && (dying || request->place.remote || request->in->opcode == FUSE_OPEN))
     pthread_kill (request->thread, SIGUSR1);
   if (!dying || (request->running && now - request->interrupted < GRACE_MS && !is_dead_locked (jobs, request)))
     return 0;

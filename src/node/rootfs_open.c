@@ -102,7 +102,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     r = pfs_creds_take (who, &as);
     if (r < 0)
       return r;
-    fd = openat (node->tree->self_fds, number, (flags & OPEN_FLAGS) | O_CLOEXEC | O_NONBLOCK);
+    /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller says no. */
+    fd = openat (node->tree->self_fds, number, (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
     /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)
       return errno == EEXIST ? -ESTALE : -errno;
