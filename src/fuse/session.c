@@ -149,6 +149,16 @@ remember_self (PfsSession *session)
     session->user_ns[0] = '\0';
 }
 
+static void
+log_notice (const PfsNotice *notice, gpointer data)
+{
+  (void) data;
+  if (notice->kind == PFS_NOTICE_AMBIGUOUS)
+    fuse_log (FUSE_LOG_WARNING, "event=ambiguous rule=%s id=%.12s other=%.12s\n", notice->name, notice->id, notice->other);
+  else
+    fuse_log (FUSE_LOG_WARNING, "event=conflict name=%s id=%.12s other=%.12s\n", notice->name, notice->id, notice->other);
+}
+
 static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
@@ -163,6 +173,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   }
   fuse_daemonize (session->options->foreground || session->options->debug);
   umask (0);
+  pfs_table_set_notice_func (session->table, log_notice, NULL);
   session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
   pfs_mountpoint_remember (session);
   pfs_tree_set_own_device (session->tree, session->device);

@@ -181,7 +181,7 @@ scan (Links *links)
   g_autoptr (GPtrArray) containers = NULL;
   g_autoptr (GPtrArray) again = NULL;
   bool sockets = links->scans++ % SOCKETS_SCANS == 0;
-  int r = pfs_table_list (links->table, &containers, NULL);
+  int r = pfs_table_list (links->table, &containers);
 
   if (r < 0)
     return r;
@@ -190,7 +190,7 @@ scan (Links *links)
     pfs_peer_links_update (links->peers->pdata[i], sockets);
   if (!stage_new (links, containers))
     return 0;
-  r = pfs_table_list (links->table, &again, NULL);
+  r = pfs_table_list (links->table, &again);
   if (r < 0)
     return r;
   drop_unconfirmed (links, again);

@@ -22,6 +22,17 @@ pfs_say (const char *format, ...)
   fprintf (stderr, "peerfs: %s\n", line);
 }
 
+void
+pfs_app_tell (const PfsNotice *notice, gpointer data)
+{
+  (void) data;
+  if (notice->kind == PFS_NOTICE_AMBIGUOUS)
+    pfs_say ("warning: --name %s matches more than one container and counts for none; give more digits of the id",
+             notice->name);
+  else
+    pfs_say ("warning: %.12s and %.12s both claim the name '%s'; the first has it", notice->id, notice->other, notice->name);
+}
+
 int
 pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
 {
@@ -35,6 +46,7 @@ pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
     pfs_say ("%s is not a live proc file system; a saved copy is good for --list alone", options->proc);
   else {
     *ret = pfs_table_new (proc, &options->table);
+    pfs_table_set_notice_func (*ret, pfs_app_tell, NULL);
     return PFS_EXIT_DONE;
   }
   return PFS_EXIT_FAILURE;
@@ -43,16 +55,11 @@ pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
 int
 pfs_app_containers (PfsTable *table, GPtrArray **ret)
 {
-  g_autofree char *bad = NULL;
-  int r = pfs_table_list (table, ret, &bad);
+  int r = pfs_table_list (table, ret);
   if (r == 0)
     return PFS_EXIT_DONE;
-  if (r == -ENOTUNIQ)
-    pfs_say ("--name %s matches more than one container; give more digits of the id (see peerfs --list)",
-             bad ? bad : "");
-  else
-    pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_proc_path (pfs_table_proc (table)),
-             g_strerror (-r));
+  pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_proc_path (pfs_table_proc (table)),
+           g_strerror (-r));
   return PFS_EXIT_FAILURE;
 }
 

@@ -23,6 +23,9 @@ void pfs_say (const char *format, ...) G_GNUC_PRINTF (1, 2);
  * exit status is returned; else PFS_EXIT_DONE, and *ret is the caller's (pfs_table_unref). */
 int pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret);
 
+/* A PfsNoticeFunc: one line on stderr. */
+void pfs_app_tell (const PfsNotice *notice, gpointer data);
+
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 

@@ -63,8 +63,11 @@ pfs_app_mount (const PfsOptions *options)
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
   int status = pfs_app_table (options, true, &table);
-  if (status == PFS_EXIT_DONE)
+  /* The session logs what is to be said of names. */
+  if (status == PFS_EXIT_DONE) {
+    pfs_table_set_notice_func (table, NULL, NULL);
     status = pfs_app_containers (table, &containers);
+  }
   if (status == PFS_EXIT_DONE)
     status = check_reach (containers, options->mount.log_level);
   if (status != PFS_EXIT_DONE)

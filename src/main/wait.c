@@ -35,7 +35,7 @@ static int
 look (Wait *wait, gint64 now)
 {
   int r = pfs_walk_exists (wait->tree, wait->target);
-  if (r == 0 || r == -ENOTUNIQ || r == -ENAMETOOLONG)
+  if (r == 0 || r == -ENAMETOOLONG)
     return r;
   if (!is_refusal (r)) {
     wait->refused_since = 0;
@@ -67,12 +67,9 @@ say_timed_out (Wait *wait, double timeout)
 static int
 say_failed (Wait *wait, int error)
 {
-  g_autoptr (GPtrArray) containers = NULL;
   if (is_refusal (error))
     pfs_say ("cannot look at %s: permission denied; run as root with CAP_SYS_PTRACE, or as that container's user",
              wait->target);
-  else if (error == -ENOTUNIQ)
-    pfs_app_containers (wait->table, &containers);
   else
     pfs_say ("cannot look at %s: %s; check the path", wait->target, g_strerror (-error));
   return PFS_EXIT_FAILURE;

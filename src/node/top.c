@@ -51,7 +51,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   uint64_t ino = pfs_node_ino (dir);
 
   (void) who;
-  int r = pfs_table_list (pfs_tree_table (dir->tree), &containers, NULL);
+  int r = pfs_table_list (pfs_tree_table (dir->tree), &containers);
   if (r < 0)
     return r;
   PfsListing *listing = pfs_listing_new ();

@@ -136,9 +136,7 @@ runtime_of (const Walk *w, Bytes prefix)
     for (size_t i = 0; i < G_N_ELEMENTS (parents); i++)
       if (bytes_equal (w->parent, parents[i].word))
         return parents[i].runtime;
-  /* Nothing in these paths says who runs them. The one seen for a static pod (its uid is 32 hex digits) was containerd's. */
-  if (w->parent_is_pod && w->parent.len == 3 + 32 && bytes_is_hex (bytes_of (w->parent.p + 3, 32)))
-    return "containerd";
+  /* Nothing in these paths says which runtime it is. */
   if (w->parent_is_pod || w->is_pod)
     return "k8s";
   return w->in_ecs && prefix.len == 0 ? "ecs" : "unknown";
@@ -282,23 +280,42 @@ next_component (Bytes *path)
   return bytes_of ("", 0);
 }
 
+/* False where it does not fit. */
+static bool
+chain_add (char chain[PFS_CHAIN_MAX], const char *id)
+{
+  size_t len = strlen (chain);
+  int n = g_snprintf (chain + len, PFS_CHAIN_MAX - len, "%s%s", len > 0 ? "/" : "", id);
+
+  if ((size_t) n < PFS_CHAIN_MAX - len)
+    return true;
+  chain[len] = '\0';
+  return false;
+}
+
 /* Returns how many containers deep the path is; *cg is the innermost, untouched where that is 0. */
 static unsigned int
 parse_path (Bytes path, PfsCgroup *cg)
 {
   Walk w = { .parent = bytes_of ("", 0) };
+  char chain[PFS_CHAIN_MAX] = "";
   unsigned int depth = 0;
 
   w.component = next_component (&path);
+  if (bytes_equal (w.component, ".."))
+    chain_add (chain, "..");
   while (w.component.len > 0) {
     PfsCgroup found;
 
     w.next = next_component (&path);
     w.is_pod = pod_uid_of (w.component, w.pod_uid);
     if (match_component (&w, &found)) {
+      if (!chain_add (chain, found.id))
+        break;
       memcpy (found.pod_uid, w.pod_uid, sizeof found.pod_uid);
+      memcpy (found.chain, chain, sizeof chain);
+      found.depth = ++depth;
       *cg = found;
-      depth++;
     }
     w.in_ecs = w.in_ecs || bytes_equal (w.component, "ecs");
     w.in_nomad = w.in_nomad || bytes_equal (w.component, "nomad") || bytes_equal (w.component, "nomad.slice");
@@ -343,4 +360,15 @@ pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret)
     }
   }
   return deepest > 0;
+}
+
+bool
+pfs_cgroup_is_outside (const char *content, size_t len)
+{
+  Bytes all = bytes_of (content, len), line, path;
+
+  while (bytes_split (&all, '\n', &line))
+    if (path_of (line, &path) && (bytes_equal (path, "/..") || bytes_has_prefix (path, "/../")))
+      return true;
+  return false;
 }

@@ -17,8 +17,7 @@
 typedef struct {
   PfsKubeletMount mount;
   char *mount_point, *root;
-  unsigned int major, minor;
-  bool is_default, is_ours, in_volume, foreign;
+  bool is_vouched, is_default, is_ours, in_volume, foreign;
 } Candidate;
 
 static void
@@ -107,8 +106,18 @@ name_of_root (const char *root, PfsKubeletMount *ret)
   memcpy (mount.name, name.p, name.len);
   memcpy (mount.pod_uid, uid.p, uid.len);
   memcpy (mount.instance, instance.p, instance.len);
+  path.len += 1 + pods.len;
+  if (path.len < sizeof mount.folder)
+    memcpy (mount.folder, path.p, path.len);
   *ret = mount;
   return true;
+}
+
+bool
+pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b)
+{
+  return a && b && a->name[0] && b->name[0] && a->folder[0] && a->major == b->major && a->minor == b->minor
+         && strcmp (a->pod_uid, b->pod_uid) == 0 && strcmp (a->folder, b->folder) == 0;
 }
 
 /* Where a host's folders are shown, other containers' mounts are found in their root filesystem (".../rootfs/dev/...")
@@ -150,11 +159,11 @@ is_shown_by (const Candidate *c, const PfsMountLine *line)
 {
   return strcmp (line->fstype, "overlay") == 0 || strcmp (line->fstype, "fuse.fuse-overlayfs") == 0
          || shows_kubelet (line->root)
-         || (line->major == c->major && line->minor == c->minor && is_below (c->root, line->root, false));
+         || (line->major == c->mount.major && line->minor == c->mount.minor && is_below (c->root, line->root, false));
 }
 
 static GPtrArray *
-find_candidates (const char *content, size_t len, const char *pod_uid)
+find_candidates (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own)
 {
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
   GPtrArray *found = g_ptr_array_new_with_free_func (candidate_free);
@@ -170,8 +179,9 @@ find_candidates (const char *content, size_t len, const char *pod_uid)
     c->mount = mount;
     c->mount_point = g_strdup (line.mount_point);
     c->root = g_strdup (line.root);
-    c->major = line.major;
-    c->minor = line.minor;
+    c->mount.major = line.major;
+    c->mount.minor = line.minor;
+    c->is_vouched = pfs_kubelet_same_pod (&c->mount, own);
     c->is_default = strcmp (line.mount_point, "/dev/termination-log") == 0;
     c->is_ours = pod_uid && *pod_uid && strcmp (mount.pod_uid, pod_uid) == 0;
     g_ptr_array_add (found, c);
@@ -202,13 +212,14 @@ mark_covered (const char *content, size_t len, GPtrArray *candidates)
 static int
 rank (const Candidate *c)
 {
-  return (c->is_default ? 4 : 0) + (c->is_ours ? 2 : 0) + (c->in_volume ? 0 : 1);
+  return (c->is_vouched ? 8 : 0) + (c->is_default ? 4 : 0) + (c->is_ours ? 2 : 0) + (c->in_volume ? 0 : 1);
 }
 
 bool
-pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, PfsKubeletMount *ret)
+pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
+                       PfsKubeletMount *ret)
 {
-  g_autoptr (GPtrArray) candidates = find_candidates (content, len, pod_uid);
+  g_autoptr (GPtrArray) candidates = find_candidates (content, len, pod_uid, own);
   const Candidate *best = NULL;
 
   memset (ret, 0, sizeof *ret);

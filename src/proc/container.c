@@ -6,7 +6,7 @@
 #define MAIN_TRIES 4
 
 PfsContainer *
-pfs_container_new (PfsTable *table, const char *key, const char *runtime, const char *pod_uid, const char *machine)
+pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup)
 {
   PfsContainer *c = g_new0 (PfsContainer, 1);
 
@@ -15,9 +15,12 @@ pfs_container_new (PfsTable *table, const char *key, const char *runtime, const 
   pfs_table_memory_ref (table);
   c->serial = ++table->next_serial;
   c->key = g_strdup (key);
-  c->runtime = g_strdup (runtime[0] ? runtime : "unknown");
-  c->pod_uid = g_strdup (pod_uid);
-  c->machine = g_strdup (machine);
+  c->id = g_strdup (id);
+  c->has_cgroup_id = cgroup->id[0];
+  c->depth = cgroup->depth;
+  c->runtime = g_strdup (cgroup->runtime[0] ? cgroup->runtime : "unknown");
+  c->pod_uid = g_strdup (cgroup->pod_uid);
+  c->machine = g_strdup (cgroup->machine);
   c->members = g_array_new (FALSE, FALSE, sizeof (guint));
   c->main_watch = -1;
   return c;
@@ -37,6 +40,7 @@ pfs_container_unref (PfsContainer *c)
     return;
   PfsTable *table = c->table;
   g_free (c->key);
+  g_free (c->id);
   g_free (c->runtime);
   g_free (c->pod_uid);
   g_free (c->machine);
@@ -62,7 +66,7 @@ pfs_container_end (PfsContainer *c)
 const char *
 pfs_container_id (const PfsContainer *c)
 {
-  return c->key;
+  return c->id;
 }
 
 const char *
@@ -173,7 +177,7 @@ pfs_container_main (PfsContainer *c, PfsPin **ret)
     if (pfs_container_ended (c))
       return -ESRCH;
     r = pfs_table_rescan (c->table, true);
-    if (r < 0 && r != -ENOTUNIQ)
+    if (r < 0)
       return r;
     r = main_error (c);
     if (r < 0)
@@ -206,7 +210,7 @@ pfs_container_pids_now (PfsContainer *c, GArray **ret)
   if (pfs_container_ended (c))
     return -ESRCH;
   int r = pfs_table_rescan (c->table, true);
-  if (r < 0 && r != -ENOTUNIQ)
+  if (r < 0)
     return r;
   if (pfs_container_ended (c))
     return -ESRCH;

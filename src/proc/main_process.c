@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The main process of an instance: the earliest-started live one that has the container's own root.
+/* The main process of an instance: the earliest-started live one that has the container's own root, or has chrooted
+ * itself below it.
  *
  * Only here is a process's root trusted, so only here is it examined: while a runtime prepares a container, a process in
- * its cgroup may still have the node's root. It is refused under a runtime's name; with the root of the node's own
- * processes; and while its executable is on no mount of its own mount namespace, which means that it was started outside
- * and has not finished exec(2) into the container. */
+ * its cgroup may still have the node's root. Its name and its executable's are anybody's choice, and tell nothing. It is
+ * refused with the root of the node's init, of ourselves on the node, or of a container around its own; and while its
+ * executable is on no mount of its own mount namespace, which means that it was started outside and has not finished
+ * exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last counts for
+ * a while only, if something else tells that the root is not the node's (is_surely_own). */
 #include "table_priv.h"
 
 #include <errno.h>
@@ -32,28 +35,14 @@ has_mount (const char *content, gsize len, guint64 id)
   return false;
 }
 
+/* It may lie on a mount that does not answer: only what the kernel knows already is asked for. Where we may not look at
+ * the executable, we may not look at the root either. */
 static bool
-exe_is_runtime (int dir)
-{
-  g_autofree char *exe = NULL;
-
-  if (pfs_readlink_at (dir, "exe", &exe) < 0)
-    return false;
-  const char *base = strrchr (exe, '/');
-  return g_str_has_prefix (exe, "/memfd:runc") || g_str_has_prefix (exe, "/memfd:crun") ||
-         pfs_name_is_runtime (base ? base + 1 : exe);
-}
-
-/* Where the executable cannot be looked at, its name alone has to tell. Being on no mount of its own counts for a while
- * only: programs do run from memfds and from mounts that were taken away. It may lie on a mount that does not answer:
- * only what the kernel knows already is asked for. */
-static bool
-has_finished_exec (PfsTable *table, int dir, const PfsStat *stat, const char *content, gsize len)
+has_finished_exec (int dir, const char *content, gsize len)
 {
   struct statx stx;
 
-  return !pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS) ||
-         statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
+  return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
          has_mount (content, len, stx.stx_mnt_id);
 }
 
@@ -74,39 +63,116 @@ is_catatonit (int dir)
   return (gsize) (args + len - end) >= sizeof argument && memcmp (end, argument, sizeof argument) == 0;
 }
 
+/* True for the root that a process has until it gets its container's own. */
+static bool
+is_foreign_root (PfsTable *table, const PfsSelf *self, const PfsContainer *c, const char *root_key)
+{
+  if (g_strcmp0 (root_key, table->node_root) == 0)
+    return true;
+  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key))) && g_strcmp0 (root_key, self->root_key) == 0)
+    return true;
+  for (const char *slash = c->has_cgroup_id ? strchr (c->key, '/') : NULL; slash; slash = strchr (slash + 1, '/')) {
+    g_autofree char *key = g_strndup (c->key, (gsize) (slash - c->key));
+    const PfsContainer *outer = g_hash_table_lookup (table->instances, key);
+    if (outer && g_strcmp0 (root_key, outer->root_key) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* Is our own root mounted somewhere in there? So it is in the namespaces where runtimes work. */
+static bool
+shows_our_root (const PfsSelf *self, const char *content, gsize len)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  while (self->root_key && pfs_mount_iter_next (iter, &line)) {
+    g_autofree char *key = g_strdup_printf ("%u:%u %s ", line.major, line.minor, line.root);
+    if (g_str_has_prefix (self->root_key, key))
+      return true;
+  }
+  return false;
+}
+
+/* Of a process that has not finished exec: can its root be none but its container's? On the node, where we are in no
+ * container, the node's root is known. Under a kubelet, every container but the sandbox shows the kubelet's mount. */
+static bool
+is_surely_own (const PfsSelf *self, const PfsContainer *c, const char *content, gsize len, const char *root_key)
+{
+  PfsKubeletMount kubelet;
+
+  if (!self->key || g_strcmp0 (root_key, c->root_key) == 0 ||
+      pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+    return true;
+  return !self->kubelet.name[0] && !shows_our_root (self, content, len);
+}
+
+static void
+learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize len)
+{
+  PfsKubeletMount kubelet;
+
+  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+    return;
+  c->kubelet = kubelet;
+  if (!c->pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN) {
+    g_free (c->pod_uid);
+    c->pod_uid = g_strdup (kubelet.pod_uid);
+  }
+}
+
+/* The mounts that a process has, or its mount namespace where it has chrooted itself and sees none at "/": then
+ * *ret_root_key is NULL if we may not look there. */
+static int
+read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
+{
+  g_autoptr (GBytes) own = NULL;
+  g_autoptr (GBytes) all = NULL;
+  unsigned long mount_id;
+  gsize len;
+
+  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &own);
+  if (r < 0)
+    return r;
+  const char *content = g_bytes_get_data (own, &len);
+  if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key)) &&
+      pfs_namespace_mountinfo (table->proc, dir, &all) == 0 && (content = g_bytes_get_data (all, &len)) &&
+      pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+    *ret = g_steal_pointer (&all);
+  else
+    *ret = g_steal_pointer (&own);
+  return 0;
+}
+
 /* Returns a PfsRank, or -errno. */
 static int
 examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
 {
-  g_autoptr (GBytes) mountinfo = NULL;
+  g_autoptr (GBytes) mounts = NULL;
   g_autofree char *root_key = NULL;
-  PfsKubeletMount kubelet;
-  unsigned long mount_id;
+  const PfsSelf *self;
   gsize len;
 
-  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
+  int r = read_mounts (table, dir, &mounts, &root_key);
+  if (r == 0)
+    r = pfs_self_get (table, &self);
   if (r < 0)
     return r;
-  const char *content = g_bytes_get_data (mountinfo, &len);
-  if (!content)
-    content = "";
-  bool has_root = pfs_mountinfo_root (content, len, &mount_id, &root_key);
-  if (has_root && g_hash_table_contains (table->host_keys, root_key))
+  const char *content = g_bytes_get_data (mounts, &len);
+  bool young = pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS);
+  if (!root_key)
+    return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
+  if (is_foreign_root (table, self, c, root_key))
     return PFS_RANK_UNKNOWN;
-  if (!has_finished_exec (table, dir, stat, content, len))
+  if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len) &&
+      (young || !is_surely_own (self, c, content, len, root_key)))
     return PFS_RANK_UNKNOWN;
-  if (!has_root || (c->root_key && !g_str_equal (root_key, c->root_key)))
+  if (c->root_key && !g_str_equal (root_key, c->root_key))
     return PFS_RANK_OTHER_ROOT;
-
+  learn_kubelet (c, self, content, len);
   if (!c->root_key)
     c->root_key = g_steal_pointer (&root_key);
-  if (!c->kubelet.name[0] && pfs_mountinfo_kubelet (content, len, c->pod_uid, &kubelet)) {
-    c->kubelet = kubelet;
-    if (!c->pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN) {
-      g_free (c->pod_uid);
-      c->pod_uid = g_strdup (kubelet.pod_uid);
-    }
-  }
   return PFS_RANK_OWN_ROOT;
 }
 
@@ -167,22 +233,18 @@ static int
 rank_of (PfsTable *table, PfsContainer *c, PfsRecord *record)
 {
   PfsStat stat;
-  int r = record->rank == PFS_RANK_UNKNOWN ? 1 : is_alive (table, record);
 
-  if (r <= 0)
-    return r < 0 ? r : PFS_RANK_UNKNOWN;
-  if (record->rank == PFS_RANK_OTHER_ROOT)
-    return PFS_RANK_OTHER_ROOT;
+  if (record->rank != PFS_RANK_UNKNOWN) {
+    int alive = is_alive (table, record);
+    return alive > 0 ? record->rank : alive;
+  }
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
   if (r < 0)
     return r;
-  /* In this order: runc starts itself as /proc/self/exe and is called "exe" at first, with the node's root; from a memfd
-   * after that, under its own name; what bears neither sign one after the other has become the container's program. */
-  if (exe_is_runtime (dir) || (r = pfs_proc_stat_at (dir, &stat)) < 0 || pfs_stat_is_dead (&stat) ||
-      stat.start_time != record->start_time || pfs_name_is_runtime (stat.comm))
-    return MIN (r, 0);
-  r = record->rank == PFS_RANK_UNKNOWN ? examine (table, c, dir, &stat) : record->rank;
+  if (pfs_stat_is_dead (&stat) || stat.start_time != record->start_time)
+    return PFS_RANK_UNKNOWN;
+  r = examine (table, c, dir, &stat);
   if (r >= 0)
     record->rank = (guint8) r;
   return r;
@@ -235,7 +297,7 @@ main_lives (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 static bool
 keeps_main (PfsTable *table, PfsContainer *c)
 {
-  if (c->main_rank != PFS_RANK_OWN_ROOT)
+  if (c->main_rank < PFS_RANK_JAILED || !c->root_key)
     return false;
   for (guint i = 0; i < c->members->len; i++) {
     const PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
@@ -259,6 +321,8 @@ is_refusal (int error)
   return error == -EACCES || error == -EPERM;
 }
 
+/* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one of
+ * the others knows the container's name. */
 static int
 find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret_rank)
 {
@@ -270,15 +334,15 @@ find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret
   g_ptr_array_sort (by_age, compare_age);
   *ret = NULL;
   *ret_rank = PFS_RANK_UNKNOWN;
-  for (guint i = 0; i < by_age->len && *ret_rank != PFS_RANK_OWN_ROOT; i++) {
+  for (guint i = 0; i < by_age->len && (*ret_rank < PFS_RANK_JAILED || !c->root_key); i++) {
     PfsRecord *record = g_ptr_array_index (by_age, i);
-    if (record->rank != PFS_RANK_UNKNOWN && record->rank <= *ret_rank)
+    if (record->rank != PFS_RANK_UNKNOWN && (*ret_rank >= PFS_RANK_JAILED || record->rank <= *ret_rank))
       continue;
     int rank = rank_of (table, c, record);
     if (rank < 0 && !is_about_it (rank) && !is_refusal (rank))
       return rank;
     refusal = is_refusal (rank) ? rank : refusal;
-    if (rank <= (int) *ret_rank)
+    if (*ret_rank >= PFS_RANK_JAILED || rank <= (int) *ret_rank)
       continue;
     *ret = record;
     *ret_rank = (PfsRank) rank;

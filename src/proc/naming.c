@@ -9,6 +9,7 @@
 
 #define SHORT_ID 12
 #define SANDBOX_NAME "pause"
+#define NOTICES_MAX 64                  /* told at one time: peers may make conflicts as they like */
 
 bool
 pfs_name_rule_parse (const char *arg, PfsNameRule *ret)
@@ -39,9 +40,9 @@ pfs_name_rule_free (PfsNameRule *rule)
 static const char *
 id_for_names (const PfsContainer *c)
 {
-  const char *slash = strrchr (c->key, '/');
+  const char *slash = strrchr (c->id, '/');
 
-  return slash ? slash + 1 : c->key;
+  return slash ? slash + 1 : c->id;
 }
 
 static char *
@@ -61,48 +62,76 @@ is_sandbox (const PfsContainer *c, const GPtrArray *live)
   return false;
 }
 
-/* The rule for that container, or NULL. */
+/* Tells of what happened, once: whoever listens is told after the scan. */
+static void
+add_notice (PfsTable *table, PfsNoticeKind kind, const char *name, const char *id, const char *other)
+{
+  if (table->notices->len >= NOTICES_MAX)
+    return;
+  PfsNotice *notice = g_new0 (PfsNotice, 1);
+  notice->kind = kind;
+  notice->name = g_strdup (name);
+  notice->id = g_strdup (id);
+  notice->other = g_strdup (other);
+  g_ptr_array_add (table->notices, notice);
+}
+
+/* The one container that the rule can mean, or NULL. Who may make cgroups can choose an id to his liking, but not one that
+ * is as far out. */
+static const PfsContainer *
+match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
+{
+  const PfsContainer *match = NULL, *other = NULL;
+
+  for (guint i = 0; i < live->len; i++) {
+    const PfsContainer *c = g_ptr_array_index (live, i);
+    if (!g_str_has_prefix (c->id, rule->prefix) || (match && c->depth > match->depth))
+      continue;
+    other = match && match->depth == c->depth ? match : NULL;
+    match = c;
+  }
+  if (other && !rule->told)
+    add_notice (table, PFS_NOTICE_AMBIGUOUS, rule->arg, match->id, other->id);
+  rule->told = rule->told || other;
+  return other ? NULL : match;
+}
+
 static const PfsNameRule *
 rule_for (const PfsTable *table, const PfsContainer *c)
 {
   for (guint i = 0; i < table->rules->len; i++) {
     const PfsNameRule *rule = g_ptr_array_index (table->rules, i);
-    if (g_str_has_prefix (c->key, rule->prefix))
+    if (rule->match == c)
       return rule;
   }
   return NULL;
 }
 
-static const char *
-ambiguous_rule (const PfsTable *table, const GPtrArray *live)
+static char *
+claim (PfsContainer *c, PfsClaim strength, const char *name)
 {
-  for (guint i = 0; i < table->rules->len; i++) {
-    const PfsNameRule *rule = g_ptr_array_index (table->rules, i);
-    guint matches = 0;
-    for (guint j = 0; j < live->len; j++)
-      matches += g_str_has_prefix (((PfsContainer *) g_ptr_array_index (live, j))->key, rule->prefix);
-    if (matches > 1)
-      return rule->arg;
-  }
-  return NULL;
+  c->claim = strength;
+  return g_strdup (name);
 }
 
 /* The name that it claims, before conflicts; NULL where it is not to be listed. */
 static char *
-claimed_name (const PfsTable *table, const PfsContainer *c, const GPtrArray *live)
+claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
 {
   const PfsNameRule *rule = rule_for (table, c);
 
   if (is_sandbox (c, live) && !table->sandbox)
     return NULL;
   if (rule)
-    return g_strdup (rule->name);
+    return claim (c, PFS_CLAIM_RULE, rule->name);
   if (is_sandbox (c, live))
-    return g_strdup (SANDBOX_NAME);
+    return claim (c, PFS_CLAIM_MOUNT, SANDBOX_NAME);
   if (pfs_name_valid (c->kubelet.name))
-    return g_strdup (c->kubelet.name);
+    return claim (c, pfs_kubelet_same_pod (&c->kubelet, &table->self.kubelet) ? PFS_CLAIM_POD : PFS_CLAIM_MOUNT,
+                  c->kubelet.name);
   if (pfs_name_valid (c->machine))
-    return g_strdup (c->machine);
+    return claim (c, PFS_CLAIM_CGROUP, c->machine);
+  c->claim = PFS_CLAIM_CGROUP;
   return short_id (c);
 }
 
@@ -124,36 +153,64 @@ free_name (GHashTable *taken, const PfsContainer *c, const char *name)
   }
 }
 
+/* Who has a name that several claim comes first: by the user's word; the outer container before one that was made in
+ * another; by the better claim; the newest. */
 static int
-compare_newest (gconstpointer a, gconstpointer b)
+compare_claims (gconstpointer a, gconstpointer b)
 {
   const PfsContainer *x = *(PfsContainer *const *) a, *y = *(PfsContainer *const *) b;
+  bool x_rule = x->claim == PFS_CLAIM_RULE, y_rule = y->claim == PFS_CLAIM_RULE;
 
+  if (x_rule != y_rule)
+    return x_rule ? -1 : 1;
+  if (x->depth != y->depth)
+    return x->depth < y->depth ? -1 : 1;
+  if (x->claim != y->claim)
+    return x->claim > y->claim ? -1 : 1;
   if (x->main_start != y->main_start)
     return x->main_start > y->main_start ? -1 : 1;
   return x->main_pid > y->main_pid ? -1 : x->main_pid < y->main_pid;
 }
 
-const char *
+static void
+tell_conflict (PfsTable *table, PfsContainer *loser, const PfsContainer *winner)
+{
+  if (!loser->told)
+    add_notice (table, PFS_NOTICE_CONFLICT, winner->next_name, winner->id, loser->id);
+  loser->told = true;
+}
+
+void
 pfs_assign_names (PfsTable *table, GPtrArray *live)
 {
   g_autoptr (GHashTable) taken = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) losers = g_ptr_array_new ();
 
-  g_ptr_array_sort (live, compare_newest);
+  for (guint i = 0; i < table->rules->len; i++) {
+    PfsNameRule *rule = g_ptr_array_index (table->rules, i);
+    rule->match = match_of (table, rule, live);
+  }
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
     g_free (c->next_name);
     c->next_name = claimed_name (table, c, live);
-    if (c->next_name && !g_hash_table_add (taken, c->next_name))
+  }
+  g_ptr_array_sort (live, compare_claims);
+  for (guint i = 0; i < live->len; i++) {
+    PfsContainer *c = g_ptr_array_index (live, i);
+    const PfsContainer *winner = c->next_name ? g_hash_table_lookup (taken, c->next_name) : NULL;
+    if (winner) {
+      tell_conflict (table, c, winner);
       g_ptr_array_add (losers, c);
+    } else if (c->next_name) {
+      g_hash_table_insert (taken, c->next_name, c);
+    }
   }
   /* After all claims, so that NAME~ID never takes a name that somebody is called by. */
   for (guint i = 0; i < losers->len; i++) {
     PfsContainer *c = g_ptr_array_index (losers, i);
     g_autofree char *claimed = c->next_name;
     c->next_name = free_name (taken, c, claimed);
-    g_hash_table_add (taken, c->next_name);
+    g_hash_table_insert (taken, c->next_name, c);
   }
-  return ambiguous_rule (table, live);
 }

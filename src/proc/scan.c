@@ -96,6 +96,8 @@ needs_look (const PfsTable *table, const PfsRecord *record)
   switch ((PfsKind) record->kind) {
   case PFS_KIND_NEW:
   case PFS_KIND_PENDING:
+  case PFS_KIND_WITHOUT_ID:
+  case PFS_KIND_BESIDE:
     return true;
   case PFS_KIND_OUTSIDE:
     return pfs_table_is_young (table, record->start_time, PFS_SETTLE_SECONDS);
@@ -105,9 +107,12 @@ needs_look (const PfsTable *table, const PfsRecord *record)
   return false;
 }
 
-static void
+/* Returns how many are left whose cgroup names no container. */
+static guint
 classify_all (PfsTable *table)
 {
+  guint n = 0;
+
   for (guint i = 0; i < table->records->len; i++) {
     PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
     if (!needs_look (table, record))
@@ -115,7 +120,65 @@ classify_all (PfsTable *table)
     pfs_classify (table, record);
     if (record->container)
       g_array_append_val (record->container->members, i);
+    n += record->kind == PFS_KIND_WITHOUT_ID || record->kind == PFS_KIND_BESIDE;
   }
+  return n;
+}
+
+static void
+classify_rest (PfsTable *table)
+{
+  for (guint i = 0; i < table->records->len; i++) {
+    PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
+    if (record->kind != PFS_KIND_WITHOUT_ID && record->kind != PFS_KIND_BESIDE)
+      continue;
+    pfs_classify_without_id (table, record);
+    if (record->container)
+      g_array_append_val (record->container->members, i);
+  }
+}
+
+/* What was taken for a container by its kubelet mount alone is none once that mount is known to be of one with an id. */
+static void
+end_doubles (PfsTable *table)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, table->instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsContainer *c = value;
+    if (c->has_cgroup_id || !c->kubelet.name[0] || !pfs_find_by_kubelet (table, &c->kubelet))
+      continue;
+    end_instance (table, c);
+    g_hash_table_iter_remove (&iter);
+  }
+}
+
+static int
+compare_depth (gconstpointer a, gconstpointer b)
+{
+  const PfsContainer *x = *(PfsContainer *const *) a, *y = *(PfsContainer *const *) b;
+
+  return x->depth < y->depth ? -1 : x->depth > y->depth;
+}
+
+/* Main processes of all that have none yet, or one that a new process may be better than. Outer containers come first:
+ * what their root is has to be known of those within. */
+static void
+choose_all (PfsTable *table)
+{
+  g_autoptr (GPtrArray) open = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, table->instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((PfsContainer *) value)->main_rank != PFS_RANK_OWN_ROOT)
+      g_ptr_array_add (open, value);
+  g_ptr_array_sort (open, compare_depth);
+  for (guint i = 0; i < open->len; i++)
+    pfs_choose_main (table, open->pdata[i]);
 }
 
 static int
@@ -162,7 +225,7 @@ compare_names (gconstpointer a, gconstpointer b)
 }
 
 static void
-publish (PfsTable *table, GPtrArray *live, const char *bad)
+publish (PfsTable *table, GPtrArray *live)
 {
   g_autoptr (GPtrArray) listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   g_autoptr (GHashTable) by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -187,7 +250,7 @@ publish (PfsTable *table, GPtrArray *live, const char *bad)
       c->name = g_strdup (c->next_name);
     }
   }
-  for (guint i = 0; i < listed->len && !bad; i++) {
+  for (guint i = 0; i < listed->len; i++) {
     PfsContainer *c = g_ptr_array_index (listed, i);
     g_hash_table_insert (by_name, g_strdup (c->next_name), c);
   }
@@ -195,8 +258,6 @@ publish (PfsTable *table, GPtrArray *live, const char *bad)
   GHashTable *old_by_name = table->by_name;
   table->listed = g_steal_pointer (&listed);
   table->by_name = g_steal_pointer (&by_name);
-  g_free (table->bad_rule);
-  table->bad_rule = g_strdup (bad);
   pthread_mutex_unlock (&table->lock);
 
   /* After unlocking: the last reference to a container may go with it. */
@@ -204,29 +265,52 @@ publish (PfsTable *table, GPtrArray *live, const char *bad)
   g_ptr_array_unref (old_listed);
 }
 
+static void
+tell_notices (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  PfsNoticeFunc func = table->notice_func;
+  gpointer data = table->notice_data;
+  pthread_mutex_unlock (&table->lock);
+  if (!func)
+    return;
+  for (guint i = 0; i < table->notices->len; i++)
+    func (table->notices->pdata[i], data);
+  g_ptr_array_set_size (table->notices, 0);
+}
+
 int
 pfs_table_scan (PfsTable *table, bool exact)
 {
   g_autoptr (GPtrArray) live = g_ptr_array_new ();
+  const PfsSelf *self;
   GHashTableIter iter;
   gpointer value;
 
   table->now = boot_ticks (table);
-  pfs_self_clear (&table->self);
   int r = update_records (table, exact);
   if (r < 0)
     return r;
-  classify_all (table);
+  guint rest = classify_all (table);
+  choose_all (table);
+  end_doubles (table);
+  if (rest > 0) {
+    classify_rest (table);
+    choose_all (table);
+  }
 
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     PfsContainer *c = value;
-    /* One that went on has been looked at already, but a new process may be better than what it had to do with. */
-    int found = c->main_rank == PFS_RANK_OWN_ROOT ? 0 : pfs_choose_main (table, c);
-    if (found == 0 || (found != -ESRCH && c->main_pid > 0))
+    if (c->main_pid > 0 && (c->main_rank != PFS_RANK_UNKNOWN || c->main_error != -ESRCH))
       g_ptr_array_add (live, c);
   }
-  const char *bad = pfs_assign_names (table, live);
-  publish (table, live, bad);
-  return bad ? -ENOTUNIQ : 0;
+  /* Whether a name is our own pod's needs to be known; without that, names stay. */
+  r = pfs_self_get (table, &self);
+  if (r < 0)
+    return r;
+  pfs_assign_names (table, live);
+  publish (table, live);
+  tell_notices (table);
+  return 0;
 }

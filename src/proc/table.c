@@ -15,6 +15,17 @@ add_rules (PfsTable *table, const GPtrArray *names)
   }
 }
 
+static void
+notice_free (gpointer data)
+{
+  PfsNotice *notice = data;
+
+  g_free (notice->name);
+  g_free (notice->id);
+  g_free (notice->other);
+  g_free (notice);
+}
+
 PfsTable *
 pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
 {
@@ -30,11 +41,11 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   pthread_mutex_init (&table->lock, NULL);
   pthread_cond_init (&table->scanned, NULL);
   g_queue_init (&table->pinned);
+  table->notices = g_ptr_array_new_with_free_func (notice_free);
   table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   table->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
-  table->host_keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
   pfs_watch_init (table);
   return table;
@@ -100,9 +111,9 @@ pfs_table_memory_unref (PfsTable *table)
   pfs_self_clear (&table->self);
   g_array_unref (table->records);
   g_hash_table_unref (table->by_name);
-  g_hash_table_unref (table->host_keys);
+  g_free (table->node_root);
   g_ptr_array_unref (table->rules);
-  g_free (table->bad_rule);
+  g_ptr_array_unref (table->notices);
   pthread_mutex_destroy (&table->lock);
   pthread_cond_destroy (&table->scanned);
   pfs_proc_unref (table->proc);
@@ -113,6 +124,15 @@ PfsProc *
 pfs_table_proc (const PfsTable *table)
 {
   return table->proc;
+}
+
+void
+pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data)
+{
+  pthread_mutex_lock (&table->lock);
+  table->notice_func = func;
+  table->notice_data = data;
+  pthread_mutex_unlock (&table->lock);
 }
 
 bool
@@ -155,13 +175,11 @@ pfs_table_rescan (PfsTable *table, bool exact)
 }
 
 int
-pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad)
+pfs_table_list (PfsTable *table, GPtrArray **ret)
 {
   int r = pfs_table_rescan (table, false);
 
   pthread_mutex_lock (&table->lock);
-  if (r == -ENOTUNIQ && ret_bad)
-    *ret_bad = g_strdup (table->bad_rule);
   if (r == 0) {
     GPtrArray *list = g_ptr_array_new_full (table->listed->len, (GDestroyNotify) pfs_container_unref);
     for (guint i = 0; i < table->listed->len; i++)

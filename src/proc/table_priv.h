@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c,
- * main_process.c, watch.c and naming.c.
+/* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c, self.c,
+ * main_process.c, nsmounts.c, watch.c and naming.c.
  *
  * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
  * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
@@ -11,26 +11,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "peerfs/parse/cgroup.h"
 #include "peerfs/parse/mountinfo.h"
 #include "peerfs/proc/table.h"
 
 #define PFS_PINS_MAX 32                 /* main processes kept pinned between calls */
 #define PFS_SETTLE_SECONDS 10           /* a process joins its container's cgroup within this time */
 #define PFS_EXEC_SECONDS 2              /* a runtime's exec into the container is over by then */
-#define PFS_HOST_KEYS_MAX 64
 
 typedef enum {
   PFS_KIND_NEW = 0,             /* nothing read yet */
   PFS_KIND_PENDING,             /* cannot be told yet: looked at again by every scan */
+  PFS_KIND_WITHOUT_ID,          /* within one scan: its cgroup names no container */
+  PFS_KIND_BESIDE,              /* likewise, and its cgroup is not within ours */
   PFS_KIND_OUTSIDE,             /* of no container: looked at again while it is young */
   PFS_KIND_MEMBER,              /* of a container, for the rest of its life */
 } PfsKind;
 
 typedef enum {
   PFS_RANK_UNKNOWN = 0,         /* not looked at, or not finished exec into the container */
-  PFS_RANK_OTHER_ROOT,          /* chrooted, or in a mount namespace with another root: main where nothing better lives */
-  PFS_RANK_OWN_ROOT,            /* has the container's own root */
+  PFS_RANK_OTHER_ROOT,          /* in a mount namespace with another root: main only if nothing better lives */
+  PFS_RANK_JAILED,              /* chrooted, and we may not look at its mount namespace */
+  PFS_RANK_OWN_ROOT,            /* has the container's own root, or is chrooted below it */
 } PfsRank;
+
+/* What a container's name comes from, the weaker first: a mount can be made in a container that has SYS_ADMIN, a cgroup in
+ * one that may make them, but only below its own. */
+typedef enum {
+  PFS_CLAIM_MOUNT = 0,          /* the kubelet's mount, or what looks like it */
+  PFS_CLAIM_CGROUP,             /* its id or machine */
+  PFS_CLAIM_POD,                /* the kubelet's mount, where our own container's vouches for it */
+  PFS_CLAIM_RULE,               /* --name */
+} PfsClaim;
 
 /* What is remembered of one process; dropped at the latest by the first whole reading of /proc without its pid. */
 typedef struct {
@@ -48,7 +60,10 @@ struct PfsContainer {
   PfsTable *table;              /* keeps its memory, see table.c */
   guint64 serial;
 
-  char *key;                    /* the id; or the kubelet's <uid>/<name>/<8 hex>, or "self", where no cgroup names one */
+  char *key;                    /* the chain of ids; or as id, if no cgroup names one */
+  char *id;                     /* the last of the chain; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
+  bool has_cgroup_id;
+  guint depth;                  /* of containers around it, with itself */
   char *runtime;
   char *pod_uid;                /* fixed once published */
   char *machine;
@@ -60,6 +75,8 @@ struct PfsContainer {
   PfsRank main_rank;            /* [scan] UNKNOWN: there is no main process */
   int main_watch;               /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
   char *next_name;              /* [scan] */
+  PfsClaim claim;               /* [scan] to next_name */
+  bool told;                    /* [scan] that another one has the name that it claims */
 
   char *name;                   /* [lock] */
   pid_t main_pid;               /* [lock], written by the scan alone */
@@ -71,8 +88,10 @@ struct PfsContainer {
 
 /* Ourselves, as this /proc shows us. */
 typedef struct {
-  bool known;                   /* asked for since the scan began */
+  bool known;
   char *key;                    /* of our own container; NULL where we are in none, or not in this /proc */
+  bool has_cgroup_id;
+  PfsKubeletMount kubelet;      /* name "" where there is none */
   char *root_key;
   char *mnt_ns;
 } PfsSelf;
@@ -81,6 +100,8 @@ typedef struct {
   char *prefix;
   char *name;
   char *arg;
+  const PfsContainer *match;    /* [scan] within one scan: the container that it names */
+  bool told;                    /* [scan] that several match */
 } PfsNameRule;
 
 struct PfsTable {
@@ -97,17 +118,21 @@ struct PfsTable {
   guint64 scans_begun;          /* [lock] */
   guint64 scans_done;           /* [lock] */
   int result;                   /* [lock] of the last scan */
-  char *bad_rule;               /* [lock] of the last scan */
   GPtrArray *listed;            /* [lock] of PfsContainer references, by name */
   GHashTable *by_name;          /* [lock] into listed */
   GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
   void (*pinned_func) (gpointer data);  /* [lock] */
   gpointer pinned_data;         /* [lock] */
+  PfsNoticeFunc notice_func;    /* [lock] */
+  gpointer notice_data;         /* [lock] */
+
+  GPtrArray *notices;           /* [scan] of PfsNotice: not told yet */
 
   GArray *records;              /* [scan] of PfsRecord, by pid */
   GHashTable *instances;        /* [scan] key -> PfsContainer reference */
-  GHashTable *host_keys;        /* [scan] root keys of the node itself */
+  char *node_root;              /* [scan] root key of the node itself; NULL where it is not visible */
   PfsSelf self;                 /* [scan] */
+  gint64 self_time;             /* [scan] when that was read, monotonic, in microseconds */
   guint64 now;                  /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
   guint64 ticks_per_second;
   guint64 next_serial;          /* [scan] */
@@ -138,13 +163,26 @@ int pfs_records_read (PfsTable *table);
  * that is not possible: then nothing has changed. */
 bool pfs_records_read_recent (PfsTable *table);
 
-/* classify.c: decides which container the process of the record belongs to, joining or creating its instance. */
+/* classify.c: decides by its cgroup which container the process of the record belongs to, joining or creating its
+ * instance. Those that name none are for the second function, after the main processes of the others are known. */
 void pfs_classify (PfsTable *table, PfsRecord *record);
+void pfs_classify_without_id (PfsTable *table, PfsRecord *record);
+/* Reads the cgroup file of an open process directory: 1 where it names a container, 0 where it names none, or -errno. */
+int pfs_read_cgroup (PfsTable *table, int piddir, PfsCgroup *ret, bool *ret_outside);
+/* The instance of a cgroup's id that the kubelet mount is of, or NULL. */
+PfsContainer *pfs_find_by_kubelet (PfsTable *table, const PfsKubeletMount *kubelet);
+/* <uid>/<name>/<8 hex>, which is as good as an id. g_free. */
+char *pfs_kubelet_key (const PfsKubeletMount *kubelet);
+
+/* self.c: ourselves, as of some seconds ago at most. 0, or -errno where that cannot be told now. */
+int pfs_self_get (PfsTable *table, const PfsSelf **ret);
+/* True for a chain of a container that was made in ours, if our own cgroup namespace hides what is before it. */
+bool pfs_self_contains (const PfsSelf *self, const char *chain);
 void pfs_self_clear (PfsSelf *self);
-/* True for the names (comm, or of the executable) under which runtimes prepare a container: "runc:[2:INIT]", "crun". */
-bool pfs_name_is_runtime (const char *name);
-/* Reads the mountinfo of an open process directory, cut where it is overlong. NULL where it cannot be read. */
-GBytes *pfs_read_mountinfo (int piddir);
+
+/* nsmounts.c: the mountinfo of the whole mount namespace of an open process directory. Needs CAP_SYS_ADMIN there.
+ * Returns 0 or -errno; *ret is the caller's. */
+int pfs_namespace_mountinfo (const PfsProc *proc, int piddir, GBytes **ret);
 
 /* main_process.c: keeps or chooses the main process. 0; -ESRCH where no process of the instance can be; another -errno
  * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
@@ -161,15 +199,13 @@ void pfs_watch_drop (PfsTable *table, PfsContainer *c);
  * asks_each is set now and then, and always where exact. */
 void pfs_watch_collect (PfsTable *table, bool exact);
 
-/* naming.c: gives each of the live containers (with main processes) its next_name, NULL for those not to be listed.
- * Returns NULL, or the rule that matches two of them (borrowed). */
-const char *pfs_assign_names (PfsTable *table, GPtrArray *live);
+/* naming.c: gives each of the live containers (with main processes) its next_name, NULL for those not to be listed. */
+void pfs_assign_names (PfsTable *table, GPtrArray *live);
 bool pfs_name_rule_parse (const char *arg, PfsNameRule *ret);
 void pfs_name_rule_free (PfsNameRule *rule);
 
 /* container.c */
-PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *runtime, const char *pod_uid,
-                                 const char *machine);
+PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup);
 /* [lock] Marks it ended and gives back its cached pin for pfs_pin_unref() after unlocking; may be NULL. */
 PfsPin *pfs_container_end (PfsContainer *c);
 /* The main process's pin without a scan: 0, -ESRCH where it has ended, or there is none. */

@@ -67,7 +67,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   memset (&mount, 0xaa, sizeof mount);
   memset (&ours, 0xaa, sizeof ours);
-  MUST (pfs_mountinfo_kubelet (content, size, NULL, &mount) == pfs_mountinfo_kubelet (content, size, POD, &ours));
+  MUST (pfs_mountinfo_kubelet (content, size, NULL, NULL, &mount)
+        == pfs_mountinfo_kubelet (content, size, POD, NULL, &ours));
   if (memcmp (&mount, &zero, sizeof mount) == 0) {
     MUST (memcmp (&ours, &zero, sizeof ours) == 0);
     return 0;

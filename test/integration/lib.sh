@@ -238,8 +238,14 @@ imitate ()
   unshare --mount --propagation private "$work/runc" "$root_pod_dir" "$work/c/$name" "$instance" "$cgroup" \
     "$@" >"$work/c/$name/log" 2>&1 </dev/null &
   imitated_pid=$!
-  pod_until 50 grep -q "libpod-$imitated_id" "/proc/$imitated_pid/cgroup" 2>/dev/null ||
+  pod_until 50 imitated "$imitated_pid" ||
     abandon "an imitated container starts" "$(cat "$work/c/$name/log")"
+}
+
+# imitated PID: its root is the container's, and it has executed the command.
+imitated ()
+{
+  grep -qs ' /dev/termination-log ' "/proc/$1/mountinfo" && ! grep -qsx runc "/proc/$1/comm"
 }
 
 # san_options DIR: assignments for the environment, by which a sanitizer's reports go to a folder of DIR that threads

@@ -35,12 +35,20 @@ typedef struct {
   char name[64];                /* a DNS label */
   char pod_uid[64];             /* canonical */
   char instance[9];             /* the 8 hex digits, new at every start */
+  char folder[256];             /* the kubelet's, with its pods: ".../pods"; "" where it is longer */
+  unsigned int major, minor;    /* of its filesystem */
 } PfsKubeletMount;
 
 /* Finds it among all lines by the rules of the design (Names): never below /volumes/, never a mount below another one
  * that shows the kubelet's folder, never at a mount point ending in rootfs/...; /dev/termination-log is preferred,
- * then the one whose pod uid is pod_uid (NULL or "" where unknown). Returns false, *ret zeroed, where there is none. */
-bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, PfsKubeletMount *ret);
+ * then the one whose pod uid is pod_uid (NULL or "" where unknown); but what own, our own container's (NULL where we have
+ * none), vouches for goes before all. Returns false, *ret zeroed, where there is none. */
+bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
+                            PfsKubeletMount *ret);
+
+/* True where both are of one pod and in one folder of one filesystem: a mount that a container made for itself is not,
+ * unless the kubelet's own folder is there for it to write. False where one is NULL or has no name. */
+bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
 /* The process's own "/" : the last line mounted at "/". `key` is what tells one root mount from another without opening
  * it: "<major>:<minor> <root> <source> <super options>" (g_free). Returns false where there is no such line (a chrooted

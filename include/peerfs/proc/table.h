@@ -30,10 +30,26 @@ PfsProc *pfs_table_proc (const PfsTable *table);        /* borrowed */
 /* True for "ID_PREFIX=NAME" with an id prefix of [0-9a-zA-Z._-]+ and a NAME that is a file name. */
 bool pfs_table_check_name (const char *arg);
 
+/* What people should know of names. */
+typedef enum {
+  PFS_NOTICE_CONFLICT,          /* two containers claim `name`: `id` has it, `other` is called NAME~ID */
+  PFS_NOTICE_AMBIGUOUS,         /* `name` is an ID_PREFIX=NAME that both are meant by, so that it counts for none */
+} PfsNoticeKind;
+
+typedef struct {
+  PfsNoticeKind kind;
+  char *name, *id, *other;
+} PfsNotice;
+
+typedef void (*PfsNoticeFunc) (const PfsNotice *notice, gpointer data);
+
+/* func is called after a scan, by the thread that scans and with no lock held, once for each container that lost its
+ * name and each ambiguous rule. What comes before there is one (or while it is NULL) waits for it. */
+void pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data);
+
 /* Rescans. *ret is an array of PfsContainer references, sorted by name, no two with the same name (g_ptr_array_unref).
- * Returns 0 or -errno of reading the /proc directory; -ENOTUNIQ where an ID_PREFIX of --name matches two containers:
- * then *ret_bad (may be NULL) is that ID_PREFIX=NAME (g_free). */
-int pfs_table_list (PfsTable *table, GPtrArray **ret, char **ret_bad);
+ * Returns 0 or -errno of reading the /proc directory. */
+int pfs_table_list (PfsTable *table, GPtrArray **ret);
 
 /* The live container that has the name now. A known one is checked to be alive; else /proc is rescanned.
  * *ret is a reference (pfs_container_unref). Returns 0, -ENOENT, or as pfs_table_list(). */

@@ -393,7 +393,7 @@ test_main_ends_container_goes_on (void **state)
   peer_file (r, "f", "content");
   nodes_process (&r->nodes, 12, 120, ID_A, ROOT ("40") KUBELET ("web", "0123abcd"), r->dir);
   g_autoptr (GPtrArray) all = NULL;
-  assert_int_equal (pfs_table_list (r->nodes.proc->table, &all, NULL), 0);
+  assert_int_equal (pfs_table_list (r->nodes.proc->table, &all), 0);
   g_autoptr (PfsFile) file = roots_open (r, "f", O_RDONLY);
   fixture_kill (r->nodes.proc, 10);
   pfs_tree_sweep (r->nodes.tree, count_ended, &ended);

@@ -48,7 +48,7 @@ check_vector (char **cells)
 static void
 test_vectors (void **state G_GNUC_UNUSED)
 {
-  assert_int_equal (vectors_run (PFS_FIXTURES "/vectors/cgroup.tsv", 5, check_vector), 42);
+  assert_int_equal (vectors_run (PFS_FIXTURES "/vectors/cgroup.tsv", 5, check_vector), 48);
 }
 
 typedef struct {
@@ -105,6 +105,52 @@ test_runtimes (void **state G_GNUC_UNUSED)
   };
 
   check_rows (rows, G_N_ELEMENTS (rows));
+}
+
+/* Who may make cgroups chooses the last id of the chain, but none before it. */
+static void
+test_chains (void **state G_GNUC_UNUSED)
+{
+  static const struct {
+    const char *path, *chain;
+    unsigned int depth;
+  } rows[] = {
+    { POD "cri-containerd-" A ".scope", A, 1 },
+    { POD "cri-containerd-" A ".scope/sub/init.scope", A, 1 },
+    { POD "cri-containerd-" A ".scope/docker/" B, A "/" B, 2 },
+    { POD "cri-containerd-" A ".scope/" A, A "/" A, 2 },
+    { "/../cri-containerd-" A ".scope", "../" A, 1 },
+    { "/../../pod" U "/" A "/" B "/x", "../" A "/" B, 2 },
+    { "/docker/" A "/lxc.payload.demo/libpod-" B ".scope", A "/demo/" B, 3 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *text = g_strdup_printf ("0::%s\n", rows[i].path);
+    PfsCgroup cg;
+
+    assert_true (pfs_cgroup_parse (text, strlen (text), &cg));
+    assert_string_equal (cg.chain, rows[i].chain);
+    assert_int_equal (cg.depth, rows[i].depth);
+    assert_int_equal (pfs_cgroup_is_outside (text, strlen (text)), g_str_has_prefix (rows[i].path, "/.."));
+  }
+  assert_false (pfs_cgroup_is_outside ("0::/..x\n", 8));
+  assert_true (pfs_cgroup_is_outside ("1:cpu:/\n0::/..\n", 15));
+}
+
+/* Longer than any path: what does not fit belongs to the last that does. */
+static void
+test_long_chain (void **state G_GNUC_UNUSED)
+{
+  g_autoptr (GString) text = g_string_new ("0::");
+  PfsCgroup cg;
+
+  for (int i = 0; i < 200; i++)
+    g_string_append (text, "/" A);
+  g_string_append (text, "/" B "\n");
+  assert_true (pfs_cgroup_parse (text->str, text->len, &cg));
+  assert_string_equal (cg.id, A);
+  assert_int_equal (cg.depth, (PFS_CHAIN_MAX - 1 + 1) / 65);
+  assert_int_equal (strlen (cg.chain), cg.depth * 65 - 1);
 }
 
 static void
@@ -236,6 +282,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_vectors),
     cmocka_unit_test (test_runtimes),
+    cmocka_unit_test (test_chains),
+    cmocka_unit_test (test_long_chain),
     cmocka_unit_test (test_machines),
     cmocka_unit_test (test_nested),
     cmocka_unit_test (test_no_container),

@@ -31,7 +31,7 @@ check (const char *text, const char *pod_uid, const char *name, const char *foun
   bool found;
 
   memset (&mount, 0x5a, sizeof mount);
-  found = pfs_mountinfo_kubelet (text, strlen (text), pod_uid, &mount);
+  found = pfs_mountinfo_kubelet (text, strlen (text), pod_uid, NULL, &mount);
   if (found != (name != NULL) || strcmp (mount.name, name ? name : "") != 0
       || strcmp (mount.pod_uid, found_uid ? found_uid : "") != 0)
     fail_msg ("%s\n gave %s %s", text, mount.name, mount.pod_uid);
@@ -66,7 +66,7 @@ test_kubelet_forms (void **state G_GNUC_UNUSED)
   check (LINE ("8:1", KUBELET U "/containers/a/9bf2b38c", "/tmp/any"), V, "a", U);
   check (LINE ("8:1", "/a\\040b/pods/" U "/containers/a/9bf2b38c", LOG), NULL, "a", U);
   check (longest, NULL, label, U);
-  assert_true (pfs_mountinfo_kubelet (longest, strlen (longest), NULL, &mount));
+  assert_true (pfs_mountinfo_kubelet (longest, strlen (longest), NULL, NULL, &mount));
   assert_string_equal (mount.instance, "9bf2b38c");
 
   /* the node is itself a container, and the kubelet's folder in a volume of its engine */
@@ -280,7 +280,7 @@ test_bounded (void **state G_GNUC_UNUSED)
 
   while (text->len < PFS_MOUNTINFO_MAX)
     g_string_append (text, LINE ("8:1", KUBELET U "/containers/u/9bf2b38c", "/b/c") LINE ("8:1", "/", "/b"));
-  assert_false (pfs_mountinfo_kubelet (text->str, text->len, U, &mount));
+  assert_false (pfs_mountinfo_kubelet (text->str, text->len, U, NULL, &mount));
   assert_true (clock () - start < 5 * CLOCKS_PER_SEC);
 }
 

@@ -111,7 +111,7 @@ fixture_list (PfsTable *table)
   g_autoptr (GPtrArray) list = NULL;
   GString *s = g_string_new (NULL);
 
-  assert_int_equal (pfs_table_list (table, &list, NULL), 0);
+  assert_int_equal (pfs_table_list (table, &list), 0);
   for (guint i = 0; i < list->len; i++) {
     g_autofree char *name = pfs_container_name (g_ptr_array_index (list, i));
     g_string_append_printf (s, "%s%s:%d", i ? " " : "", name, pfs_container_pid (g_ptr_array_index (list, i)));

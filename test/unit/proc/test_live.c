@@ -78,7 +78,7 @@ second_scan_reads_nothing_known (void **state)
   assert_non_null (c);
   guint64 before = l->table->files_read;
   assert_true (before >= N_PEERS);
-  assert_int_equal (pfs_table_list (l->table, &list, NULL), 0);
+  assert_int_equal (pfs_table_list (l->table, &list), 0);
   /* Young processes of the node are read again, and whatever this machine has just started. */
   guint young = 0;
   for (guint i = 0; i < l->table->records->len; i++) {

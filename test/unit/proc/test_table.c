@@ -142,7 +142,8 @@ exec_and_exit_change_nothing (void **state)
   assert_int_equal (pids->len, 2);
 }
 
-/* Started earlier than the main process would be wrong for both; what counts is the container's own root. */
+/* The oldest is the container's first process, also where it has chrooted itself: the others know its name. One with another
+ * root is main only if nothing better lives. */
 static void
 main_has_the_containers_root (void **state)
 {
@@ -153,13 +154,39 @@ main_has_the_containers_root (void **state)
   fixture_process (f, 8, "bwrap", 21, CG (ID_B), ROOT ("77"));
   fixture_process (f, 9, "exec'd", 30, CG (ID_B), ROOT ("41") KUBELET ("db", "0123abcd"));
   fixture_open (f, NULL);
+  assert_listing (f->table, "db:5");
+  fixture_kill (f, 5);
   assert_listing (f->table, "db:7");
   fixture_kill (f, 7);
   assert_listing (f->table, "db:9");
   fixture_kill (f, 9);
-  assert_listing (f->table, "db:5");
+  assert_listing (f->table, "db:8");
   fixture_process (f, 11, "again", 40, CG (ID_B), ROOT ("41"));
   assert_listing (f->table, "db:11");
+}
+
+/* haproxy, vsftpd: the next `kubectl exec` is no main process, and the name stays. */
+static void
+chrooted_main_stays (void **state)
+{
+  Fixture *f = *state;
+  g_autoptr (PfsPin) pin = NULL;
+
+  fixture_process (f, 5, "haproxy", 15, CG (ID_B), ROOT ("41") KUBELET ("lb", "0123abcd"));
+  fixture_open (f, NULL);
+  assert_listing (f->table, "lb:5");
+  g_autoptr (PfsContainer) c = fixture_find (f->table, "lb");
+  fixture_put (f, 5, "mountinfo", "");
+  fixture_process (f, 9, "sh", 90, CG (ID_B), ROOT ("41") KUBELET ("lb", "0123abcd"));
+  assert_listing (f->table, "lb:5");
+  assert_int_equal (pfs_container_main (c, &pin), 0);
+  assert_int_equal (pfs_pin_pid (pin), 5);
+
+  /* As somebody sees it who comes later. */
+  g_autoptr (PfsTable) late = pfs_table_new (f->proc, NULL);
+  assert_listing (late, "lb:5");
+  fixture_kill (f, 9);
+  assert_listing (late, "lb:5");
 }
 
 static void
@@ -192,7 +219,7 @@ hammer (gpointer data)
     g_autoptr (PfsContainer) c = NULL;
     g_autoptr (PfsPin) pin = NULL;
     g_autoptr (GArray) pids = NULL;
-    if (pfs_table_list (table, &list, NULL) < 0)
+    if (pfs_table_list (table, &list) < 0)
       return GINT_TO_POINTER (1);
     if (pfs_table_find (table, "nginx", &c) == 0 && pfs_container_main (c, &pin) == 0)
       pids = pfs_container_pids (c);
@@ -235,6 +262,7 @@ main (void)
     CASE (unreaped_zombie_does_not_carry_an_instance),
     CASE (exec_and_exit_change_nothing),
     CASE (main_has_the_containers_root),
+    CASE (chrooted_main_stays),
     CASE (containers_outlive_their_table),
     CASE (serves_many_threads),
   };

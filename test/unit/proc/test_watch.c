@@ -10,7 +10,7 @@ is_listed (Live *l, PfsContainer *c)
 {
   g_autoptr (GPtrArray) list = NULL;
 
-  assert_int_equal (pfs_table_list (l->table, &list, NULL), 0);
+  assert_int_equal (pfs_table_list (l->table, &list), 0);
   return g_ptr_array_find (list, c, NULL);
 }
 
