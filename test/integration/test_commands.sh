@@ -97,10 +97,10 @@ check "umount" umount "$mnt"
 check "mount -f mounts nothing" sh -c '"$1/bin/mount.peerfs" pod "$2" -f && ! mountpoint -q "$2"' sh "$work" "$mnt"
 
 # How it was linked: at an address that nobody knows before, with tables that nobody can write to, and no code on stacks.
-headers=$(readelf -W -h -l -d "$PEERFS")
-check "position-independent" grep -q 'Type:.*DYN' <<<"$headers"
-check "no relocation stays writable" grep -q GNU_RELRO <<<"$headers"
-check "and none is late" grep -q 'FLAGS.*NOW' <<<"$headers"
-check "no executable stack" grep -q 'GNU_STACK.* RW ' <<<"$headers"
-check_equal "no segment to write and to run" "" "$(grep 'LOAD.*RWE' <<<"$headers")"
+readelf -W -h -l -d "$PEERFS" >"$work/headers"
+check "position-independent" grep -q 'Type:.*DYN' "$work/headers"
+check "no relocation stays writable" grep -q GNU_RELRO "$work/headers"
+check "and none is late" grep -q 'FLAGS.*NOW' "$work/headers"
+check "no executable stack" grep -q 'GNU_STACK.* RW ' "$work/headers"
+check_equal "no segment to write and to run" "" "$(grep 'LOAD.*RWE' "$work/headers")"
 finish
