@@ -4,6 +4,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,6 +13,8 @@
 
 #include "become.h"
 #include "passwd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
 #include "target.h"
 
 /* What another user's command should not have of ours; see "What the command keeps" in peerfs(1). Keys are out of reach
@@ -74,6 +77,36 @@ run (char **command)
   return PFS_EXIT_CANNOT_RUN;
 }
 
+/* The mount that one of the words leads through, if only whoever mounted it gets in (no allow_other). */
+static bool
+is_closed_mount (const PfsMountLine *line, char **command, uid_t uid)
+{
+  g_autofree char *owner = g_strdup_printf ("user_id=%u", (guint) uid);
+  g_auto (GStrv) options = g_strsplit (line->super_options, ",", -1);
+  bool named = false;
+  for (char **word = command; *word; word++)
+    named = named || strstr (*word, line->mount_point);
+  return named && g_str_equal (line->fstype, "fuse.peerfs") && !g_strv_contains ((const char *const *) options, "allow_other")
+         && !g_strv_contains ((const char *const *) options, owner);
+}
+
+/* What the command would say is "Permission denied". */
+static void
+warn_of_closed_mount (char **command, uid_t uid)
+{
+  g_autoptr (GBytes) content = NULL;
+  if (pfs_read_at (AT_FDCWD, "/proc/self/mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
+    return;
+  gsize len;
+  const char *text = g_bytes_get_data (content, &len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  for (PfsMountLine line; pfs_mount_iter_next (iter, &line);) {
+    if (is_closed_mount (&line, command, uid))
+      pfs_say ("warning: %s lets in only the user who mounted it; umount it, and mount it with -o allow_other",
+               line.mount_point);
+  }
+}
+
 int
 pfs_app_as (const PfsOptions *options)
 {
@@ -92,7 +125,9 @@ pfs_app_as (const PfsOptions *options)
     pfs_say ("cannot leave the caller's keys behind: %s; see keyctl(2)", g_strerror (-r));
     return PFS_EXIT_FAILURE;
   }
-  if (changed)
+  if (changed) {
+    warn_of_closed_mount (options->command, target.status.euid);
     move_in (&target);
+  }
   return run (options->command);
 }

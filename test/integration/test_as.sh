@@ -136,6 +136,16 @@ check_equal "with other groups: what he can have, and one line" "peerfs: warning
 33 34 34" \
   "$(as_user --clear-groups 2>&1)"
 
+# A mount for its maker alone.
+peerfs_start
+check_equal "a mount that does not let the user in is told" "1 1 peerfs: warning: $mnt lets in only the user who mounted it; umount it, and mount it with -o allow_other" \
+  "$(said --as web -- grep -q -s x "$mnt/web/id" | sed 's/^2 /1 /')"
+check_equal "not to a command that has nothing to do with it" "0 0 " "$(said --as web -- true)"
+peerfs_stop
+peerfs_start -o allow_other
+check_equal "nor if it does" "0 0 " "$(said --as web -- test -e "$mnt/web/id")"
+peerfs_stop
+
 # Without a capability that peers cannot get, nothing starts.
 setpriv --bounding-set -all,+setuid,+setgid,+sys_ptrace,+net_bind_service "$PEERFS" --as web -- touch "$work/started" 2>"$work/err"
 check_equal "a sidecar with no capability for it" "1 1 take hold of" "$? $(wc -l <"$work/err") $(grep -o 'take hold of' "$work/err")"
