@@ -83,7 +83,9 @@ mkdir "/proc/$imitated_pid/root/team"
 chown 0:2000 "/proc/$imitated_pid/root/team"
 chmod 770 "/proc/$imitated_pid/root/team"
 pod_until 50 test -d "$mnt/user/root"
+# shellcheck disable=SC2086
 check "the groups of a caller count" ${as_101/--clear-groups/--groups 2000} touch "$mnt/user/root/team/file"
+# shellcheck disable=SC2086
 check "and only they" sh -c '! "$@" 2>/dev/null' sh $as_101 touch "$mnt/user/root/team/other"
 
 # --- who reads links, and whom a file system in the peer sees

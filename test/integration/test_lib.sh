@@ -205,6 +205,6 @@ for script in test demo build-static coverage image; do
   check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  scripts/$2"' sh \
     "$peerfs_top/scripts/$script" "$script"
   check_equal "$script: what it does not know is one line" "2 1" \
-    "$(timeout 5 "$peerfs_top/scripts/$script" --unknown >"$scripts/error" 2>&1; echo $? $(wc -l <"$scripts/error"))"
+    "$(timeout 5 "$peerfs_top/scripts/$script" --unknown >"$scripts/error" 2>&1; echo "$? $(wc -l <"$scripts/error")")"
 done
 finish
