@@ -104,11 +104,11 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
   if (r < 0)
     return r;
-  r = pfs_rootfs_file_new (dir, pfs_fd_steal (&fd), O_RDONLY | O_DIRECTORY, ret);
+  guint file_flags = listing_flags (dir, &st, mount) | pfs_mount_file_flags (mount);
+  r = pfs_rootfs_file_new (dir, pfs_fd_steal (&fd), O_RDONLY | O_DIRECTORY, file_flags, ret);
   if (r < 0)
     return r;
   (*ret)->priv = stream_new (makedev (st.stx_dev_major, st.stx_dev_minor));
-  (*ret)->file_flags = listing_flags (dir, &st, mount) | pfs_mount_file_flags (mount);
   return 0;
 }
 

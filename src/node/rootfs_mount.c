@@ -101,7 +101,8 @@ flags_of_magic (unsigned long magic)
   return 0;
 }
 
-/* Asks the filesystem itself. */
+/* Asks the filesystem itself. What then calls itself an overlay is one of several filesystems that it shows, each on a
+ * device of its own that no mountinfo names: the overlay has another one. */
 static guint
 flags_by_statfs (int fd, const char *name)
 {
@@ -110,7 +111,7 @@ flags_by_statfs (int fd, const char *name)
 
   if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
     return 0;
-  return flags_of_magic ((unsigned long) fs.f_type);
+  return flags_of_magic ((unsigned long) fs.f_type) & ~(guint) PFS_MOUNT_OVERLAY;
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be

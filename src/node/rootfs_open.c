@@ -26,11 +26,12 @@ write_anywhere (int fd)
 }
 
 int
-pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret)
+pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret)
 {
   PfsFile *file = pfs_file_new (node, fd, NULL, NULL);
 
   file->flags = flags;
+  file->file_flags |= file_flags;
   if (flags & O_APPEND)
     write_anywhere (fd);
   int r = pfs_rootfs_attach (pfs_rootfs_of (node), file);
@@ -110,10 +111,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   }
   if ((flags & O_ACCMODE) != O_RDONLY)
     pfs_rootfs_refresh (node, fd);
-  r = pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, ret);
-  if (r == 0)
-    (*ret)->file_flags |= pfs_mount_file_flags (mount);
-  return r;
+  return pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (mount), ret);
 }
 
 /* The entry and the open file for what was just made; it may be anonymous (name "", O_TMPFILE). */
@@ -132,12 +130,11 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const Pf
   r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, true, who, &entry);
   if (r < 0)
     return r;
-  r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, ret_file);
+  r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (mount), ret_file);
   if (r < 0) {
     pfs_node_unref (entry.node);
     return r;
   }
-  (*ret_file)->file_flags |= pfs_mount_file_flags (mount);
   *ret = entry;
   return 0;
 }

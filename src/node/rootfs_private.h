@@ -161,8 +161,9 @@ int pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, c
 int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
                         PfsFile **ret_file);
 void pfs_rootfs_close (PfsFile *file);
-/* Takes over fd; -EIO (fd closed) once the container has ended. */
-int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, PfsFile **ret);
+/* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once: what file_flags say
+ * does not change any more. */
+int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret);
 /* False: the last reference is gone, and the file is being closed. */
 bool pfs_file_ref_unless_dying (PfsFile *file);
 /* Some open file of the node, as a reference; NULL where there is none. */
