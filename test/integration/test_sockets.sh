@@ -171,6 +171,16 @@ check_output "without CAP_NET_ADMIN: a jailed server is reached" jailed ask "$so
 peerfs_stop
 PEERFS=$with
 
+# --- many: one look serves a listing and what follows it
+hostile many "exec /hostile sockets 15000"
+many=$imitated_pid
+is_ready many
+peerfs_start
+check_equal "15000 sockets are listed, and each looked at, in a minute" 15000 \
+  "$(cd "$mnt/many/sockets/work" && timeout -s KILL 60 find . -type l -size -1000 -printf 'x\n' | wc -l)"
+peerfs_stop
+end_of "$many"
+
 # --- mounts that do not answer: a mapping, a working directory, a mount that a guess would walk into
 for way in STOP USR2; do
   name=dead-${way,,}
