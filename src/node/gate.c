@@ -16,7 +16,7 @@
 #include "peer.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
-#include "peerfs/node/rootfs.h"
+#include "rootfs_private.h"
 #include "peerfs/parse/stat.h"
 #include "tree.h"
 
@@ -179,11 +179,13 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
   PfsNode *at = node;
   while (at && !at->ops->gated)
     at = at->parent;
+  /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
+  bool must_ask = at && (at->ops != &pfs_rootfs_ops || (who->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH)));
   PfsContainer *c = at ? pfs_container_ref (pfs_node_place (at).container) : NULL;
   pfs_tree_unlock (tree);
   if (!c)
     return 0;
-  int r = pfs_peer_gate (c, who);
+  int r = must_ask ? pfs_peer_gate (c, who) : 0;
   pfs_container_unref (c);
   return pfs_gone (r, -ESTALE);
 }

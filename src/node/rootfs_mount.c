@@ -92,12 +92,13 @@ flags_of_name (const char *type)
   return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
 }
 
+/* On a device of an overlay that mountinfo does not name lie only some of its files. */
 static guint
 flags_of_magic (unsigned long magic)
 {
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     if (types[i].magic == magic)
-      return types[i].flags;
+      return types[i].flags & ~PFS_MOUNT_OVERLAY;
   return 0;
 }
 

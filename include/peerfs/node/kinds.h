@@ -34,7 +34,8 @@ int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct time
 int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 
 /* The same for a node that is below a gate, which he may have come by otherwise than through it: by a handle, or before
- * the main process executed another program. 0 for other nodes; -ESTALE once the container has ended. */
+ * the main process executed another program. Below root/ only those are asked about who can open handles (CAP_DAC_READ_SEARCH): who
+ * has gone in stays in, whatever user he becomes. 0 for other nodes; -ESTALE once the container has ended. */
 int pfs_node_gate (PfsNode *node, const PfsCaller *who);
 
 /* Each gives the child of a peer's directory with that name, as a reference. */
