@@ -25,7 +25,7 @@ typedef struct {
 } Dirent;
 
 typedef struct {
-  GMutex lock;
+  GRecMutex lock;               /* of one open directory: whoever has it may wait for the mount. No GMutex: test/held/ */
   size_t filled, used;          /* bytes of the buffer */
   off_t at;                     /* the offset of the entry at `used` */
   dev_t dev;
@@ -37,7 +37,7 @@ stream_new (dev_t dev)
 {
   Stream *stream = g_malloc (sizeof *stream);
 
-  g_mutex_init (&stream->lock);
+  g_rec_mutex_init (&stream->lock);
   stream->filled = stream->used = 0;
   stream->at = 0;
   stream->dev = dev;
@@ -51,7 +51,7 @@ pfs_rootfs_dir_free (gpointer priv)
 
   if (!stream)
     return;
-  g_mutex_clear (&stream->lock);
+  g_rec_mutex_clear (&stream->lock);
   g_free (stream);
 }
 
@@ -202,7 +202,7 @@ int
 pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data)
 {
   Stream *stream = dir->priv;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&stream->lock);
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&stream->lock);
 
   int r = pfs_rootfs_check (pfs_rootfs_of (dir->node));
   if (r == 0)

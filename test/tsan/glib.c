@@ -31,6 +31,20 @@ WRAP (gboolean, g_mutex_trylock, GMutex *mutex)
   return locked;
 }
 
+WRAP (void, g_rec_mutex_lock, GRecMutex *mutex)
+{
+  __tsan_mutex_pre_lock (mutex, 0);
+  __real_g_rec_mutex_lock (mutex);
+  __tsan_mutex_post_lock (mutex, 0, 0);
+}
+
+WRAP (void, g_rec_mutex_unlock, GRecMutex *mutex)
+{
+  __tsan_mutex_pre_unlock (mutex, 0);
+  __real_g_rec_mutex_unlock (mutex);
+  __tsan_mutex_post_unlock (mutex, 0);
+}
+
 WRAP (void, g_mutex_unlock, GMutex *mutex)
 {
   __tsan_mutex_pre_unlock (mutex, 0);

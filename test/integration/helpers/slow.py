@@ -69,7 +69,12 @@ def lease(kind, seconds):
     def hold():
         file = os.open(direct + "/leased", os.O_RDWR if kind == fcntl.F_WRLCK else os.O_RDONLY)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
-        fcntl.fcntl(file, fcntl.F_SETLEASE, kind)
+        for attempt in range(1000):  # whoever had it open is done with it a moment after his close
+            try:
+                fcntl.fcntl(file, fcntl.F_SETLEASE, kind)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
         os.write(ready[1], b"x")
         signal.sigwait({signal.SIGIO})
         time.sleep(seconds)
