@@ -26,7 +26,7 @@ pfs_dir_fd_new (int fd, PfsMount *mount)
 {
   PfsDirFd *dir = g_new (PfsDirFd, 1);
 
-  *dir = (PfsDirFd){ .refs = 1, .fd = fd, .mount = mount };
+  *dir = (PfsDirFd){ .refs = 1, .fd = fd, .mount = pfs_mount_ref (mount) };
   return dir;
 }
 
@@ -43,6 +43,7 @@ pfs_dir_fd_unref (PfsDirFd *dir)
   if (!g_atomic_int_dec_and_test (&dir->refs))
     return;
   close (dir->fd);
+  pfs_mount_unref (dir->mount);
   g_free (dir);
 }
 

@@ -16,7 +16,7 @@ typedef struct PfsMount PfsMount;
 typedef struct {
   gint refs;
   int fd;
-  PfsMount *mount;              /* what it was found to lie on */
+  PfsMount *mount;              /* what it was found to lie on: a reference */
 } PfsDirFd;
 
 PfsDirFd *pfs_dir_fd_new (int fd, PfsMount *mount);     /* takes over fd; one reference */

@@ -181,11 +181,7 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
     at = at->parent;
   /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
   bool must_ask = at && (at->ops != &pfs_rootfs_ops || (who->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH)));
-  PfsContainer *c = at ? pfs_container_ref (pfs_node_place (at).container) : NULL;
+  g_autoptr (PfsNode) gated = must_ask ? pfs_node_ref_locked (at) : NULL;
   pfs_tree_unlock (tree);
-  if (!c)
-    return 0;
-  int r = must_ask ? pfs_peer_gate (c, who) : 0;
-  pfs_container_unref (c);
-  return pfs_gone (r, -ESTALE);
+  return gated ? pfs_gone (pfs_peer_gate (pfs_node_place (gated).container, who), -ESTALE) : 0;
 }

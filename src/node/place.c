@@ -10,10 +10,9 @@ pfs_node_place (PfsNode *node)
     return (PfsPlace){ 0 };
   if (node->ops != &pfs_rootfs_ops)
     return (PfsPlace){ .container = pfs_node_container (node) };
-  const PfsMount *mount = g_atomic_pointer_get (&pfs_rootnode (node)->mount);
-  return (PfsPlace){
-    .container = pfs_rootfs_of (node)->container,
-    .mount = mount,
-    .remote = (mount->flags & PFS_MOUNT_REMOTE) != 0,
-  };
+  pfs_tree_lock (node->tree);
+  const PfsMount *mount = pfs_rootnode (node)->mount;
+  bool remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
+  pfs_tree_unlock (node->tree);
+  return (PfsPlace){ .container = pfs_rootfs_of (node)->container, .mount = mount, .remote = remote };
 }

@@ -16,10 +16,12 @@ rootfs_new (PfsTree *tree, PfsContainer *container)
   rootfs->tree = tree;
   rootfs->container = pfs_container_ref (container);
   g_mutex_init (&rootfs->lock);
-  rootfs->mounts = g_hash_table_new_full (pfs_mount_hash, pfs_mount_equal, g_free, NULL);
+  g_mutex_init (&rootfs->mounts_lock);
+  rootfs->mounts = g_hash_table_new (pfs_mount_hash, pfs_mount_equal);
   rootfs->overlays = g_hash_table_new (g_int64_hash, g_int64_equal);
   rootfs->anchor = g_new0 (PfsMount, 1);
   rootfs->anchor->rootfs = rootfs;
+  rootfs->anchor->refs = 1;
   g_queue_init (&rootfs->files);
   return rootfs;
 }
@@ -31,9 +33,12 @@ rootfs_free (PfsRootfs *rootfs)
   g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
   g_mutex_unlock (&rootfs->tree->rootfs_lock);
   g_clear_pointer (&rootfs->pin, pfs_pin_unref);
+  for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
+    g_clear_pointer (&rootfs->recent[i], pfs_mount_unref);
+  pfs_mount_unref (rootfs->anchor);
   g_hash_table_unref (rootfs->overlays);
   g_hash_table_unref (rootfs->mounts);
-  g_free (rootfs->anchor);
+  g_mutex_clear (&rootfs->mounts_lock);
   pfs_container_unref (rootfs->container);
   g_mutex_clear (&rootfs->lock);
   g_free (rootfs);
@@ -45,7 +50,7 @@ top_init (PfsNode *node, gpointer data)
   PfsRootfs **rootfs = data;
 
   pfs_rootnode (node)->rootfs = *rootfs;
-  pfs_rootnode (node)->mount = (*rootfs)->anchor;
+  pfs_rootnode (node)->mount = pfs_mount_ref ((*rootfs)->anchor);
   node->flags |= PFS_ROOTNODE_TOP | (S_IFDIR >> 12);
   (*rootfs)->top = node;
   *rootfs = NULL;
@@ -72,6 +77,7 @@ pfs_rootfs_new (PfsNode *peer, const char *name)
 static void
 rootnode_finalize (PfsNode *node)
 {
+  pfs_mount_unref (pfs_rootnode (node)->mount);
   if (node->flags & PFS_ROOTNODE_TOP)
     rootfs_free (pfs_rootfs_of (node));
 }

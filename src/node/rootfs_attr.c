@@ -17,7 +17,7 @@ gate_attr (PfsNode *node, struct stat *ret)
   g_autoptr (PfsDirFd) top = NULL;
   struct timespec start;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   uid_t uid;
   gid_t gid;
 
@@ -58,7 +58,7 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
   g_autoptr (PfsDirFd) dirfd = NULL;
   g_autofree char *name = NULL;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
@@ -89,7 +89,7 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
 {
   g_autoptr (PfsFile) open_file = NULL;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   if (node->flags & PFS_ROOTNODE_TOP)
     return gate_attr (node, ret);
@@ -121,9 +121,9 @@ pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
   if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
     return pfs_node_attr_life (node);
   pfs_tree_lock (node->tree);
-  const PfsMount *mount = ((const PfsRootNode *) node)->mount;
+  double timeout = pfs_rootfs_attr_timeout (node->tree, ((const PfsRootNode *) node)->mount, attr->st_mode);
   pfs_tree_unlock (node->tree);
-  return pfs_rootfs_attr_timeout (node->tree, mount, attr->st_mode);
+  return timeout;
 }
 
 void
@@ -131,7 +131,7 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
 {
   PfsRootNode *self = pfs_rootnode (node);
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount) < 0)
     return;

@@ -82,7 +82,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   g_autoptr (PfsDirFd) dirfd = NULL;
   pfs_autofd fd = -1;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   char number[16];
 
   if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
@@ -155,10 +155,10 @@ number_of (PfsNode *node, bool parent)
   pfs_tree_lock (node->tree);
   g_autoptr (PfsNode) of = pfs_node_ref_locked (parent ? node->parent : node);
   bool generated = of->ops != &pfs_rootfs_ops || (of->flags & PFS_ROOTNODE_TOP);
-  const PfsMount *mount = generated ? NULL : pfs_rootnode (of)->mount;
+  dev_t dev = generated ? 0 : pfs_rootnode (of)->mount->dev;
   uint64_t ino = generated ? 0 : pfs_rootnode (of)->ino;
   pfs_tree_unlock (node->tree);
-  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (mount->dev, ino);
+  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (dev, ino);
 }
 
 /* The number of a file that the caller may not ask for: an overlay of several filesystems lists it without saying which
@@ -168,7 +168,7 @@ listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (dir->node);
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   if (pfs_rootfs_statx (rootfs, dir->fd, d->name, false, &st, &mount) < 0)
     return pfs_rootfs_ino (stream->dev, d->ino);

@@ -82,7 +82,7 @@ static int
 open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
 {
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   pfs_autofd fd = openat (pfs_pin_fd (pin), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
@@ -165,7 +165,7 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
   g_autoptr (PfsDirFd) top = NULL;
   g_autoptr (PfsDirFd) base = NULL;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   int r = pfs_rootfs_top (rootfs, &top, NULL);
   if (r < 0)
@@ -255,7 +255,7 @@ pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd)
 {
   g_autoptr (PfsFile) other = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   int fd;
 
   if (other)

@@ -52,7 +52,9 @@ pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
   if (by_inode)
     pfs_node_orphan_locked (&node->node);
   node->ino = ino;
-  g_atomic_pointer_set (&node->mount, mount);
+  PfsMount *old = node->mount;
+  node->mount = pfs_mount_ref (mount);
+  pfs_mount_unref (old);
   if (by_inode && !taken)
     pfs_node_insert_by_inode_locked (&node->node);
 }
@@ -156,7 +158,7 @@ make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *m
   PfsRootNode *node = pfs_rootnode (pfs_node_alloc_locked (dir, name, &pfs_rootfs_ops));
 
   node->rootfs = mount->rootfs;
-  node->mount = mount;
+  node->mount = pfs_mount_ref (mount);
   node->ino = st->stx_ino;
   node->btime = pfs_statx_btime (st);
   node->node.flags |= (st->stx_mode & S_IFMT) >> 12;
@@ -184,7 +186,7 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
 {
   g_autoptr (PfsFile) file = pfs_rootfs_any_file (&node->node);
   struct statx now;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   if (!file || pfs_rootfs_statx (node->rootfs, file->fd, "", false, &now, &mount) < 0)
     return;
@@ -292,7 +294,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
   /* What is mounted on the name is asked for its attributes in its own name, by getattr: nobody waits here for it. */
   bool inside = wait && pfs_node_place (dir).remote;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   int r;
 
   if (!pfs_name_valid (name))

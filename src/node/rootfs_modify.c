@@ -146,7 +146,7 @@ check_directory (PfsNode *dir, int dirfd, const char *name)
 {
   PfsTree *tree = dir->tree;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
 
   if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &st, &mount) < 0 || !S_ISDIR (st.stx_mode))
     return 0;
@@ -222,7 +222,7 @@ known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_d
 {
   PfsTree *tree = dir->tree;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   PfsNode *node = NULL;
 
   if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, now_in_name, false, &st, &mount) < 0)

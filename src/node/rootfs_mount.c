@@ -13,8 +13,6 @@
 #include "peerfs/parse/mountinfo.h"
 #include "rootfs_private.h"
 
-#define MOUNTS_MAX 65536
-
 /* What kinds of filesystem there are: by their names, and by statfs(2) where a peer's mountinfo does not name them.
  * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that are
  * here are local: who may read or write is settled at open(2), and nobody is told who does. */
@@ -139,6 +137,40 @@ mount_flags (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st
   return flags_of_name (type);
 }
 
+PfsMount *
+pfs_mount_ref (PfsMount *mount)
+{
+  g_atomic_int_inc (&mount->refs);
+  return mount;
+}
+
+static void
+forget_locked (PfsRootfs *rootfs, PfsMount *mount)
+{
+  if (g_hash_table_lookup (rootfs->mounts, mount) == mount)
+    g_hash_table_remove (rootfs->mounts, mount);
+  if (g_hash_table_lookup (rootfs->overlays, &mount->id) == mount)
+    g_hash_table_remove (rootfs->overlays, &mount->id);
+}
+
+/* Nobody finds a mount in the table while its last reference goes. */
+void
+pfs_mount_unref (PfsMount *mount)
+{
+  PfsRootfs *rootfs = mount->rootfs;
+
+  for (gint refs = g_atomic_int_get (&mount->refs); refs > 1; refs = g_atomic_int_get (&mount->refs))
+    if (g_atomic_int_compare_and_exchange (&mount->refs, refs, refs - 1))
+      return;
+  g_mutex_lock (&rootfs->mounts_lock);
+  bool last = g_atomic_int_dec_and_test (&mount->refs);
+  if (last)
+    forget_locked (rootfs, mount);
+  g_mutex_unlock (&rootfs->mounts_lock);
+  if (last)
+    g_free (mount);
+}
+
 /* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows each
  * filesystem's files on a device of their own, and numbers directories as they come (kernel:
  * Documentation/filesystems/overlayfs.rst, "Inode properties"). Directories are seen before what is in them. */
@@ -156,25 +188,41 @@ add_mount_locked (PfsRootfs *rootfs, PfsMount *mount)
 }
 
 static PfsMount *
+find_mount (PfsRootfs *rootfs, const PfsMount *key)
+{
+  g_mutex_lock (&rootfs->mounts_lock);
+  PfsMount *mount = g_hash_table_lookup (rootfs->mounts, key);
+  if (mount)
+    pfs_mount_ref (mount);
+  g_mutex_unlock (&rootfs->mounts_lock);
+  return mount;
+}
+
+/* A mount is known as long as something on it is. */
+static PfsMount *
 mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
-  PfsMount key = { .id = st->stx_mnt_id, .dev = makedev (st->stx_dev_major, st->stx_dev_minor) };
+  PfsMount key = { .refs = 2, .id = st->stx_mnt_id, .dev = makedev (st->stx_dev_major, st->stx_dev_minor) };
+  g_autoptr (PfsMount) pushed_out = NULL;
 
-  g_mutex_lock (&rootfs->lock);
-  PfsMount *mount = g_hash_table_lookup (rootfs->mounts, &key);
-  g_mutex_unlock (&rootfs->lock);
+  PfsMount *mount = find_mount (rootfs, &key);
   if (mount)
     return mount;
-
   key.rootfs = rootfs;
   key.flags = mount_flags (rootfs, fd, name, st);
-  g_mutex_lock (&rootfs->lock);
+  g_mutex_lock (&rootfs->mounts_lock);
   mount = g_hash_table_lookup (rootfs->mounts, &key);
-  if (!mount && g_hash_table_size (rootfs->mounts) < MOUNTS_MAX) {
+  if (mount) {
+    pfs_mount_ref (mount);
+  } else {
+    PfsMount **slot = &rootfs->recent[rootfs->n_recent++ % PFS_RECENT_MOUNTS];
+
     mount = g_memdup2 (&key, sizeof key);
     add_mount_locked (rootfs, mount);
+    pushed_out = *slot;
+    *slot = mount;
   }
-  g_mutex_unlock (&rootfs->lock);
+  g_mutex_unlock (&rootfs->mounts_lock);
   return mount;
 }
 
@@ -189,15 +237,13 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct
     return -errno;
   if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->own_device)
     return -EXDEV;
-  PfsMount *mount = mount_get (rootfs, fd, name, &st);
-  if (!mount)
-    return -ENFILE;
+  g_autoptr (PfsMount) mount = mount_get (rootfs, fd, name, &st);
   if (mount->flags & PFS_MOUNT_PROC)
     return -EXDEV;
   if (wait && (mount->flags & PFS_MOUNT_REMOTE) && statx (fd, name, flags, mask, &st) < 0)
     return -errno;
   *ret = st;
-  *ret_mount = mount;
+  *ret_mount = g_steal_pointer (&mount);
   return 0;
 }
 

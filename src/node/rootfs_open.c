@@ -87,7 +87,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   pfs_autofd pinned = -1;
   pfs_autofd fd = -1;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   char number[16];
 
   if (!S_ISREG (type))
@@ -121,7 +121,7 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const Pf
 {
   pfs_autofd fd = newfd;
   struct statx st;
-  PfsMount *mount;
+  g_autoptr (PfsMount) mount = NULL;
   PfsEntry entry;
 
   int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);

@@ -13,6 +13,7 @@ typedef struct PfsRootfs PfsRootfs;
 
 /* One filesystem at one mount of a container. On overlayfs files and directories of one mount differ in their device. */
 struct PfsMount {
+  gint refs;                    /* the last one goes with the rootfs's mounts_lock held */
   PfsRootfs *rootfs;
   uint64_t id;                  /* STATX_MNT_ID */
   dev_t dev;
@@ -35,14 +36,19 @@ pfs_mount_file_flags (const PfsMount *mount)
          | (mount->flags & PFS_MOUNT_LOCAL ? 0u : PFS_FILE_AS_CALLER);
 }
 
+#define PFS_RECENT_MOUNTS 64
+
 /* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
 struct PfsRootfs {
   PfsTree *tree;
   PfsContainer *container;      /* a reference */
   PfsNode *top;                 /* borrowed */
   GMutex lock;
-  GHashTable *mounts;           /* a set of PfsMount */
+  GMutex mounts_lock;           /* guards what follows, down to recent; no other lock is taken with it held */
+  GHashTable *mounts;           /* a set of PfsMount: those that something holds a reference to */
   GHashTable *overlays;         /* those that are one, by their ids */
+  PfsMount *recent[PFS_RECENT_MOUNTS];  /* references, that the last ones seen need not be asked about again */
+  guint n_recent;
   PfsMount *anchor;             /* of the top node, whose own is known only once it is opened */
   PfsPin *pin;                  /* the process whose root is in use; NULL while nothing is held */
   GQueue files;                 /* of PfsFile: all that is open */
@@ -56,7 +62,7 @@ struct PfsRootfs {
 typedef struct {
   PfsNode node;
   PfsRootfs *rootfs;
-  PfsMount *mount;              /* may change with ino where a file is copied up; like what follows it is guarded by
+  PfsMount *mount;              /* a reference; may change with ino where a file is copied up; like what follows it is guarded by
                                  * the tree's lock */
   uint64_t ino;
   int64_t btime;                /* nanoseconds; 0 where the filesystem has none */
@@ -85,9 +91,13 @@ pfs_rootfs_of (PfsNode *node)
 
 /* rootfs_mount.c */
 
+PfsMount *pfs_mount_ref (PfsMount *mount);
+void pfs_mount_unref (PfsMount *mount);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMount, pfs_mount_unref)
+
 /* statx(2) of fd/name ("": fd itself) without following links or automounts, and the mount it lies on.
  * What is cut off is -EXDEV: our own mount, which is not asked for anything, and procfs. With wait, a remote filesystem is asked for fresh attributes;
- * else what the kernel knows of it is given. */
+ * else what the kernel knows of it is given. *ret_mount is a reference. */
 int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
@@ -103,7 +113,7 @@ int pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret);
 int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
 /* A descriptor of the node itself: of an open file (a duplicate), or O_PATH by its parent and name; checked. */
 int pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd);
-/* The same of a regular file, with what statx tells of it. */
+/* The same of a regular file, with what statx tells of it. *ret_mount is a reference. */
 int pfs_rootfs_pin_regular (PfsNode *node, int *ret_fd, struct statx *ret_st, PfsMount **ret_mount);
 /* The node's path below root/, with a leading '/'. */
 char *pfs_rootfs_path (PfsNode *node);

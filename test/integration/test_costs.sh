@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What a peer can make the daemon do, or keep, with little: links that lead round and round, an environment of many
-# variables. Counted in the daemon's own processor time, which a busy machine does not change much.
+# variables, mounts that come and go. Counted in the daemon's own processor time, which a busy machine does not change much.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+helper=${PEERFS_HELPERS:?the folder of the helper programs}/helper_remount
+mounts=${PEERFS_MOUNTS:-66000}
 getconf CLK_TCK >/dev/null || abandon "the unit of processor time is known"
 
 # spent WHAT SECONDS COMMAND...: how long the daemon works while the command runs.
@@ -54,6 +56,23 @@ cd /
 check_output "all variables are listed" "$variables" sh -c 'ls "$1" | wc -l' - "$mnt/env/env"
 spent "grep -r in $variables variables" 30 grep -r . "$mnt/env/env"
 check_output "each has its value" "$variables" sh -c 'grep -r -x -c vvvvvvvvvv "$1" | grep -c ":1$"' - "$mnt/env/env"
+
+# --- mounts that are gone, each looked at
+
+peerfs_stop
+peerfs_start -o attr_timeout=0,entry_timeout=0
+cd "$mnt/env/root/etc" || abandon "the directory can be entered"
+memory ()
+{
+  awk '$1 == "RssAnon:" { print $2 }' "/proc/$peerfs_pid/status"
+}
+check "a thousand mounts come and go" "$helper" "$mnt/env/root" "$imitated_pid" 1000
+before=$(memory)
+check "and several thousand more" "$helper" "$mnt/env/root" "$imitated_pid" "$mounts"
+check_output "what was there before is served" root grep -o -m1 ^root group
+check_output "what is seen for the first time too" root grep -o -m1 ^root "$mnt/env/root/etc/passwd"
+sanitized || check_less "memory that they cost in kB" 2000 "$(($(memory) - before))"
+cd /
 peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 finish
