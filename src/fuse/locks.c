@@ -29,6 +29,7 @@ typedef struct {
 /* A lock that somebody asks for, and may wait for. */
 typedef struct {
   PfsLocks *locks;
+  struct fuse_session *fuse;
   PfsFile *file;                /* borrowed: the waiter has it */
   bool posix;                   /* else flock (op) */
   uint64_t id;                  /* of the owner */
@@ -288,6 +289,13 @@ set_posix (const Want *want)
   return r;
 }
 
+/* Whoever gets a lock goes by what others have written under theirs: by sizes, too, which the kernel may remember. */
+static void
+forget_attributes (struct fuse_session *fuse, const PfsFile *file)
+{
+  fuse_lowlevel_notify_inval_inode (fuse, file->node->number, -1, 0);
+}
+
 static int
 want_try (gpointer data)
 {
@@ -296,6 +304,8 @@ want_try (gpointer data)
 
   if (r == -EACCES || r == -EAGAIN)
     return -EAGAIN;
+  if (r == 0 && want->lock.l_type != F_UNLCK)
+    forget_attributes (want->fuse, want->file);
   return r < 0 ? pfs_file_error (want->file, r) : pfs_file_check (want->file);
 }
 
@@ -361,7 +371,8 @@ void
 pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
   PfsFile *file = pfs_request_file (fi);
-  Want want = { .locks = pfs_request_session (req)->locks, .file = file, .posix = true, .id = fi->lock_owner, .lock = *lock };
+  PfsSession *session = pfs_request_session (req);
+  Want want = { .locks = session->locks, .fuse = session->fuse, .file = file, .posix = true, .id = fi->lock_owner, .lock = *lock };
 
   (void) ino;
   int r = check_lockable (file);
@@ -433,12 +444,15 @@ void
 pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
   PfsFile *file = pfs_request_file (fi);
-  Want want = { .locks = pfs_request_session (req)->locks, .file = file, .op = op };
+  PfsSession *session = pfs_request_session (req);
+  Want want = { .locks = session->locks, .fuse = session->fuse, .file = file, .op = op };
 
   (void) ino;
   int r = check_lockable (file);
   if (r == 0)
     r = pfs_file_error (file, flock_at_once (file->fd, op));
+  if (r == 0)
+    forget_attributes (session->fuse, file);
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
     r = wait_for (req, &want);
   if (r == 0)

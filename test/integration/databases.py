@@ -10,6 +10,7 @@ database is a process of its own; the peer's are in the container.
 """
 import ctypes
 import errno
+import fcntl
 import mmap
 import multiprocessing
 import os
@@ -71,11 +72,27 @@ def probe_reads(peer, mount, flags):
     return f"{old} of 100 old, {short} of 100 appended not seen"
 
 
+def probe_lock(peer, mount, lock):
+    """The peer appends; a lock says that it has ended doing so. Then the size is no longer what was known before."""
+    path = os.path.join(peer, "lock")
+    with open(path, "wb", buffering=0) as direct, open(os.path.join(mount, "lock"), "rb+") as file:
+        old = 0
+        for i in range(1, 21):
+            os.fstat(file.fileno())
+            direct.write(b"x")
+            lock(file, fcntl.LOCK_EX)
+            old += os.fstat(file.fileno()).st_size != i
+            lock(file, fcntl.LOCK_UN)
+    return f"{old} of 20 sizes old"
+
+
 def probe(peer, mount):
     yield "writable mapping", probe_mapping(peer, mount, mmap.PROT_READ | mmap.PROT_WRITE)
     yield "readable mapping", probe_mapping(peer, mount, mmap.PROT_READ)
     yield "read-only descriptor", probe_reads(peer, mount, os.O_RDONLY)
     yield "writable descriptor", probe_reads(peer, mount, os.O_RDWR)
+    yield "POSIX lock", probe_lock(peer, mount, fcntl.lockf)
+    yield "flock", probe_lock(peer, mount, fcntl.flock)
     with open(os.path.join(mount, "map"), "rb") as file:
         private = mmap.mmap(file.fileno(), PAGE, mmap.MAP_PRIVATE, mmap.PROT_READ)
         yield "private mapping", "works" if private[64:72] == b"00000049" or private[0:1] == b"." else "garbage"
@@ -224,7 +241,7 @@ KIND, PID, FOLDER, MOUNT = sys.argv[1:5]
 if KIND == "probe":
     LINES = probe(f"/proc/{PID}/root{FOLDER}", MOUNT)
 elif KIND == "sqlite":
-    LINES = rounds("sqlite", ["wal"], 150)
+    LINES = rounds("sqlite", ["wal", "delete"], 150)
 else:
     LINES = rounds("lmdb", ["lmdb"], 300)
 for label, value in LINES:

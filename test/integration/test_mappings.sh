@@ -29,6 +29,7 @@ judge ()
       case $kind.$what in
       *'.#'*) echo "$line"; continue ;;
       probe.*descriptor) expected='0 of 100 old, 0 of 100 appended not seen' ;;
+      probe.*lock) expected='0 of 20 sizes old' ;;
       probe.private*) expected=works ;;
       probe.*) if [ "$offered" ]; then expected=coherent; else expected=ENODEV; fi ;;
       *.*database) expected=intact ;;
