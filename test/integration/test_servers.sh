@@ -98,7 +98,8 @@ for server in redis nginx memcached haproxy lighttpd rsyslog php supervisor fcgi
   echo $! >/run/$server.job
 done
 mkfifo /control
-while read -r line <>/control; do eval "$line"; done
+exec 8<>/control
+while read -r line <&8; do eval "$line" 8<&-; done
 SH
 imitate servers -- sh /servers
 servers=$imitated_pid
