@@ -3,7 +3,7 @@
 #include "private.h"
 
 unsigned int
-pfs_libfuse_killpriv (void)
+pfs_libfuse_wanted (void)
 {
   return FUSE_CAP_HANDLE_KILLPRIV;
 }

@@ -213,8 +213,8 @@ void pfs_locks_release (PfsLocks *locks, const PfsFile *file);
 
 /* --- libfuse_3_14.c or libfuse_3_17.c: requests and capabilities that came later --- */
 
-/* FUSE_CAP_*: the file system drops setuid bits and file capabilities by itself. */
-unsigned int pfs_libfuse_killpriv (void);
+/* FUSE_CAP_*: the file system drops setuid bits and file capabilities by itself; from 3.17 on, files have no handles. */
+unsigned int pfs_libfuse_wanted (void);
 void pfs_libfuse_extend (struct fuse_lowlevel_ops *ops);
 
 /* --- passthrough_kernel.c or passthrough_none.c --- */
