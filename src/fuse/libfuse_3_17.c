@@ -10,6 +10,12 @@ pfs_libfuse_wanted (void)
   return FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_HANDLE_KILLPRIV_V2 | FUSE_CAP_NO_EXPORT_SUPPORT;
 }
 
+bool
+pfs_libfuse_handles (const struct fuse_conn_info *conn)
+{
+  return !(conn->want & FUSE_CAP_NO_EXPORT_SUPPORT);
+}
+
 void
 pfs_libfuse_extend (struct fuse_lowlevel_ops *ops)
 {

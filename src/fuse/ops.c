@@ -30,6 +30,7 @@ op_init (void *userdata, struct fuse_conn_info *conn)
   /* Every change is made as its caller, so that the peer's file system drops setuid bits and file capabilities as it
    * does for him; else the kernel would ask for a chmod that he may not do. */
   conn->want |= conn->capable & pfs_libfuse_wanted ();
+  pfs_tree_set_handles (session->tree, pfs_libfuse_handles (conn));
   conn->max_background = 64;
   conn->congestion_threshold = 48;
   if (session->options->passthrough)

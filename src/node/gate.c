@@ -175,13 +175,14 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
 {
   PfsTree *tree = node->tree;
 
+  /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
+  if (node->ops == &pfs_rootfs_ops && !(tree->handles && (who->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
+    return 0;
   pfs_tree_lock (tree);
   PfsNode *at = node;
   while (at && !at->ops->gated)
     at = at->parent;
-  /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
-  bool must_ask = at && (at->ops != &pfs_rootfs_ops || (who->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH)));
-  g_autoptr (PfsNode) gated = must_ask ? pfs_node_ref_locked (at) : NULL;
+  g_autoptr (PfsNode) gated = at ? pfs_node_ref_locked (at) : NULL;
   pfs_tree_unlock (tree);
   return gated ? pfs_gone (pfs_peer_gate (pfs_node_place (gated).container, who), -ESTALE) : 0;
 }

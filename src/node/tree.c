@@ -96,6 +96,7 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
 
   tree->table = pfs_table_ref (table);
   tree->options = *options;
+  tree->handles = true;
   tree->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   tree->nothing = nothing_open (tree->self_fds);
   g_mutex_init (&tree->lock);
@@ -164,6 +165,12 @@ const PfsTreeOptions *
 pfs_tree_options (const PfsTree *tree)
 {
   return &tree->options;
+}
+
+void
+pfs_tree_set_handles (PfsTree *tree, bool handles)
+{
+  tree->handles = handles;
 }
 
 PfsNode *

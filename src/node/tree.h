@@ -13,6 +13,7 @@ struct PfsTree {
   PfsNode *top;
   PfsNode *nowhere;
   uint64_t own_device;          /* st_dev of our own mount */
+  bool handles;                 /* the kernel opens file handles: nodes are reached past the folders above them */
   int self_fds;                 /* /proc/self/fd: O_PATH descriptors are reopened through it */
   int nothing;                  /* a descriptor of nothing to be had, to put in the place of others */
 
