@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/name.h"
+#include "peerfs/base/statx.h"
 #include "rootfs_private.h"
 
 /* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
@@ -80,6 +83,16 @@ pfs_rootfs_any_file (PfsNode *node)
   return found;
 }
 
+/* Where the number of a mount is used again after an unmount, as its device's is, a procfs may pass for the mount that was
+ * there before it: so it is asked itself. */
+static bool
+is_procfs (int fd, const struct statx *st)
+{
+  struct statfs fs;
+
+  return !(st->stx_mask & STATX_MNT_ID_UNIQUE) && fstatfs (fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 int
 pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
@@ -97,6 +110,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   int r = pfs_rootfs_pin_regular (node, &pinned, &st, &mount);
   if (r < 0)
     return r;
+  if (is_procfs (pinned, &st))
+    return -EACCES;
   g_snprintf (number, sizeof number, "%d", pinned);
   {
     pfs_auto_creds const PfsCaller *as = NULL;
