@@ -14,6 +14,8 @@ pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
   int r = pfs_node_gate (dir, &requester.who);
   if (r == 0)
+    r = pfs_session_may_open (session, dir);
+  if (r == 0)
     r = dir->ops->opendir ? dir->ops->opendir (dir, &requester.who, &file) : -ENOTDIR;
   if (r < 0) {
     pfs_reply (req, r);

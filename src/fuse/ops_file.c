@@ -57,6 +57,8 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
   int r = pfs_node_gate (node, &requester.who);
   if (r == 0)
+    r = pfs_session_may_open (session, node);
+  if (r == 0)
     r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
   if (r < 0) {
     pfs_reply (req, r);
@@ -93,6 +95,8 @@ pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
   int r = pfs_node_gate (dir, &requester.who);
   if (r == 0)
+    r = pfs_session_may_open (pfs_request_session (req), dir);
+  if (r == 0)
     r = dir->ops->fs ? dir->ops->fs->create (dir, name, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
   if (r < 0)
     pfs_reply (req, r);
@@ -109,6 +113,8 @@ pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
   PfsFile *file;
 
   int r = pfs_node_gate (dir, &requester.who);
+  if (r == 0)
+    r = pfs_session_may_open (pfs_request_session (req), dir);
   if (r == 0)
     r = dir->ops->fs ? dir->ops->fs->tmpfile (dir, mode, fi->flags, &requester.who, &entry, &file) : -EROFS;
   if (r < 0)

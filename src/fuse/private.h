@@ -42,7 +42,10 @@ typedef struct {
   PfsLocks *locks;
   PfsTrimmer *trimmer;
   GMutex lock;
-  GHashTable *files;            /* a set of the PfsFile the kernel knows; guarded by lock */
+  GHashTable *files;            /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
+  GHashTable *open_files;       /* container -> how many of them are its own */
+  guint n_open_files;           /* of all containers */
+  guint open_files_max;         /* RLIMIT_NOFILE */
 } PfsSession;
 
 /* Makes an eventfd(2) readable. For signal handlers too. */
@@ -134,6 +137,9 @@ void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
 
 /* The kernel gets the file (its reference is taken over) by an open or create; false: it did not want it any more. */
 void pfs_session_add_file (PfsSession *session, PfsFile *file);
+/* May one more be opened? Else -EMFILE: a container may take half of the descriptors that others have left, so that its
+ * callers cannot take them all. */
+int pfs_session_may_open (PfsSession *session, PfsNode *node);
 void pfs_session_drop_file (PfsSession *session, PfsFile *file);
 
 /* --- mountwalk.c, mountpoint.c: 0 (or a descriptor), or -1 with *ret_error for the user --- */

@@ -101,19 +101,58 @@ pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
   pfs_node_unref (entry->node);
 }
 
+static guint
+open_files_locked (PfsSession *session, PfsContainer *container)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (session->open_files, container));
+}
+
+/* The top belongs to no container, and is not counted. */
+static void
+count_open_locked (PfsSession *session, PfsContainer *container, int change)
+{
+  if (!container)
+    return;
+  guint n = open_files_locked (session, container) + (guint) change;
+  session->n_open_files += (guint) change;
+  if (n > 0)
+    g_hash_table_insert (session->open_files, container, GUINT_TO_POINTER (n));
+  else
+    g_hash_table_remove (session->open_files, container);
+}
+
+int
+pfs_session_may_open (PfsSession *session, PfsNode *node)
+{
+  PfsContainer *container = pfs_node_place (node).container;
+
+  if (!container)
+    return 0;
+  g_mutex_lock (&session->lock);
+  bool may = open_files_locked (session, container) + session->n_open_files < session->open_files_max;
+  g_mutex_unlock (&session->lock);
+  return may ? 0 : -EMFILE;
+}
+
 void
 pfs_session_add_file (PfsSession *session, PfsFile *file)
 {
+  PfsContainer *container = pfs_node_place (file->node).container;
+
   g_mutex_lock (&session->lock);
-  g_hash_table_add (session->files, file);
+  g_hash_table_insert (session->files, file, container);
+  count_open_locked (session, container, 1);
   g_mutex_unlock (&session->lock);
 }
 
 void
 pfs_session_drop_file (PfsSession *session, PfsFile *file)
 {
+  gpointer container = NULL;
+
   g_mutex_lock (&session->lock);
-  g_hash_table_steal (session->files, file);
+  if (g_hash_table_steal_extended (session->files, file, NULL, &container))
+    count_open_locked (session, container, -1);
   g_mutex_unlock (&session->lock);
   pfs_file_unref (file);
 }

@@ -83,14 +83,16 @@ fuse_session_make (PfsSession *session)
 
 /* As many descriptors as we may have: each file that a caller has open is one. */
 static void
-raise_limits (void)
+raise_limits (PfsSession *session)
 {
   struct rlimit limit;
 
-  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit (RLIMIT_NOFILE, &limit);
-  }
+  session->open_files_max = G_MAXUINT;
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < G_MAXUINT)
+    session->open_files_max = (guint) limit.rlim_cur;
 }
 
 /* Comes before the end of the two threads: it ends whatever they may be waiting for in the kernel. libfuse by itself
@@ -192,6 +194,7 @@ session_clear (PfsSession *session)
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);
   g_clear_pointer (&session->files, g_hash_table_unref);
+  g_clear_pointer (&session->open_files, g_hash_table_unref);
   g_clear_pointer (&session->tree, pfs_tree_free);
   if (session->proc_fd >= 0)
     close (session->proc_fd);
@@ -212,8 +215,9 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   fuse_set_log_func (log_function (options));
   if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
-  raise_limits ();
+  raise_limits (&session);
   session.locks = pfs_locks_new (&session);
+  session.open_files = g_hash_table_new (NULL, NULL);
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
   if (!session.fuse) {

@@ -166,5 +166,18 @@ check_equal "its own user may look at first" "before + + + + +" "$(head -n 1 "$w
 check_equal "/proc refuses it then" - "$(ask as_101 read "/proc/$changing/environ")"
 check_equal "and so do descriptors from before" "after - - - - -" "$(tail -n 1 "$work/kept")"
 
+# --- descriptors: a caller in one container takes half of them, and nobody else's
+
+peerfs_stop
+peerfs_nofile=256
+peerfs_start -o allow_other
+# shellcheck disable=SC2016
+taken=$(perl -e 'my @held; while (@held < 1000) { open (my $f, "<", $ARGV[0]) or last; push @held, $f } print scalar @held, " $!\n";
+  open (my $f, "<", $ARGV[1]) or print "another: $!\n"; opendir (my $d, $ARGV[2]) or print "the top: $!\n"' \
+  "$mnt/mine/root/etc/passwd" "$mnt/changing/root/etc/passwd" "$mnt")
+check_equal "one container's files: half of the descriptors, and no other's" "Too many open files" "${taken#* }"
+check_less "they are half of 256" 129 "${taken%% *}"
+check "closed, they are free" cat "$mnt/mine/root/etc/passwd"
+unset peerfs_nofile
 peerfs_stop
 finish
