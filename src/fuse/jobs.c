@@ -271,8 +271,9 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
     count = pfs_requests_count_locked (jobs, place);
   if (!place->container)
     return HERE;
+  /* Nobody is turned away: but however many wait, for a lease of the peer's or a slow disk, others have their threads. */
   if (!place->remote)
-    return count.on_mount >= PFS_MOUNT_THREADS && count.on_mount < QUEUE_MAX ? JOB : HERE;
+    return count.on_mount >= PFS_MOUNT_THREADS ? JOB : HERE;
   if (is_let_go (request))
     return JOB;
   if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= THREADS_MAX / 3
