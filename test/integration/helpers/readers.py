@@ -45,7 +45,7 @@ def reader(peers, file, stop, direct):
             if what == "whole" and counts[what] == 1:
                 open(stop + ".first", "w").close()
     for what, count in counts.items():
-        print(f"{count} {what}", flush=True)
+        os.write(1, f"{count} {what}\n".encode())
 
 
 def main():
