@@ -10,6 +10,7 @@
 #define IDLE_MAX 4u             /* threads that are kept */
 #define IDLE_US (5 * G_TIME_SPAN_SECOND)
 #define QUEUE_MAX 256u          /* requests for one mount */
+#define LARGE_MAX 64u           /* requests for one mount, from which on no large one is queued */
 #define COPY_MAX 8192           /* bytes: a larger request takes the whole buffer along, a mebibyte */
 #define PATIENCE_US (G_TIME_SPAN_SECOND / 2)    /* at the end, for those who are busy */
 #define SAY_AGAIN_MS 60000
@@ -261,6 +262,12 @@ is_let_go (const PfsRequest *request)
   return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_FLUSH;
 }
 
+static bool
+is_large (const PfsRequest *request)
+{
+  return request->in->len > COPY_MAX;
+}
+
 static Way
 way_locked (PfsJobs *jobs, const PfsRequest *request)
 {
@@ -271,9 +278,10 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
     count = pfs_requests_count_locked (jobs, place);
   if (!place->container)
     return HERE;
-  /* Nobody is turned away: but however many wait, for a lease of the peer's or a slow disk, others have their threads. */
+  /* Nobody is turned away: but however many wait, for a lease of the peer's or a slow disk, others have their threads. A
+   * large request (a write, which waits for no lease) does not wait behind so many, for it takes a mebibyte along. */
   if (!place->remote)
-    return count.on_mount >= PFS_MOUNT_THREADS ? JOB : HERE;
+    return count.on_mount < PFS_MOUNT_THREADS || (is_large (request) && count.on_mount >= LARGE_MAX) ? HERE : JOB;
   if (is_let_go (request))
     return JOB;
   if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= THREADS_MAX / 3
@@ -304,7 +312,7 @@ static bool
 hand_over (PfsJobs *jobs, const PfsRequest *request, struct fuse_buf *buf)
 {
   PfsRequest *job = g_memdup2 (request, sizeof *request);
-  bool large = request->in->len > COPY_MAX;
+  bool large = is_large (request);
 
   job->in = large ? buf->mem : g_memdup2 (request->in, request->in->len);
   g_mutex_lock (&jobs->lock);
