@@ -24,8 +24,10 @@ pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   fi->fh = (uintptr_t) file;
   fi->cache_readdir = (file->file_flags & PFS_FILE_CACHE_DIR) != 0;
   fi->keep_cache = (file->file_flags & PFS_FILE_KEEP_CACHE) != 0;
-  pfs_session_add_file (session, file);
-  if (fuse_reply_open (req, fi) != 0)
+  r = pfs_session_add_file (session, file);
+  if (r < 0)
+    pfs_reply (req, r);
+  else if (fuse_reply_open (req, fi) != 0)
     pfs_session_drop_file (session, file);
 }
 

@@ -34,7 +34,6 @@ open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file
   /* The kernel would read for all in the name of who opened the file first. */
   if (session->passthrough && is_peers && !is_volatile && !(file->file_flags & PFS_FILE_AS_CALLER))
     pfs_passthrough_open (session->passthrough, session->fuse, file, who, fi);
-  pfs_session_add_file (session, file);
 }
 
 /* A request that was answered, even in vain, is gone: so it comes without. */
@@ -60,6 +59,8 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     r = pfs_session_may_open (session, node);
   if (r == 0)
     r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
+  if (r == 0)
+    r = pfs_session_add_file (session, file);
   if (r < 0) {
     pfs_reply (req, r);
     return;
@@ -75,6 +76,8 @@ reply_create (fuse_req_t req, PfsEntry *entry, PfsFile *file, const PfsCaller *w
   PfsSession *session = pfs_request_session (req);
   struct fuse_entry_param param;
 
+  /* A peer's file keeps no memory of ours. */
+  (void) pfs_session_add_file (session, file);
   open_info (req, file, who, fi);
   pfs_entry_param (entry, &param);
   pfs_node_remember (entry->node);

@@ -43,7 +43,7 @@ typedef struct {
   PfsTrimmer *trimmer;
   GMutex lock;
   GHashTable *files;            /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
-  GHashTable *open_files;       /* container -> how many of them are its own */
+  GHashTable *open_files;       /* container -> what of them is its own; request.c */
   guint n_open_files;           /* of all containers */
   guint open_files_max;         /* RLIMIT_NOFILE */
 } PfsSession;
@@ -135,8 +135,9 @@ void pfs_reply (fuse_req_t req, int r);
 void pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry);
 void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
 
-/* The kernel gets the file (its reference is taken over) by an open or create; false: it did not want it any more. */
-void pfs_session_add_file (PfsSession *session, PfsFile *file);
+/* The kernel gets the file (its reference is taken over) by an open or create. -ENOMEM: what is open in its container
+ * keeps too much memory already; then the file is gone. */
+int pfs_session_add_file (PfsSession *session, PfsFile *file);
 /* May one more be opened? Else -EMFILE: a container may take half of the descriptors that others have left, so that its
  * callers cannot take them all. */
 int pfs_session_may_open (PfsSession *session, PfsNode *node);

@@ -6,6 +6,7 @@
 
 #include "private.h"
 
+#define OPEN_SIZE_MAX (16u << 20)        /* bytes that open generated files of one container may keep */
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
 
 static void
@@ -101,22 +102,25 @@ pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
   pfs_node_unref (entry->node);
 }
 
-static guint
-open_files_locked (PfsSession *session, PfsContainer *container)
+/* What callers have open in one container. */
+typedef struct {
+  guint files;
+  size_t size;                  /* bytes that they keep */
+} Open;
+
+static Open
+open_locked (PfsSession *session, PfsContainer *container)
 {
-  return GPOINTER_TO_UINT (g_hash_table_lookup (session->open_files, container));
+  const Open *open = g_hash_table_lookup (session->open_files, container);
+
+  return open ? *open : (Open){ 0 };
 }
 
-/* The top belongs to no container, and is not counted. */
 static void
-count_open_locked (PfsSession *session, PfsContainer *container, int change)
+set_open_locked (PfsSession *session, PfsContainer *container, Open open)
 {
-  if (!container)
-    return;
-  guint n = open_files_locked (session, container) + (guint) change;
-  session->n_open_files += (guint) change;
-  if (n > 0)
-    g_hash_table_insert (session->open_files, container, GUINT_TO_POINTER (n));
+  if (open.files > 0)
+    g_hash_table_insert (session->open_files, container, g_memdup2 (&open, sizeof open));
   else
     g_hash_table_remove (session->open_files, container);
 }
@@ -129,20 +133,34 @@ pfs_session_may_open (PfsSession *session, PfsNode *node)
   if (!container)
     return 0;
   g_mutex_lock (&session->lock);
-  bool may = open_files_locked (session, container) + session->n_open_files < session->open_files_max;
+  bool may = open_locked (session, container).files + session->n_open_files < session->open_files_max;
   g_mutex_unlock (&session->lock);
   return may ? 0 : -EMFILE;
 }
 
-void
+/* The top belongs to no container, and is not counted. */
+int
 pfs_session_add_file (PfsSession *session, PfsFile *file)
 {
   PfsContainer *container = pfs_node_place (file->node).container;
+  size_t size = pfs_file_size_held (file);
+  bool fits = true;
 
   g_mutex_lock (&session->lock);
-  g_hash_table_insert (session->files, file, container);
-  count_open_locked (session, container, 1);
+  if (container) {
+    Open open = open_locked (session, container);
+    fits = size == 0 || open.size + size <= OPEN_SIZE_MAX;
+    if (fits) {
+      set_open_locked (session, container, (Open){ open.files + 1, open.size + size });
+      session->n_open_files++;
+    }
+  }
+  if (fits)
+    g_hash_table_insert (session->files, file, container);
   g_mutex_unlock (&session->lock);
+  if (!fits)
+    pfs_file_unref (file);
+  return fits ? 0 : -ENOMEM;
 }
 
 void
@@ -151,8 +169,11 @@ pfs_session_drop_file (PfsSession *session, PfsFile *file)
   gpointer container = NULL;
 
   g_mutex_lock (&session->lock);
-  if (g_hash_table_steal_extended (session->files, file, NULL, &container))
-    count_open_locked (session, container, -1);
+  if (g_hash_table_steal_extended (session->files, file, NULL, &container) && container) {
+    Open open = open_locked (session, container);
+    set_open_locked (session, container, (Open){ open.files - 1, open.size - pfs_file_size_held (file) });
+    session->n_open_files--;
+  }
   g_mutex_unlock (&session->lock);
   pfs_file_unref (file);
 }

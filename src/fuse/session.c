@@ -217,7 +217,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
     return 1;
   raise_limits (&session);
   session.locks = pfs_locks_new (&session);
-  session.open_files = g_hash_table_new (NULL, NULL);
+  session.open_files = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
   if (!session.fuse) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is open: files, and the listings of generated directories. */
+#include <string.h>
 #include <unistd.h>
 
 #include "peerfs/node/node.h"
@@ -41,6 +42,7 @@ pfs_file_unref (PfsFile *file)
 
 struct PfsListing {
   GArray *rows;
+  size_t size;                  /* bytes of rows and names */
   GStringChunk *names;
 };
 
@@ -53,7 +55,7 @@ typedef struct {
 PfsListing *
 pfs_listing_new (void)
 {
-  PfsListing *listing = g_new (PfsListing, 1);
+  PfsListing *listing = g_new0 (PfsListing, 1);
 
   listing->rows = g_array_new (FALSE, FALSE, sizeof (Row));
   listing->names = g_string_chunk_new (1024);
@@ -74,6 +76,13 @@ pfs_listing_add (PfsListing *listing, const char *name, mode_t type, uint64_t in
   Row row = { g_string_chunk_insert (listing->names, name), type, ino };
 
   g_array_append_val (listing->rows, row);
+  listing->size += sizeof row + strlen (name) + 1;
+}
+
+size_t
+pfs_file_size_held (const PfsFile *file)
+{
+  return (file->content ? g_bytes_get_size (file->content) : 0) + (file->listing ? file->listing->size : 0);
 }
 
 guint

@@ -57,6 +57,12 @@ check_output "all variables are listed" "$variables" sh -c 'ls "$1" | wc -l' - "
 spent "grep -r in $variables variables" 30 grep -r . "$mnt/env/env"
 check_output "each has its value" "$variables" sh -c 'grep -r -x -c vvvvvvvvvv "$1" | grep -c ":1$"' - "$mnt/env/env"
 
+# What is open keeps its listing: not for as many as somebody likes.
+# shellcheck disable=SC2016
+check_output "open listings have a bound" "Cannot allocate memory" \
+  perl -e 'my @held; while (@held < 200) { opendir (my $d, $ARGV[0]) or print ("$!\n"), last; push @held, $d }' "$mnt/env/env"
+check_output "closed, there is room again" "$variables" sh -c 'ls "$1" | wc -l' - "$mnt/env/env"
+
 # --- mounts that are gone, each looked at
 
 peerfs_stop

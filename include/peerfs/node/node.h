@@ -88,6 +88,9 @@ PfsFile *pfs_file_ref (PfsFile *file);
 void pfs_file_unref (PfsFile *file);    /* the last one calls ops->close, closes and frees */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsFile, pfs_file_unref)
 
+/* Bytes of memory that the file keeps for as long as it is open: its content or its listing. */
+size_t pfs_file_size_held (const PfsFile *file);
+
 /* A generated directory: the names it had when it was opened, so that offsets are stable. */
 PfsListing *pfs_listing_new (void);
 void pfs_listing_free (PfsListing *listing);
