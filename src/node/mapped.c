@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -145,16 +146,24 @@ open_at_address (int pin_fd, const Mapped *object, struct stat *ret)
 }
 
 /* Following map_files needs CAP_CHECKPOINT_RESTORE in the initial user namespace. Without it the file of that path in
- * the container will do if it is that very object. */
+ * the container will do if it is that very object. The way is walked as the caller, from a root that the gate has let
+ * it in to. */
 static int
-open_by_path (int pin_fd, const Mapped *object, struct stat *ret)
+open_by_path (int pin_fd, const Mapped *object, const PfsCaller *who, struct stat *ret)
 {
   pfs_autofd root = openat (pin_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd fd = -1;
   struct stat st;
 
   if (root < 0)
     return -errno;
-  pfs_autofd fd = pfs_inroot_open (root, object->path, O_PATH | O_NOFOLLOW);
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    int r = pfs_creds_take (who, &as);
+    if (r < 0)
+      return r;
+    fd = pfs_inroot_open (root, object->path, O_PATH | O_NOFOLLOW);
+  }
   if (fd < 0)
     return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? -ESTALE : fd;
   if (fstat (fd, &st) < 0)
@@ -169,7 +178,7 @@ static int
 open_object (int pin_fd, const Mapped *object, struct stat *ret)
 {
   int fd = open_at_address (pin_fd, object, ret);
-  return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, ret) : fd;
+  return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, &pfs_caller_self, ret) : fd;
 }
 
 /* The object may be mapped elsewhere by now. */
@@ -194,9 +203,25 @@ open_moved (int pin_fd, const Mapped *object, struct stat *ret)
   return -ESTALE;
 }
 
+/* May the caller follow map_files itself (proc_map_files_get_link() in fs/proc/base.c)? It leads past the folders on the
+ * way to a file. */
+static bool
+follows_map_files (const PfsCaller *who)
+{
+  return !who->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
+}
+
+/* -EACCES also where the file of that path is another one by now. */
+static int
+open_as (int pin_fd, const Mapped *object, const PfsCaller *who, struct stat *ret)
+{
+  int fd = open_by_path (pin_fd, object, who, ret);
+  return fd == -ESTALE ? -EACCES : fd;
+}
+
 /* An O_PATH descriptor of a node's object, a regular file, and its attributes. */
 static int
-node_open (PfsNode *node, struct stat *ret)
+node_open (PfsNode *node, const PfsCaller *who, struct stat *ret)
 {
   const Mapped *object = &((MappedNode *) node)->object;
   g_autoptr (PfsPin) pin = NULL;
@@ -204,6 +229,8 @@ node_open (PfsNode *node, struct stat *ret)
   int r = main_pin (pfs_node_container (node), &pin);
   if (r < 0)
     return r;
+  if (!follows_map_files (who))
+    return pfs_gone (open_as (pfs_pin_fd (pin), object, who, ret), -ESTALE);
   int fd = open_object (pfs_pin_fd (pin), object, ret);
   if (fd == -ENOENT)
     fd = open_moved (pfs_pin_fd (pin), object, ret);
@@ -213,10 +240,9 @@ node_open (PfsNode *node, struct stat *ret)
 static int
 mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
-  struct stat st;
+  struct stat st = { 0 };
   pfs_autofd fd = -1;
 
-  (void) who;
   if (file && file->fd >= 0) {
     if (fstat (file->fd, &st) < 0)
       return -errno;
@@ -225,8 +251,9 @@ mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat 
     if (r < 0)
       return r;
   } else {
-    fd = node_open (node, &st);
-    if (fd < 0)
+    fd = node_open (node, who, &st);
+    /* Nobody is told more of it than its name, which is in maps/maps. */
+    if (fd < 0 && fd != -EACCES)
       return fd;
   }
   pfs_node_stat (node, S_IFREG | (st.st_mode & 0444), st.st_uid, st.st_gid, st.st_size, &st.st_mtim, ret);
@@ -247,7 +274,7 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 
   if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
     return -EROFS;
-  pfs_autofd path_fd = node_open (node, &st);
+  pfs_autofd path_fd = node_open (node, who, &st);
   if (path_fd < 0)
     return path_fd;
   g_snprintf (name, sizeof name, "%d", path_fd);

@@ -166,6 +166,25 @@ check_equal "its own user may look at first" "before + + + + +" "$(head -n 1 "$w
 check_equal "/proc refuses it then" - "$(ask as_101 read "/proc/$changing/environ")"
 check_equal "and so do descriptors from before" "after - - - - -" "$(tail -n 1 "$work/kept")"
 
+# --- a mapped file in a folder that its process may not enter any more
+
+perl=usr/lib/x86_64-linux-gnu/perl-base
+hidden=hid/auto/POSIX/POSIX.so
+mkdir -p -m 755 "$work/c/mapper/upper" && mkdir -p -m 700 "$work/c/mapper/upper/hid/auto"
+cp "$root_pod_dir/$perl/POSIX.pm" "$work/c/mapper/upper/hid/"
+cp -r "$root_pod_dir/$perl/auto/POSIX" "$work/c/mapper/upper/hid/auto/"
+imitate mapper -- perl -e 'unshift @INC, "/hid"; require POSIX; $) = "101 101"; $( = 101; $< = $> = 101;
+  syscall (157, 4, 1); sleep 1000'
+mapper=$imitated_pid
+pod_until 50 grep -q '^Uid:.101.101.101.101' "/proc/$mapper/status"
+pod_until 50 sh -c "[ \"\$(stat -c %u /proc/$mapper/root)\" = 101 ]"
+check "it is mapped" grep -q "/$hidden" "/proc/$mapper/maps"
+check_equal "/proc refuses it to his user" - "$(ask as_101 read "/proc/$mapper/root/$hidden")"
+check_equal "and so does maps/files" - "$(ask as_101 read "$mnt/mapper/maps/files/$hidden")"
+libc=$(awk '$6 ~ /\/libc\.so/ { print $6; exit }' "/proc/$mapper/maps")
+check_equal "what he may open by its path he may open there" + "$(ask as_101 read "$mnt/mapper/maps/files$libc")"
+check "root reads both" sh -c 'cat "$1" "$2" >/dev/null' - "$mnt/mapper/maps/files/$hidden" "$mnt/mapper/maps/files$libc"
+
 # --- descriptors: a caller in one container takes half of them, and nobody else's
 
 peerfs_stop
