@@ -32,6 +32,7 @@ pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind)
 {
   PfsMirrorTop *top = (PfsMirrorTop *) node;
 
+  g_rec_mutex_init (&top->scanning);
   g_mutex_init (&top->lock);
   top->kind = kind;
   top->dir.top = top;
@@ -45,6 +46,7 @@ pfs_mirror_top_finalize (PfsNode *node)
 
   g_clear_pointer (&top->mirror, pfs_mirror_unref);
   g_mutex_clear (&top->lock);
+  g_rec_mutex_clear (&top->scanning);
   dir_finalize (node);
 }
 
@@ -63,24 +65,38 @@ snapshot_recent (PfsMirrorTop *top, bool to_list)
   return mirror;
 }
 
-/* Of two scans at once the one that began later stays, whichever ends first. */
+/* The last scan if it began after the given time, as a reference, or NULL. */
+static PfsMirror *
+snapshot_since (PfsMirrorTop *top, gint64 asked)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
+
+  return top->mirror && top->taken >= asked ? pfs_mirror_ref (top->mirror) : NULL;
+}
+
+/* One scan at a time: each may take memory for all that a process maps. Who waits for one takes the result of the next
+ * that began after it had asked. */
 static int
 snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
 {
-  g_autoptr (PfsMirror) mirror = NULL;
+  gint64 asked = g_get_monotonic_time ();
+  g_autoptr (GRecMutexLocker) scanning = g_rec_mutex_locker_new (&top->scanning);
+  g_autoptr (PfsMirror) mirror = snapshot_since (top, asked);
   g_autoptr (PfsMirror) old = NULL;
+
+  if (mirror) {
+    *ret = g_steal_pointer (&mirror);
+    return 0;
+  }
   gint64 taken = g_get_monotonic_time ();
   int r = top->kind->scan (&top->dir.peer.node, &mirror);
-
   if (r < 0)
     return r;
   g_mutex_lock (&top->lock);
-  if (!top->mirror || taken >= top->taken) {
-    old = top->mirror;
-    top->mirror = pfs_mirror_ref (mirror);
-    top->taken = taken;
-    top->took = g_get_monotonic_time () - taken;
-  }
+  old = top->mirror;
+  top->mirror = pfs_mirror_ref (mirror);
+  top->taken = taken;
+  top->took = g_get_monotonic_time () - taken;
   g_mutex_unlock (&top->lock);
   *ret = g_steal_pointer (&mirror);
   return 0;

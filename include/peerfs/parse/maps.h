@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PFS_MAPS_MAX (64 * 1024 * 1024) /* 100,000 mappings of long names and some more */
+#define PFS_MAPS_MAX (16 * 1024 * 1024) /* 65,530 mappings (vm.max_map_count) of paths of 180 bytes */
 
 typedef struct {
   char *path;                   /* as mapped, absolute, "\012" undone, without " (deleted)" */
