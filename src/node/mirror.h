@@ -81,7 +81,7 @@ typedef struct {
 struct PfsMirrorTop {
   PfsMirrorDir dir;
   const PfsMirrorKind *kind;
-  GRecMutex scanning;           /* held by who scans: no other file system is asked then (procfs and sock_diag alone) */
+  GRecMutex scanning;           /* held during a scan, which asks no file system that may not answer */
   GMutex lock;                  /* guards what follows; not held while scanning */
   PfsMirror *mirror;
   gint64 taken;                 /* g_get_monotonic_time() when its scan began */
