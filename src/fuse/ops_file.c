@@ -59,13 +59,15 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     r = pfs_session_may_open (session, node);
   if (r == 0)
     r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
-  if (r == 0)
+  if (r == 0) {
+    open_info (req, file, &requester.who, fi);
+    /* Others may find the file from here on. */
     r = pfs_session_add_file (session, file);
+  }
   if (r < 0) {
     pfs_reply (req, r);
     return;
   }
-  open_info (req, file, &requester.who, fi);
   if (fuse_reply_open (req, fi) != 0)
     forget_open (session, file);
 }
@@ -76,9 +78,9 @@ reply_create (fuse_req_t req, PfsEntry *entry, PfsFile *file, const PfsCaller *w
   PfsSession *session = pfs_request_session (req);
   struct fuse_entry_param param;
 
-  /* A peer's file keeps no memory of ours. */
-  (void) pfs_session_add_file (session, file);
   open_info (req, file, who, fi);
+  /* A peer's file keeps no memory of ours: it always fits. */
+  (void) pfs_session_add_file (session, file);
   pfs_entry_param (entry, &param);
   pfs_node_remember (entry->node);
   if (fuse_reply_create (req, &param, fi) != 0) {

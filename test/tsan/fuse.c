@@ -107,10 +107,13 @@ WRAP (void, pfs_node_remember, PfsNode *node)
   __tsan_release (node);
 }
 
-WRAP (void, pfs_session_add_file, PfsSession *session, PfsFile *file)
+WRAP (int, pfs_session_add_file, PfsSession *session, PfsFile *file)
 {
-  __real_pfs_session_add_file (session, file);
-  __tsan_release (file);
+  int r = __real_pfs_session_add_file (session, file);
+
+  if (r == 0)
+    __tsan_release (file);
+  return r;
 }
 
 WRAP (void, pfs_node_forget, PfsNode *node, uint64_t n)
