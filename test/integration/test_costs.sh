@@ -43,6 +43,7 @@ mkdir -p "${many%/*}"
 perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "cat", "/proc/self/environ"' "$variables" >"$many"
 imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "sleep", "infinity"' "$variables"
 pod_until 50 test "$(readlink "/proc/$imitated_pid/exe")" = /usr/bin/sleep
+imitate value -- env "BIG=$(head -c 120000 /dev/zero | tr '\0' v)" sleep infinity
 
 peerfs_start
 cd "$mnt/links/root/$deep" || abandon "the directory can be entered"
@@ -62,6 +63,11 @@ check_output "each has its value" "$variables" sh -c 'grep -r -x -c vvvvvvvvvv "
 check_output "open listings have a bound" "Cannot allocate memory" \
   perl -e 'my @held; while (@held < 200) { opendir (my $d, $ARGV[0]) or print ("$!\n"), last; push @held, $d }' "$mnt/env/env"
 check_output "closed, there is room again" "$variables" sh -c 'ls "$1" | wc -l' - "$mnt/env/env"
+# shellcheck disable=SC2016
+check_output "and so have open values" "Cannot allocate memory" \
+  perl -e 'my @held; while (@held < 200) { open (my $f, "<", $ARGV[0]) or print ("$!\n"), last; push @held, $f }' \
+  "$mnt/value/env/BIG"
+check_output "closed, they can be read again" 120000 sh -c 'wc -c <"$1"' - "$mnt/value/env/BIG"
 
 # --- mounts that are gone, each looked at
 
