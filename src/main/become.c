@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "peerfs/base/read.h"
 
 #define BIT(capability) (UINT64_C (1) << (capability))
 
@@ -38,19 +37,6 @@ pfs_become_choose_guard (uint64_t permitted, uint64_t threat)
   return -1;
 }
 
-static int
-read_status (int proc, const char *process, PfsStatus *ret)
-{
-  g_autoptr (GBytes) content = NULL;
-  g_autofree char *file = g_strdup_printf ("%s/status", process);
-  int r = pfs_read_at (proc, file, PFS_STATUS_MAX, &content);
-  if (r < 0)
-    return r;
-  gsize len;
-  const char *bytes = g_bytes_get_data (content, &len);
-  return pfs_status_parse (bytes, len, ret);
-}
-
 /* What all processes of other containers can have. Returns PFS_EXIT_DONE, or another exit status after telling. */
 static int
 look_at_peers (PfsTable *table, uint64_t *ret_threat)
@@ -62,11 +48,13 @@ look_at_peers (PfsTable *table, uint64_t *ret_threat)
     return exit_status;
   *ret_threat = 0;
   for (guint i = 0; i < containers->len; i++) {
+    if (pfs_app_is_own (containers->pdata[i]))
+      continue;
     g_autoptr (GArray) pids = pfs_container_pids (containers->pdata[i]);
-    for (guint j = 0; j < pids->len && !pfs_app_is_own (containers->pdata[i]); j++) {
+    for (guint j = 0; j < pids->len; j++) {
       g_auto (PfsStatus) status = { 0 };
-      g_autofree char *pid = g_strdup_printf ("%d", (int) g_array_index (pids, pid_t, j));
-      if (read_status (proc, pid, &status) == 0)
+      g_autofree char *file = g_strdup_printf ("%d/status", (int) g_array_index (pids, pid_t, j));
+      if (pfs_proc_status_at (proc, file, &status) == 0)
         *ret_threat |= pfs_become_threat (&status);
     }
   }
@@ -158,7 +146,7 @@ pfs_become (PfsTable *table, const PfsOptions *options, const PfsStatus *user, b
 {
   g_auto (PfsStatus) self = { 0 };
   uint64_t threat;
-  int r = read_status (AT_FDCWD, "/proc/self", &self);
+  int r = pfs_proc_status_at (AT_FDCWD, "/proc/self/status", &self);
   int exit_status = look_at_peers (table, &threat);
   if (exit_status != PFS_EXIT_DONE)
     return exit_status;

@@ -6,19 +6,12 @@
 #include <string.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/base/read.h"
 #include "peerfs/proc/sockets.h"
 
 static int
 read_process (int dir, PfsTarget *ret)
 {
-  g_autoptr (GBytes) content = NULL;
-  int r = pfs_read_at (dir, "status", PFS_STATUS_MAX, &content);
-  if (r < 0)
-    return r;
-  gsize len;
-  const char *bytes = g_bytes_get_data (content, &len);
-  r = pfs_status_parse (bytes, len, &ret->status);
+  int r = pfs_proc_status_at (dir, "status", &ret->status);
   if (r == 0)
     ret->root = openat (dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   return r;

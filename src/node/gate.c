@@ -15,25 +15,11 @@
 
 #include "peer.h"
 #include "peerfs/base/fd.h"
-#include "peerfs/base/read.h"
 #include "rootfs_private.h"
 #include "peerfs/parse/stat.h"
 #include "tree.h"
 
 #define USERNS_DEPTH_MAX 33     /* 32 levels below the initial one: user_namespaces(7) */
-
-static int
-status_read (int pid_fd, PfsStatus *ret)
-{
-  g_autoptr (GBytes) content = NULL;
-  gsize len;
-
-  int r = pfs_read_at (pid_fd, "status", PFS_STATUS_MAX, &content);
-  if (r < 0)
-    return r;
-  const char *data = g_bytes_get_data (content, &len);
-  return pfs_status_parse (data, len, ret);
-}
 
 static bool
 same_file (const struct stat *a, const struct stat *b)
@@ -107,10 +93,10 @@ pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
 
   g_snprintf (pid, sizeof pid, "%d", (int) who->pid);
   pfs_autofd caller_fd = who->pid > 0 ? openat (callers_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (caller_fd < 0 || status_read (caller_fd, &caller) < 0 || fstatat (caller_fd, "ns/user", &caller_ns, 0) < 0)
+  if (caller_fd < 0 || pfs_proc_status_at (caller_fd, "status", &caller) < 0 || fstatat (caller_fd, "ns/user", &caller_ns, 0) < 0)
     return -EACCES;
 
-  int r = status_read (pin_fd, &target);
+  int r = pfs_proc_status_at (pin_fd, "status", &target);
   if (r < 0)
     return r == -ENOENT ? -ESRCH : r == -ESRCH ? r : -EACCES;
   pfs_autofd target_ns = target_open (pin_fd, &owner);

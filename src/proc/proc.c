@@ -56,6 +56,19 @@ pfs_proc_stat_at (int piddir, PfsStat *ret)
 }
 
 int
+pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  int r = pfs_read_at (dirfd, name, PFS_STATUS_MAX, &bytes);
+
+  if (r < 0)
+    return r;
+  gsize len;
+  const char *content = g_bytes_get_data (bytes, &len);
+  return pfs_status_parse (content ? content : "", len, ret);
+}
+
+int
 pfs_proc_open_pid (const PfsProc *proc, pid_t pid, int flags)
 {
   char name[16];

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "peerfs/parse/stat.h"
+
 typedef struct PfsProc PfsProc;
 
 /* Opens dir. *ret is owned by the caller (pfs_proc_unref). Returns 0 or -errno: that of open(2), -ENOTDIR, or
@@ -45,3 +47,7 @@ int pfs_pin_pidfd (const PfsPin *pin);  /* borrowed; -1 where there is none. Rea
 
 /* False once the process has ended (zombies have). */
 bool pfs_pin_alive (const PfsPin *pin);
+
+/* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of a
+ * process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
+int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);
