@@ -108,53 +108,64 @@ typedef struct {
   size_t size;                  /* bytes that they keep */
 } Open;
 
-static Open
+/* NULL: nothing. */
+static Open *
 open_locked (PfsSession *session, PfsContainer *container)
 {
-  const Open *open = g_hash_table_lookup (session->open_files, container);
-
-  return open ? *open : (Open){ 0 };
-}
-
-static void
-set_open_locked (PfsSession *session, PfsContainer *container, Open open)
-{
-  if (open.files > 0)
-    g_hash_table_insert (session->open_files, container, g_memdup2 (&open, sizeof open));
-  else
-    g_hash_table_remove (session->open_files, container);
+  return g_hash_table_lookup (session->open_files, container);
 }
 
 int
 pfs_session_may_open (PfsSession *session, PfsNode *node)
 {
-  PfsContainer *container = pfs_node_place (node).container;
+  PfsContainer *container = pfs_node_place_container (node);
 
   if (!container)
     return 0;
   g_mutex_lock (&session->lock);
-  bool may = open_locked (session, container).files + session->n_open_files < session->open_files_max;
+  const Open *open = open_locked (session, container);
+  bool may = (open ? open->files : 0) + session->n_open_files < session->open_files_max;
   g_mutex_unlock (&session->lock);
   return may ? 0 : -EMFILE;
+}
+
+/* Counts a file: false where it does not fit. */
+static bool
+count_locked (PfsSession *session, PfsContainer *container, size_t size)
+{
+  Open *open = open_locked (session, container);
+
+  if (size > 0 && (open ? open->size : 0) + size > OPEN_SIZE_MAX)
+    return false;
+  if (!open) {
+    open = g_new0 (Open, 1);
+    g_hash_table_insert (session->open_files, container, open);
+  }
+  open->files++;
+  open->size += size;
+  session->n_open_files++;
+  return true;
+}
+
+static void
+uncount_locked (PfsSession *session, PfsContainer *container, size_t size)
+{
+  Open *open = open_locked (session, container);
+
+  open->size -= size;
+  session->n_open_files--;
+  if (--open->files == 0)
+    g_hash_table_remove (session->open_files, container);
 }
 
 /* The top belongs to no container, and is not counted. */
 int
 pfs_session_add_file (PfsSession *session, PfsFile *file)
 {
-  PfsContainer *container = pfs_node_place (file->node).container;
-  size_t size = pfs_file_size_held (file);
-  bool fits = true;
+  PfsContainer *container = pfs_node_place_container (file->node);
 
   g_mutex_lock (&session->lock);
-  if (container) {
-    Open open = open_locked (session, container);
-    fits = size == 0 || open.size + size <= OPEN_SIZE_MAX;
-    if (fits) {
-      set_open_locked (session, container, (Open){ open.files + 1, open.size + size });
-      session->n_open_files++;
-    }
-  }
+  bool fits = !container || count_locked (session, container, pfs_file_size_held (file));
   if (fits)
     g_hash_table_insert (session->files, file, container);
   g_mutex_unlock (&session->lock);
@@ -169,11 +180,8 @@ pfs_session_drop_file (PfsSession *session, PfsFile *file)
   gpointer container = NULL;
 
   g_mutex_lock (&session->lock);
-  if (g_hash_table_steal_extended (session->files, file, NULL, &container) && container) {
-    Open open = open_locked (session, container);
-    set_open_locked (session, container, (Open){ open.files - 1, open.size - pfs_file_size_held (file) });
-    session->n_open_files--;
-  }
+  if (g_hash_table_steal_extended (session->files, file, NULL, &container) && container)
+    uncount_locked (session, container, pfs_file_size_held (file));
   g_mutex_unlock (&session->lock);
   pfs_file_unref (file);
 }

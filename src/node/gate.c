@@ -170,5 +170,5 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
     at = at->parent;
   g_autoptr (PfsNode) gated = at ? pfs_node_ref_locked (at) : NULL;
   pfs_tree_unlock (tree);
-  return gated ? pfs_gone (pfs_peer_gate (pfs_node_place (gated).container, who), -ESTALE) : 0;
+  return gated ? pfs_gone (pfs_peer_gate (pfs_node_place_container (gated), who), -ESTALE) : 0;
 }

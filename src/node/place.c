@@ -3,16 +3,22 @@
 #include "peerfs/node/kinds.h"
 #include "rootfs_private.h"
 
+PfsContainer *
+pfs_node_place_container (PfsNode *node)
+{
+  if (node->ops == &pfs_cut_ops || node->ops == &pfs_cut_file_ops)
+    return NULL;
+  return node->ops == &pfs_rootfs_ops ? pfs_rootfs_of (node)->container : pfs_node_container (node);
+}
+
 PfsPlace
 pfs_node_place (PfsNode *node)
 {
-  if (node->ops == &pfs_cut_ops || node->ops == &pfs_cut_file_ops || node == pfs_tree_top (node->tree))
-    return (PfsPlace){ 0 };
   if (node->ops != &pfs_rootfs_ops)
-    return (PfsPlace){ .container = pfs_node_container (node) };
+    return (PfsPlace){ .container = pfs_node_place_container (node) };
   pfs_tree_lock (node->tree);
   const PfsMount *mount = pfs_rootnode (node)->mount;
   bool remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
   pfs_tree_unlock (node->tree);
-  return (PfsPlace){ .container = pfs_rootfs_of (node)->container, .mount = mount, .remote = remote };
+  return (PfsPlace){ .container = pfs_node_place_container (node), .mount = mount, .remote = remote };
 }

@@ -63,6 +63,8 @@ typedef struct {
   bool remote;
 } PfsPlace;
 PfsPlace pfs_node_place (PfsNode *node);
+/* Its container alone, at the price of no lock. Borrowed. */
+PfsContainer *pfs_node_place_container (PfsNode *node);
 
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
