@@ -211,14 +211,6 @@ follows_map_files (const PfsCaller *who)
   return !who->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
 }
 
-/* -EACCES also where the file of that path is another one by now. */
-static int
-open_as (int pin_fd, const Mapped *object, const PfsCaller *who, struct stat *ret)
-{
-  int fd = open_by_path (pin_fd, object, who, ret);
-  return fd == -ESTALE ? -EACCES : fd;
-}
-
 /* An O_PATH descriptor of a node's object, a regular file, and its attributes. */
 static int
 node_open (PfsNode *node, const PfsCaller *who, struct stat *ret)
@@ -229,8 +221,11 @@ node_open (PfsNode *node, const PfsCaller *who, struct stat *ret)
   int r = main_pin (pfs_node_container (node), &pin);
   if (r < 0)
     return r;
-  if (!follows_map_files (who))
-    return pfs_gone (open_as (pfs_pin_fd (pin), object, who, ret), -ESTALE);
+  if (!follows_map_files (who)) {
+    int by_path = open_by_path (pfs_pin_fd (pin), object, who, ret);
+    /* The file of that path is another one by now. */
+    return by_path == -ESTALE ? -EACCES : pfs_gone (by_path, -ESTALE);
+  }
   int fd = open_object (pfs_pin_fd (pin), object, ret);
   if (fd == -ENOENT)
     fd = open_moved (pfs_pin_fd (pin), object, ret);
