@@ -89,11 +89,11 @@ update_pids (PfsPeerLinks *links)
     drop_ended_pids (links, dirfd, now);
   for (guint i = 0; r == 0 && i < pids->len && i < PIDS_MAX; i++) {
     pid_t pid = g_array_index (pids, pid_t, i);
-    g_autofree char *target = proc_target (links, pid, "");
     char name[16];
 
     if (!g_hash_table_add (links->pids, GINT_TO_POINTER (pid)))
       continue;
+    g_autofree char *target = proc_target (links, pid, "");
     g_snprintf (name, sizeof name, "%d", (int) pid);
     r = pfs_folder_put_link (dirfd, name, target);
   }
