@@ -8,5 +8,5 @@ imitate locks -- sleep infinity
 root=/proc/$imitated_pid/root
 mkdir "$root/locks"
 peerfs_start -o allow_other
-check "locks" timeout 60 python3 "$test_dir/helpers/locks.py" "$mnt/locks/root/locks" "$root/locks"
+check "locks" timeout 60 python3 -B "$test_dir/helpers/locks.py" "$mnt/locks/root/locks" "$root/locks"
 finish

@@ -19,7 +19,7 @@ losetup --detach "$loop" # once it is unmounted
 [ "$mounted" = 0 ] || abandon "the disk is mounted"
 : >"$root/slow/other"
 peerfs_start -o allow_other
-check "slow" timeout -s KILL 100 python3 "$test_dir/helpers/slow.py" "$mnt/slow/root/slow" "$root/slow"
+check "slow" timeout -s KILL 100 python3 -B "$test_dir/helpers/slow.py" "$mnt/slow/root/slow" "$root/slow"
 fsfreeze -u "$root/slow/disk" 2>/dev/null
 
 # More callers than there are threads wait for a lease that nobody gives up.

@@ -7,25 +7,9 @@ import struct
 import sys
 import time
 
+from checks import check, child, finish
+
 mount, direct = sys.argv[1], sys.argv[2]
-fine = True
-
-
-def check(what, holds):
-    global fine
-    print(("ok - " if holds else "NOT OK - ") + what, flush=True)
-    fine = fine and bool(holds)
-
-
-def child(function):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-            os._exit(0)
-        except OSError:
-            os._exit(1)
-    return pid
 
 
 def succeeds(function):
@@ -170,13 +154,7 @@ def crossed(mine, other, ready, go):
         lock(file, fcntl.F_WRLCK, mine)
         os.write(ready, b"x")
         os.read(go, 1)
-        try:
-            lock(file, fcntl.F_WRLCK, other)
-        except OSError as e:
-            if e.errno == 35:
-                os._exit(35)
-            raise
-        os._exit(0)
+        lock(file, fcntl.F_WRLCK, other)
     return child(run)
 
 
@@ -220,4 +198,4 @@ for p in one, two:
     os.waitpid(p, 0)
 lock(file, fcntl.F_WRLCK, 70, False)
 check("the end of a process ends its locks", True)
-sys.exit(0 if fine else 1)
+finish()

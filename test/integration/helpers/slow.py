@@ -8,25 +8,9 @@ import subprocess
 import sys
 import time
 
+from checks import check, child, finish
+
 mount, direct = sys.argv[1], sys.argv[2]
-fine = True
-
-
-def check(what, holds):
-    global fine
-    print(("ok - " if holds else "NOT OK - ") + what, flush=True)
-    fine = fine and bool(holds)
-
-
-def child(function):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-            os._exit(0)
-        except OSError as e:
-            os._exit(e.errno)
-    return pid
 
 
 def writers(count):
@@ -126,4 +110,4 @@ check("whoever waits can be killed", time.time() - started < 2)
 os.kill(holder, signal.SIGKILL)
 os.waitpid(holder, 0)
 check("and it is open to all once the holder is gone", error_of(os.O_RDONLY) == 0)
-sys.exit(0 if fine else 1)
+finish()
