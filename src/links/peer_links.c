@@ -96,6 +96,8 @@ update_pids (PfsPeerLinks *links)
     g_autofree char *target = proc_target (links, pid, "");
     g_snprintf (name, sizeof name, "%d", (int) pid);
     r = pfs_folder_put_link (dirfd, name, target);
+    if (r < 0)
+      g_hash_table_remove (links->pids, GINT_TO_POINTER (pid));
   }
   return r;
 }
