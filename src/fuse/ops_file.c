@@ -46,6 +46,19 @@ forget_open (PfsSession *session, PfsFile *file)
   pfs_session_drop_file (session, file);
 }
 
+/* Only a peer's own files can be written: what is generated is not, root's capabilities or not. */
+static int
+may_open (PfsSession *session, PfsNode *node, int flags, const PfsCaller *who)
+{
+  int r = pfs_node_gate (node, who);
+
+  if (r < 0)
+    return r;
+  if (!node->ops->fs && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
+    return -EROFS;
+  return pfs_session_may_open (session, node);
+}
+
 void
 pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -54,9 +67,7 @@ pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   PfsNode *node = pfs_request_node (req, ino);
   PfsFile *file;
 
-  int r = pfs_node_gate (node, &requester.who);
-  if (r == 0)
-    r = pfs_session_may_open (session, node);
+  int r = may_open (session, node, fi->flags, &requester.who);
   if (r == 0)
     r = node->ops->open ? node->ops->open (node, fi->flags, &requester.who, &file) : -EISDIR;
   if (r == 0) {

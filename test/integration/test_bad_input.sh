@@ -80,6 +80,16 @@ check_equal "an id prefix of two containers counts for none, which is said" "0 1
 check "an id prefix of one" sh -c "'$PEERFS' --list --name abcdef=first | grep -q '^first '"
 "$PEERFS" --list --name ffffffff=foo >/dev/null 2>"$work/err"
 check_equal "a --name that fits nobody" "0 1" "$? $(grep -c 'ffffffff=foo fits no container' "$work/err")"
+
+# What is shown of the kernel cannot be written, by root neither.
+peerfs_start
+for file in id pid env/PATH maps/maps maps/files/usr/bin/sleep; do
+  check_output "one/$file cannot be written" "sh: 1: cannot create $mnt/one/$file: Read-only file system" \
+    sh -c '(echo 1 >"$1") 2>&1 || true' sh "$mnt/one/$file"
+  check_output "nor added to" "sh: 1: cannot create $mnt/one/$file: Read-only file system" \
+    sh -c '(echo 1 >>"$1") 2>&1 || true' sh "$mnt/one/$file"
+done
+peerfs_stop
 refused 124 "--wait for a name that is not there, long enough to say who is" sh -c '"$@" 2>&1 | grep -q "still waiting.*one, two" && exec "$@" --timeout 0' sh \
   "$PEERFS" --wait ngnix --timeout 3.2
 finish

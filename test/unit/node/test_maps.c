@@ -134,10 +134,6 @@ test_object (void **state)
   assert_int_equal (seen.st_uid, disk.st_uid);
   assert_memory_equal (&seen.st_mtim, &disk.st_mtim, sizeof disk.st_mtim);
   assert_mode (m->n, "web/maps/files", S_IFDIR | 0755, 0, 0);
-
-  g_autoptr (PfsNode) node = nodes_get (m->n, in_tree, NULL);
-  PfsFile *file;
-  assert_int_equal (node->ops->open (node, O_RDWR, &pfs_caller_self, &file), -EROFS);
   munmap (address, 4096);
 }
 
