@@ -79,18 +79,37 @@ for case in "0 true" "3 sh -c 'exit 3'" "126 /etc/passwd" "127 nothing-of-that-n
 done
 check_equal "--as of nobody names who is there" 1 "$("$PEERFS" --as nobody -- true 2>&1 | grep -c 'idle, web')"
 
-# mount(8): by libfuse's helper, which runs the peerfs in PATH, and by our own.
-mkdir -p "$work/bin"
-ln -s "$PEERFS" "$work/bin/peerfs"
-ln -s "$PEERFS" "$work/bin/mount.peerfs"
-mount --bind "$PEERFS" /usr/bin/peerfs 2>/dev/null || mount --bind "$work/bin" /usr/local/bin
-if [ -x /sbin/mount.fuse3 ]; then
-  check "mount -t fuse.peerfs" timeout 20 mount -t fuse.peerfs none "$mnt" -o ro,noexec,nofail,x-systemd.automount
+# mount(8), after the install that README shows: by our own helpers, where libfuse has none, and by libfuse's.
+for dir in usr etc; do
+  mkdir -p "$work/over/$dir" "$work/over/$dir.work" &&
+    mount -t overlay -o "lowerdir=/$dir,upperdir=$work/over/$dir,workdir=$work/over/$dir.work" overlay "/$dir" || abandon "an overlay"
+done
+check "install" cmake --install "$PEERFS_HELPERS/.."
+mount --bind "$PEERFS" /usr/local/bin/peerfs
+
+# mounts_by WHAT MOUNT_ARG...: that makes the mount, with its options
+mounts_by ()
+{
+  local what=$1
+  shift
+  check "$what" timeout 20 mount "$@"
   check_equal "is there" $'idle\nweb' "$(ls "$mnt")"
   check_equal "with its options" "peerfs ro noexec" \
     "$(findmnt -n -o SOURCE "$mnt") $(findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x 'ro\|noexec' | xargs)"
   check "umount" umount "$mnt"
-fi
+}
+
+options=ro,noexec,nofail,x-systemd.automount
+echo "none $mnt fuse.peerfs $options 0 0" >/etc/fstab
+check "libfuse's helper is there" mv /usr/sbin/mount.fuse3 "$work/mount.fuse3"
+rm -f /usr/sbin/mount.fuse
+mounts_by "mount -t peerfs" -t peerfs none "$mnt" -o "$options"
+mounts_by "mount -t fuse.peerfs" -t fuse.peerfs none "$mnt" -o "$options"
+mounts_by "mount by fstab" "$mnt"
+mv "$work/mount.fuse3" /usr/sbin/mount.fuse && rm /usr/sbin/mount.fuse.peerfs
+mounts_by "mount -t fuse.peerfs by libfuse's helper" -t fuse.peerfs none "$mnt" -o "$options"
+mkdir "$work/bin"
+ln -s "$PEERFS" "$work/bin/mount.peerfs"
 check "mount.peerfs" timeout 20 "$work/bin/mount.peerfs" pod "$mnt" -n -o rw,allow_other
 check_equal "has the source" pod "$(findmnt -n -o SOURCE "$mnt")"
 check "umount" umount "$mnt"
