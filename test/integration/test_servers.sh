@@ -130,7 +130,7 @@ declare -A request=(
 declare -A answer=(
   [redis]='+PONG' [nginx]='HTTP/1.1 200' [memcached]=VERSION [haproxy]='Name: HAProxy' [front]='HTTP/1.1 200'
   [lighttpd]='HTTP/1.0 ' [php]='\.\.' [fcgiwrap]=sent [supervisor]='HTTP/1.0 ' [dbus]=REJECTED [agent]='\.\.\.\.'
-  [postgres]='[NS]' [rsyslog]=sent [tmux]=sent
+  [postgres]='[NS]$' [rsyslog]=sent [tmux]=sent
 )
 answers ()
 {
