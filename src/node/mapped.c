@@ -12,6 +12,7 @@
 
 #include "mirror.h"
 #include "peer.h"
+#include "rootfs_private.h"
 #include "tree.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
@@ -27,6 +28,7 @@ typedef struct {
   uint64_t start, end;          /* where it was last seen; another file may have come there */
   unsigned int major, minor;
   uint64_t inode;
+  bool remote;                  /* its file system may not answer */
 } Mapped;
 
 typedef struct {
@@ -95,26 +97,34 @@ mappings_read (int pin_fd, GPtrArray **ret)
 
 /* --- one object --- */
 
+/* sync: AT_STATX_DONT_SYNC where a file system that may not answer is not to be asked. */
+static int
+look (int fd, int sync, struct statx *ret)
+{
+  return statx (fd, "", AT_EMPTY_PATH | sync, STATX_BASIC_STATS, ret) < 0 ? -errno : 0;
+}
+
 /* maps shows the inode of stat(2), and the device of the superblock (measured on ext4, tmpfs and overlayfs of Linux
  * 6.18; overlays without xino have other st_dev). */
 static bool
-same_inode (int pin_fd, const Mapped *object, int fd, const struct stat *st)
+same_inode (int pin_fd, const Mapped *object, int fd, const struct statx *st)
 {
   g_autoptr (PfsMountDevs) devs = pfs_mount_devs_new (pin_fd);
+  dev_t dev = makedev (st->stx_dev_major, st->stx_dev_minor);
 
-  return st->st_ino == object->inode
-         && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, st->st_dev, makedev (object->major, object->minor));
+  return st->stx_ino == object->inode
+         && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, dev, makedev (object->major, object->minor));
 }
 
 /* Older kernels print an overlay's lower file in maps: another device, and the inode number without the bits that xino
  * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. */
 static bool
-is_object (int pin_fd, const Mapped *object, int fd, const struct stat *st, int map_files, const char *range)
+is_object (int pin_fd, const Mapped *object, int fd, const struct statx *st, int map_files, const char *range)
 {
   static const char deleted[] = " (deleted)";
   g_autofree char *target = NULL;
 
-  if ((uint32_t) st->st_ino != (uint32_t) object->inode)
+  if ((uint32_t) st->stx_ino != (uint32_t) object->inode)
     return false;
   if (same_inode (pin_fd, object, fd, st))
     return true;
@@ -127,21 +137,23 @@ is_object (int pin_fd, const Mapped *object, int fd, const struct stat *st, int 
 
 /* An O_PATH descriptor of what is mapped at the object's address, if it is the object. -ENOENT where it is not. */
 static int
-open_at_address (int pin_fd, const Mapped *object, struct stat *ret)
+open_at_address (int pin_fd, const Mapped *object)
 {
   pfs_autofd map_files = openat (pin_fd, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   char range[40];
-  struct stat st;
+  struct statx st;
 
   if (map_files < 0)
     return -errno;
   g_snprintf (range, sizeof range, "%" PRIx64 "-%" PRIx64, object->start, object->end);
   pfs_autofd fd = openat (map_files, range, O_PATH | O_CLOEXEC);
-  if (fd < 0 || fstat (fd, &st) < 0)
+  if (fd < 0)
     return -errno;
-  if (!S_ISREG (st.st_mode) || !is_object (pin_fd, object, fd, &st, map_files, range))
+  int r = look (fd, AT_STATX_DONT_SYNC, &st);
+  if (r < 0)
+    return r;
+  if (!S_ISREG (st.stx_mode) || !is_object (pin_fd, object, fd, &st, map_files, range))
     return -ENOENT;
-  *ret = st;
   return pfs_fd_steal (&fd);
 }
 
@@ -149,11 +161,11 @@ open_at_address (int pin_fd, const Mapped *object, struct stat *ret)
  * the container will do if it is that very object. The way is walked as the caller, from a root that the gate has let
  * it in to. */
 static int
-open_by_path (int pin_fd, const Mapped *object, const PfsCaller *who, struct stat *ret)
+open_by_path (int pin_fd, const Mapped *object, const PfsCaller *who)
 {
   pfs_autofd root = openat (pin_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   pfs_autofd fd = -1;
-  struct stat st;
+  struct statx st;
 
   if (root < 0)
     return -errno;
@@ -166,24 +178,22 @@ open_by_path (int pin_fd, const Mapped *object, const PfsCaller *who, struct sta
   }
   if (fd < 0)
     return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? -ESTALE : fd;
-  if (fstat (fd, &st) < 0)
-    return -errno;
-  if (!S_ISREG (st.st_mode) || !same_inode (pin_fd, object, fd, &st))
-    return -ESTALE;
-  *ret = st;
-  return pfs_fd_steal (&fd);
+  int r = look (fd, AT_STATX_DONT_SYNC, &st);
+  if (r < 0)
+    return r;
+  return S_ISREG (st.stx_mode) && same_inode (pin_fd, object, fd, &st) ? pfs_fd_steal (&fd) : -ESTALE;
 }
 
 static int
-open_object (int pin_fd, const Mapped *object, struct stat *ret)
+open_object (int pin_fd, const Mapped *object)
 {
-  int fd = open_at_address (pin_fd, object, ret);
-  return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, &pfs_caller_self, ret) : fd;
+  int fd = open_at_address (pin_fd, object);
+  return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, &pfs_caller_self) : fd;
 }
 
 /* The object may be mapped elsewhere by now. */
 static int
-open_moved (int pin_fd, const Mapped *object, struct stat *ret)
+open_moved (int pin_fd, const Mapped *object)
 {
   g_autoptr (GPtrArray) mappings = NULL;
 
@@ -198,7 +208,7 @@ open_moved (int pin_fd, const Mapped *object, struct stat *ret)
     Mapped moved = *object;
     moved.start = m->start;
     moved.end = m->end;
-    return open_object (pin_fd, &moved, ret);
+    return open_object (pin_fd, &moved);
   }
   return -ESTALE;
 }
@@ -211,9 +221,9 @@ follows_map_files (const PfsCaller *who)
   return !who->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
 }
 
-/* An O_PATH descriptor of a node's object, a regular file, and its attributes. */
+/* An O_PATH descriptor of a node's object, a regular file. */
 static int
-node_open (PfsNode *node, const PfsCaller *who, struct stat *ret)
+node_open (PfsNode *node, const PfsCaller *who)
 {
   const Mapped *object = &((MappedNode *) node)->object;
   g_autoptr (PfsPin) pin = NULL;
@@ -222,40 +232,58 @@ node_open (PfsNode *node, const PfsCaller *who, struct stat *ret)
   if (r < 0)
     return r;
   if (!follows_map_files (who)) {
-    int by_path = open_by_path (pfs_pin_fd (pin), object, who, ret);
+    int by_path = open_by_path (pfs_pin_fd (pin), object, who);
     /* The file of that path is another one by now. */
     return by_path == -ESTALE ? -EACCES : pfs_gone (by_path, -ESTALE);
   }
-  int fd = open_object (pfs_pin_fd (pin), object, ret);
+  int fd = open_object (pfs_pin_fd (pin), object);
   if (fd == -ENOENT)
-    fd = open_moved (pfs_pin_fd (pin), object, ret);
+    fd = open_moved (pfs_pin_fd (pin), object);
   return fd == -ENOENT ? -ESTALE : pfs_gone (fd, -ESTALE);
+}
+
+static int
+fill_attr (const PfsNode *node, int fd, int sync, struct stat *ret)
+{
+  struct statx st = { 0 };
+  struct stat attr;
+
+  int r = fd < 0 ? 0 : look (fd, sync, &st);
+  if (r < 0)
+    return r;
+  pfs_rootfs_attr (&st, &attr);
+  pfs_node_stat (node, S_IFREG | (attr.st_mode & 0444), attr.st_uid, attr.st_gid, attr.st_size, &attr.st_mtim, ret);
+  ret->st_atim = attr.st_atim;
+  ret->st_ctim = attr.st_ctim;
+  ret->st_blocks = attr.st_blocks;
+  return 0;
+}
+
+/* Nobody is told more of it than its name, which is in maps/maps, who may not go there. */
+static int
+attr_of (PfsNode *node, const PfsCaller *who, int sync, struct stat *ret)
+{
+  pfs_autofd fd = sync == AT_STATX_DONT_SYNC && !follows_map_files (who) ? -EACCES : node_open (node, who);
+
+  return fd < 0 && fd != -EACCES ? fd : fill_attr (node, fd, sync, ret);
 }
 
 static int
 mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
-  struct stat st = { 0 };
-  pfs_autofd fd = -1;
+  if (!file || file->fd < 0)
+    return attr_of (node, who, 0, ret);
+  int r = fill_attr (node, file->fd, 0, ret);
+  /* Only then: at the container's end another descriptor takes its place. */
+  int gone = pfs_file_check (file);
+  return gone < 0 ? gone : r;
+}
 
-  if (file && file->fd >= 0) {
-    if (fstat (file->fd, &st) < 0)
-      return -errno;
-    /* Only then: at the container's end another descriptor takes its place. */
-    int r = pfs_file_check (file);
-    if (r < 0)
-      return r;
-  } else {
-    fd = node_open (node, who, &st);
-    /* Nobody is told more of it than its name, which is in maps/maps. */
-    if (fd < 0 && fd != -EACCES)
-      return fd;
-  }
-  pfs_node_stat (node, S_IFREG | (st.st_mode & 0444), st.st_uid, st.st_gid, st.st_size, &st.st_mtim, ret);
-  ret->st_atim = st.st_atim;
-  ret->st_ctim = st.st_ctim;
-  ret->st_blocks = st.st_blocks;
-  return 0;
+/* The kernel asks the file itself next. */
+static int
+mapped_known_attr (PfsNode *node, const PfsCaller *who, struct stat *ret)
+{
+  return attr_of (node, who, ((MappedNode *) node)->object.remote ? AT_STATX_DONT_SYNC : 0, ret);
 }
 
 /* The mode of the file counts as on disk: whoever may look at the mappings may not yet read what is mapped (a helper
@@ -263,12 +291,12 @@ mapped_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat 
 static int
 mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
+  bool remote = ((MappedNode *) node)->object.remote;
   pfs_autofd fd = -1;
-  struct stat st;
   char name[16];
 
   (void) flags;
-  pfs_autofd path_fd = node_open (node, who, &st);
+  pfs_autofd path_fd = node_open (node, who);
   if (path_fd < 0)
     return path_fd;
   g_snprintf (name, sizeof name, "%d", path_fd);
@@ -283,9 +311,10 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   }
   /* As below root/. */
   struct statfs fs;
-  if (fstatfs (fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC)
+  if (!remote && (fstatfs (fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC))
     return -EACCES;
-  return pfs_maps_file (node, pfs_fd_steal (&fd), PFS_FILE_AS_CALLER, ret);
+  /* What the kernel was told of its size may be out of date. */
+  return pfs_maps_file (node, pfs_fd_steal (&fd), PFS_FILE_AS_CALLER | (remote ? PFS_FILE_DIRECT_IO : 0), ret);
 }
 
 static void
@@ -310,6 +339,17 @@ static const PfsNodeOps mapped_ops = {
   .open = mapped_open,
   .close = pfs_file_let_go,
 };
+
+bool
+pfs_mapped_remote (PfsNode *node, dev_t *ret_dev)
+{
+  const Mapped *object = &((MappedNode *) node)->object;
+
+  if (node->ops != &mapped_ops || !object->remote)
+    return false;
+  *ret_dev = makedev (object->major, object->minor);
+  return true;
+}
 
 /* --- all of them --- */
 
@@ -352,7 +392,7 @@ is_regular (Scan *scan, const PfsMapping *m)
 }
 
 static Mapped *
-mapped_of (const PfsMapping *m, char *shown)
+mapped_of (const PfsMapping *m, char *shown, bool remote)
 {
   Mapped *object = g_new0 (Mapped, 1);
 
@@ -364,6 +404,7 @@ mapped_of (const PfsMapping *m, char *shown)
     .major = m->major,
     .minor = m->minor,
     .inode = m->inode,
+    .remote = remote,
   };
   return object;
 }
@@ -414,7 +455,7 @@ mapped_scan (PfsNode *top, PfsMirror **ret)
     if (makedev (m->major, m->minor) == top->tree->own_device)
       continue;
     if (m->path[0] == '/' && is_regular (&scan, m))
-      g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n)));
+      g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n), is_remote (&scan, m)));
   }
   *ret = pfs_mirror_new (objects, mapped_shown);
   return 0;
@@ -425,6 +466,7 @@ static const PfsMirrorKind mapped_kind = {
   .key = mapped_key,
   .leaf_ops = &mapped_ops,
   .leaf_init = mapped_init,
+  .leaf_attr = mapped_known_attr,
   .leaf_type = S_IFREG,
 };
 

@@ -12,3 +12,6 @@
 int pfs_maps_file (PfsNode *node, int fd, guint file_flags, PfsFile **ret);
 
 PfsNode *pfs_mapped_new (PfsNode *maps, const char *name);
+
+/* Is the node a mapped object whose file system may not answer? *ret_dev is what that lies on. */
+bool pfs_mapped_remote (PfsNode *node, dev_t *ret_dev);

@@ -65,6 +65,8 @@ typedef struct {
   char *(*key) (const char *name, gconstpointer leaf);
   const PfsNodeOps *leaf_ops;
   PfsNodeInit leaf_init;        /* data is the leaf, valid during the call */
+  /* The attributes of a leaf that is looked up, without waiting for its file system. NULL: those of getattr. */
+  int (*leaf_attr) (PfsNode *leaf, const PfsCaller *who, struct stat *ret);
   mode_t leaf_type;             /* S_IFREG, S_IFLNK */
   /* Whether this caller may see the leaf. NULL: whoever got here may. With it, the top is entered by those who may enter
    * the main process or see a leaf. verdicts (pid -> answer) is the kind's own, for one request. */

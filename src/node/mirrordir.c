@@ -165,6 +165,20 @@ looker_enter (const Looker *looker, PfsMirror *mirror)
 }
 
 static int
+leaf_entry (PfsNode *child, const PfsMirrorKind *kind, const PfsCaller *who, PfsEntry *ret)
+{
+  g_autoptr (PfsNode) node = child;
+  struct stat attr;
+
+  if (!kind->leaf_attr)
+    return pfs_entry_of (g_steal_pointer (&node), who, ret);
+  int r = kind->leaf_attr (node, who, &attr);
+  if (r == 0)
+    *ret = (PfsEntry){ .attr = attr, .attr_timeout = pfs_node_attr_life (node), .node = pfs_node_ref (node) };
+  return r;
+}
+
+static int
 mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   const PfsMirrorKind *kind = dir->top->kind;
@@ -179,7 +193,7 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
   case PFS_MIRROR_LEAF:
     key = kind->key (name, leaf);
-    return pfs_entry_of (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), who, ret);
+    return leaf_entry (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), kind, who, ret);
   default:
     return looker_enter (&looker, mirror) == -EACCES ? -EACCES : -ENOENT;
   }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a node lies: what an operation on it may have to wait for. */
+#include "mapped.h"
 #include "peerfs/node/kinds.h"
 #include "rootfs_private.h"
 
@@ -14,6 +15,10 @@ pfs_node_place_container (PfsNode *node)
 PfsPlace
 pfs_node_place (PfsNode *node)
 {
+  dev_t dev;
+
+  if (pfs_mapped_remote (node, &dev))
+    return (PfsPlace){ .container = pfs_node_container (node), .mount = GSIZE_TO_POINTER (dev), .remote = true };
   if (node->ops != &pfs_rootfs_ops)
     return (PfsPlace){ .container = pfs_node_place_container (node) };
   pfs_tree_lock (node->tree);
