@@ -111,21 +111,38 @@ for way in STOP USR2; do
   check_equal "$way: descriptors when it is gone" "$descriptors_before" "$(descriptors)"
 done
 
-# stuck NAME SIGNAL: the same as dead, and one process for each kind of request that waits for it: NAME PID in $work/stuck.
+# mortal NAME: a peer with a mount on /mnt, whose server $badfuse can be stopped. Its main process, $dead, has a file of that
+# mount mapped, and $listener listens at a socket beside it.
+mortal ()
+{
+  hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; /hostile sockets 1 & exec /hostile map /mnt/program"
+  dead=$imitated_pid
+  pod_until 300 eval "[ \"\$(grep -c ready '$work/c/$1/log')\" = 2 ]" || failed "$1 gets ready" "$(cat "$work/c/$1/log")"
+  badfuse=$(pgrep -P "$dead" -x badfuse)
+  listener=$(pgrep -P "$dead" -x hostile)
+}
+
+# stuck NAME SIGNAL [N [WITHOUT...]]: one process for each kind of request, or N of all kinds but those, that waits for NAME's
+# mount, whose server gets the signal: "KIND PID" in $work/stuck.
 stuck ()
 {
-  hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; echo ready; exec sleep infinity"
-  dead=$imitated_pid
-  is_ready "$1"
-  badfuse=$(pgrep -P "$dead" -x badfuse)
+  local name=$1 signal=$2
+  shift 2
   rm -f "$work/stuck"
-  python3 "$test_dir/helpers/stuck.py" "$mnt/$1/root/mnt" "$mnt/$1" >"$work/stuck" 2>&1 &
-  pod_until 100 grep -qx prepared "$work/stuck" || failed "every kind is prepared" "$(cat "$work/stuck")"
-  check_equal "$1: what could not be prepared" "" "$(grep '^#' "$work/stuck")"
-  kill "-$2" "$badfuse"
+  python3 "$test_dir/helpers/stuck.py" "$mnt/$name/root/mnt" "$mnt/$name" "$@" >"$work/stuck" 2>&1 &
+  pod_until 200 grep -qx prepared "$work/stuck" || failed "every kind is prepared" "$(cat "$work/stuck")"
+  check_equal "$name: what could not be prepared" "" "$(grep '^#' "$work/stuck")"
+  kill "-$signal" "$badfuse"
   kill -USR1 $!
   wait $!
   sleep 0.3
+}
+
+end_of_mortal ()
+{
+  kill -KILL "$badfuse" "$listener"
+  pod_until 50 eval '[ -z "$(still_there)" ]' || failed "$1: all are gone once the mount is" "$(still_there)"
+  end_of "$dead"
 }
 
 # Those of the kinds that are still there.
@@ -146,6 +163,7 @@ echo x >"/proc/$calm/root/tmp/lock"
 writers="close-dirty close-locked copy fallocate flush ftruncate unlock write"
 for way in STOP USR2; do
   name=kinds-${way,,}
+  mortal "$name"
   stuck "$name" "$way"
   the_rest_is_served "$way, every kind of request" "$name"
   soon "$way: locks of another peer" python3 -c "$lock_and_open" "$mnt/calm/root/tmp/lock"
@@ -157,11 +175,74 @@ for way in STOP USR2; do
     "$(still_there | grep -vxF "${writers// /$'\n'}" | xargs)"
   check_less "$way: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
   soon "$way: locks of another peer, after the kill" python3 -c "$lock_and_open" "$mnt/calm/root/tmp/lock"
-  kill -KILL "$badfuse"
-  pod_until 50 eval '[ -z "$(still_there)" ]' || failed "$way: all are gone once the mount is" "$(still_there)"
-  end_of "$dead"
+  end_of_mortal "$way"
   pod_until 50 eval '! ls "$mnt" | grep -q "$name"' || failed "$way: the container's end is seen"
 done
+
+# stuck_killed WHAT: those whom nothing keeps from it end at once when they are killed.
+stuck_killed ()
+{
+  local before
+  awk 'NF == 2 { print $2 }' "$work/stuck" | xargs kill -KILL 2>/dev/null
+  before=$(milliseconds)
+  while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  check_equal "$1: who cannot be killed" "" "$(still_there | xargs)"
+  check_less "$1: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
+}
+
+# A hundred at once, and others who work all the time: beside a daemon of their own, for whom nobody waits.
+mkdir "$work/control"
+"$PEERFS" -f "$work/control" >>"$work/control.log" 2>&1 </dev/null &
+control_pid=$!
+pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' || abandon "another daemon mounts" "$(cat "$work/control.log")"
+others ()
+{
+  local said
+  if said=$(timeout -s KILL 60 python3 -B "$test_dir/helpers/others.py" "$1" "$work/control" "$mnt" "${2:-2}" calm 2>&1); then
+    passed "${said#ok - }"
+  else
+    failed "$1: others are served" "$said"
+  fi
+}
+
+# Threads that take requests from the kernel.
+receivers ()
+{
+  grep -cx request "/proc/$peerfs_pid/task/"*/comm | awk -F: '{ n += $2 } END { print n }'
+}
+
+others "nobody waits" 1
+for way in STOP USR2; do
+  name=hundred-${way,,}
+  mortal "$name"
+  # shellcheck disable=SC2086 # several words
+  stuck "$name" "$way" 150 $writers
+  check_less "$way: a hundred wait at once" "$(still_there | wc -l)" 99
+  others "$way, a hundred wait"
+  pod_until 20 eval '[ "$(receivers)" -lt 12 ]'
+  check_less "$way: threads that receive while a hundred wait" 12 "$(receivers)"
+  the_rest_is_served "$way, a hundred wait" "$name"
+  check_output "$way: its sockets are listed" s0 ls "$mnt/$name/sockets/work"
+  stuck_killed "$way, a hundred"
+  others "$way, a hundred have been killed" 1
+  end_of_mortal "$way"
+done
+
+# The same, and the container ends meanwhile; the server is none of its processes, and stays.
+hostile outlived "mknod /dev/fuse c 10 229; echo ready; exec sleep infinity"
+is_ready outlived
+dead=$imitated_pid
+nsenter --target "$dead" --mount --root="/proc/$dead/root" /badfuse /mnt /hostile &
+pod_until 100 test -e "/proc/$dead/root/mnt/program" || failed "a mount from outside is there"
+badfuse=$(pgrep -x badfuse)
+# shellcheck disable=SC2086 # several words
+stuck outlived STOP 150 $writers mapped-getattr mapped-open mapped-read
+end_of "$dead"
+check "it ends while a hundred wait" pod_until 50 grep -q "event=ended name=outlived" "$work/peerfs.log"
+others "it has ended, a hundred wait"
+everybody_else_is_served "it has ended, a hundred wait"
+stuck_killed "it has ended"
+kill -KILL "$badfuse"
 
 # hold FILE: a process, $!, that has it open for writing.
 hold ()
@@ -192,19 +273,21 @@ for name in after-1 after-2; do
 done
 kill -KILL "$holder" "$badfuse"
 
-dead last USR2
-callers last 48
-sleep 0.5
+mortal last
+# shellcheck disable=SC2086
+stuck last USR2 150 $writers
 before=$(milliseconds)
 kill -TERM "$peerfs_pid"
 pod_until 50 eval "! grep -q ' $mnt fuse' /proc/mounts" || failed "SIGTERM unmounts within 5 s"
-check_less "SIGTERM: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
-while [ "$(waiting)" -gt 0 ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
-check_equal "SIGTERM: callers still wait" 0 "$(waiting)"
+check_less "SIGTERM while a hundred wait: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
+while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+check_equal "SIGTERM: callers still wait" "" "$(still_there | xargs)"
+check_less "SIGTERM: milliseconds until none of them waits" 5000 $(($(milliseconds) - before))
 kill -KILL "$badfuse"
 pod_until 50 peerfs_gone || failed "the daemon ends"
 wait "$peerfs_pid"
 check_equal "SIGTERM while callers wait: exit status" 0 $?
 peerfs_pid=
+kill -TERM "$control_pid"
 end_of "$dead"
 finish

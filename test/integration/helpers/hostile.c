@@ -133,6 +133,19 @@ mappings (int count)
 }
 
 _Noreturn static void
+map (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0 || mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+    perror (path);
+  close (fd);
+  ready ();
+  for (;;)
+    pause ();
+}
+
+_Noreturn static void
 sockets (int count)
 {
   struct rlimit limit = { (rlim_t) count + 100, (rlim_t) count + 100 };
@@ -211,6 +224,8 @@ main (int argc, char **argv)
     return big_environment (argv);
   if (strcmp (what, "mappings") == 0)
     mappings (atoi (argument));
+  if (strcmp (what, "map") == 0)
+    map (argument);
   if (strcmp (what, "sockets") == 0)
     sockets (atoi (argument));
   if (strcmp (what, "forks") == 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""stuck.py DIR PEER: one process for each kind of request about the mount on DIR, which is dead by then. PEER is the
-container's directory in peerfs. Says "NAME PID" of each once it is prepared, and lets all go on SIGUSR1."""
+"""stuck.py DIR PEER [N [WITHOUT...]]: one process for each kind of request about the mount on DIR, which is dead by then,
+or N processes, of all kinds but those. PEER is the container's directory in peerfs. Says "NAME PID" of each once it is
+prepared, and lets all go on SIGUSR1."""
 import ctypes
 import fcntl
 import mmap
@@ -11,6 +12,7 @@ import sys
 
 top, peer = sys.argv[1], sys.argv[2]
 program = top + "/program"
+mapped = peer + "/maps/files/mnt/program"  # the same one: the peer's main process runs it
 libc = ctypes.CDLL(None, use_errno=True)
 go = os.pipe()
 
@@ -98,13 +100,19 @@ kinds = {
     "setxattr": (nothing, lambda _: os.setxattr(program, "user.x", b"x")),
     "removexattr": (nothing, lambda _: os.removexattr(program, "user.x")),
     "sockets": (nothing, lambda _: os.listdir(peer + "/sockets")),
+    "mapped-getattr": (nothing, lambda _: os.stat(mapped)),
+    "mapped-open": (nothing, lambda _: os.open(mapped, os.O_RDONLY)),
+    "mapped-read": (lambda: os.open(mapped, os.O_RDONLY), direct_read),
     "mapped": (nothing, lambda _: [os.stat(os.path.join(d, f)) for d, _, fs in os.walk(peer + "/maps/files") for f in fs]),
     # The last: from then on the end of any process that has the file open waits for the mount, even if it only reads.
     "unlock": (locked, lambda file: posix(file, fcntl.F_SETLK, fcntl.F_UNLCK)),
     "close-locked": (locked, os.close),
 }
 
-for name, (prepare, ask) in kinds.items():
+wanted = [name for name in kinds if name not in sys.argv[4:]]
+for i in range(int(sys.argv[3]) if sys.argv[3:] else len(wanted)):
+    name = wanted[i % len(wanted)]
+    prepare, ask = kinds[name]
     ready = os.pipe()
     pid = os.fork()
     if pid == 0:
