@@ -48,7 +48,7 @@ resources: [app.yaml]
 components: [../component]
 images: [{name: peerfs, newName: registry.example/peerfs}]
 END
-for kind in Deployment StatefulSet Job; do
+for kind in Deployment ReplicaSet StatefulSet DaemonSet Job; do
   version=apps/v1
   [ "$kind" != Job ] || version=batch/v1
   cat <<END
@@ -63,13 +63,34 @@ spec:
       containers: [{name: app, image: app}]
 END
 done >"$rendered/manifests/app/app.yaml"
+cat >>"$rendered/manifests/app/app.yaml" <<END
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: app}
+spec:
+  initContainers: [{name: first, image: first}]
+  containers: [{name: app, image: app}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: app}
+spec:
+  schedule: "0 * * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          initContainers: [{name: first, image: first}]
+          containers: [{name: app, image: app}]
+END
 peerfs_top_kept=$peerfs_top
 peerfs_top=$rendered
 check "the component renders" render app
 peerfs_top=$peerfs_top_kept
 check "fields of the component" fields "$rendered/app.yaml"
 for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'livenessProbe:' 'name: first'; do
-  check_output "$what, in each kind" 3 grep -c -F "$what" "$rendered/app.yaml"
+  check_output "$what, in each kind" 7 grep -c -F "$what" "$rendered/app.yaml"
 done
 check "the sidecar's template stays at home" sh -c '! grep -q PodTemplate "$1"' sh "$rendered/app.yaml"
 
@@ -105,8 +126,28 @@ END
 check "the volume of propagate" volume_is_ours "$rendered/propagate.yaml"
 check "the volume of flux-jobset" volume_is_ours "$manifests/flux-jobset.yaml"
 
-# The policy's sidecar is the component's.
-for what in allow_other /peers/peerfs/id privileged runAsUser restartPolicy shareProcessNamespace periodSeconds failureThreshold livenessProbe timeoutSeconds; do
-  check "the policy has $what" grep -q "$what" "$rendered/inject.yaml"
+# The policy's sidecar is the component's but for its resources. It is a CEL expression: without the names of its types
+# that is YAML. The API server refuses ApplyConfiguration if it sets an atomic list.
+same_sidecar ()
+{
+  /usr/bin/python3 - "$manifests/inject/policy.yaml" "$manifests/component/sidecar.yaml" <<'END'
+import re, sys, yaml
+policy = next(yaml.safe_load_all(open(sys.argv[1])))
+for mutation in policy["spec"]["mutations"]:
+    assert mutation["patchType"] == "JSONPatch" and list(mutation) == ["patchType", "jsonPatch"], mutation
+(mutation,) = policy["spec"]["mutations"]
+literal = re.match(r"\[\s*(Object.*?)\s*\]\.map\(", mutation["jsonPatch"]["expression"], re.S).group(1)
+sidecar = yaml.safe_load(re.sub(r"Object[.\w]*\{", "{", literal))
+spec = yaml.safe_load(open(sys.argv[2]))["template"]["spec"]
+(expected,) = spec["initContainers"]
+del expected["resources"]
+assert sidecar == expected, (sidecar, expected)
+assert spec["shareProcessNamespace"] is True
+END
+}
+check_output "the policy's sidecar is the component's" "" same_sidecar
+for field in hostPID shareProcessNamespace initContainers containers; do
+  check "the policy looks at $field before" \
+    grep -q "expression:.*object.spec.$field\|^ .*object.spec.$field.exists" "$manifests/inject/policy.yaml"
 done
 finish
