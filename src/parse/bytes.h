@@ -132,3 +132,16 @@ bytes_is_pod_uid (Bytes b)
 {
   return bytes_is_uuid (b, '-') || (b.len == 32 && bytes_is_hex (b));
 }
+
+/* RFC 1123: lower-case letters, digits, and '-' inside; of any length. */
+static inline bool
+bytes_is_label (Bytes b)
+{
+  for (size_t i = 0; i < b.len; i++) {
+    bool inside = i > 0 && i + 1 < b.len;
+
+    if (!(b.p[i] >= 'a' && b.p[i] <= 'z') && !(b.p[i] >= '0' && b.p[i] <= '9') && !(inside && b.p[i] == '-'))
+      return false;
+  }
+  return b.len > 0;
+}

@@ -298,11 +298,13 @@ static unsigned int
 parse_path (Bytes path, PfsCgroup *cg)
 {
   Walk w = { .parent = bytes_of ("", 0) };
-  char chain[PFS_CHAIN_MAX] = "";
-  unsigned int depth = 0;
+  char chain[PFS_CHAIN_MAX] = "", outer_pod[64] = "";
+  unsigned int depth = 0, place = 0;
+  bool beside_us = false;
 
   w.component = next_component (&path);
-  if (bytes_equal (w.component, ".."))
+  bool is_outside = bytes_equal (w.component, "..");
+  if (is_outside)
     chain_add (chain, "..");
   while (w.component.len > 0) {
     PfsCgroup found;
@@ -312,6 +314,11 @@ parse_path (Bytes path, PfsCgroup *cg)
     if (match_component (&w, &found)) {
       if (!chain_add (chain, found.id))
         break;
+      if (!outer_pod[0])
+        memcpy (outer_pod, w.pod_uid, sizeof outer_pod);
+      beside_us = beside_us || (is_outside && place == 1);
+      found.beside_us = beside_us;
+      memcpy (found.outer_pod, outer_pod, sizeof outer_pod);
       memcpy (found.pod_uid, w.pod_uid, sizeof found.pod_uid);
       memcpy (found.chain, chain, sizeof chain);
       found.depth = ++depth;
@@ -322,6 +329,7 @@ parse_path (Bytes path, PfsCgroup *cg)
     w.parent_is_pod = w.is_pod;
     w.parent = w.component;
     w.component = w.next;
+    place++;
   }
   return depth;
 }

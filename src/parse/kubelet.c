@@ -11,7 +11,6 @@
 
 #include "bytes.h"
 
-#define LABEL_MAX 63
 #define CANDIDATES_MAX 256      /* a real container has one */
 
 typedef struct {
@@ -28,19 +27,6 @@ candidate_free (gpointer data)
   g_free (c->mount_point);
   g_free (c->root);
   g_free (c);
-}
-
-/* RFC 1123, as the API server demands of container names. */
-static bool
-is_label (Bytes b)
-{
-  for (size_t i = 0; i < b.len; i++) {
-    bool inside = i > 0 && i + 1 < b.len;
-
-    if (!g_ascii_islower (b.p[i]) && !g_ascii_isdigit (b.p[i]) && !(inside && b.p[i] == '-'))
-      return false;
-  }
-  return b.len > 0 && b.len <= LABEL_MAX;
 }
 
 /* Takes the last component and its '/' off *path. */
@@ -95,7 +81,7 @@ name_of_root (const char *root, PfsKubeletMount *ret)
   PfsKubeletMount mount = { 0 };
 
   if (!take_last (&path, &instance) || instance.len != 8 || !bytes_is_hex (instance)
-      || !take_last (&path, &name) || !is_label (name)
+      || !take_last (&path, &name) || name.len >= sizeof mount.name || !bytes_is_label (name)
       || !take_last (&path, &containers) || !bytes_equal (containers, "containers")
       || !take_last (&path, &uid) || !bytes_is_pod_uid (uid)
       || !take_last (&path, &pods) || !bytes_equal (pods, "pods"))
@@ -114,10 +100,16 @@ name_of_root (const char *root, PfsKubeletMount *ret)
 }
 
 bool
-pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b)
+pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b)
 {
   return a && b && a->name[0] && b->name[0] && a->folder[0] && a->major == b->major && a->minor == b->minor
-         && strcmp (a->pod_uid, b->pod_uid) == 0 && strcmp (a->folder, b->folder) == 0;
+         && strcmp (a->folder, b->folder) == 0;
+}
+
+bool
+pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b)
+{
+  return pfs_kubelet_same_node (a, b) && strcmp (a->pod_uid, b->pod_uid) == 0;
 }
 
 /* Where a host's folders are shown, other containers' mounts are found in their root filesystem (".../rootfs/dev/...")

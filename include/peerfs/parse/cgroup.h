@@ -17,6 +17,8 @@ typedef struct {
   unsigned int depth;           /* how many ids that is */
   char runtime[16];             /* containerd crio docker podman ecs garden lxc nspawn k8s unknown; "" without id */
   char pod_uid[64];             /* canonical, '-' separated; "" where the path names no pod */
+  char outer_pod[64];           /* the outermost pod's uid: who makes a cgroup below his own cannot choose it */
+  bool beside_us;               /* in the very cgroup that holds our own: of our own pod, if we are of one */
   char machine[64];             /* LXC's or nspawn's machine, Nomad's task; else "" */
 } PfsCgroup;
 

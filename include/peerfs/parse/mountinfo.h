@@ -46,8 +46,11 @@ typedef struct {
 bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
                             PfsKubeletMount *ret);
 
-/* True where both are of one pod and in one folder of one filesystem: a mount that a container made for itself is not,
+/* True where both are of one folder of one filesystem: a mount that a container made for itself is not of the kubelet's,
  * unless the kubelet's own folder is there for it to write. False where one is NULL or has no name. */
+bool pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b);
+
+/* The same, and of one pod. */
 bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
 /* The process's own "/" : the last line mounted at "/". `key` is what tells one root mount from another without opening

@@ -205,6 +205,36 @@ test_nested (void **state G_GNUC_UNUSED)
   check ("3:a:/system.slice/x.service\n2:b:/\n1:name=systemd:/docker/" A, "docker", A, "-", "-");
 }
 
+/* Of a container that was made in another, the outer one's pod counts. */
+static void
+test_outer_pod (void **state G_GNUC_UNUSED)
+{
+  static const struct {
+    const char *path, *outer_pod;
+    bool beside_us;
+  } rows[] = {
+    { POD "cri-containerd-" A ".scope", U, false },
+    { "/docker/" A, "", false },
+    { POD "cri-containerd-" A ".scope/kubepods/pod00000000-0000-0000-0000-000000000001/" B, U, false },
+    { "/docker/" A "/kubelet/kubepods/pod" U "/" B, U, false },
+    { "/../cri-containerd-" A ".scope", "", true },
+    { "/../cri-containerd-" A ".scope/docker/" B, "", true },
+    { "/../../pod" U "/" A, U, false },
+    { "/../../" A, "", false },
+    { "/" A, "", false },
+    { "/x/../" A, "", false },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *text = g_strdup_printf ("0::%s\n", rows[i].path);
+    PfsCgroup cg;
+
+    assert_true (pfs_cgroup_parse (text, strlen (text), &cg));
+    assert_string_equal (cg.outer_pod, rows[i].outer_pod);
+    assert_int_equal (cg.beside_us, rows[i].beside_us);
+  }
+}
+
 static void
 test_no_container (void **state G_GNUC_UNUSED)
 {
@@ -286,6 +316,7 @@ main (void)
     cmocka_unit_test (test_long_chain),
     cmocka_unit_test (test_machines),
     cmocka_unit_test (test_nested),
+    cmocka_unit_test (test_outer_pod),
     cmocka_unit_test (test_no_container),
     cmocka_unit_test (test_malformed),
     cmocka_unit_test (test_bounded),
