@@ -21,6 +21,8 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
   c->runtime = g_strdup (cgroup->runtime[0] ? cgroup->runtime : "unknown");
   c->pod_uid = g_strdup (cgroup->pod_uid);
   c->machine = g_strdup (cgroup->machine);
+  c->outer_pod = g_strdup (cgroup->outer_pod);
+  c->beside_us = cgroup->beside_us;
   c->members = g_array_new (FALSE, FALSE, sizeof (guint));
   c->main_watch = -1;
   return c;
@@ -44,6 +46,8 @@ pfs_container_unref (PfsContainer *c)
   g_free (c->runtime);
   g_free (c->pod_uid);
   g_free (c->machine);
+  g_free (c->outer_pod);
+  g_free (c->place);
   g_free (c->root_key);
   g_free (c->next_name);
   g_free (c->name);

@@ -114,12 +114,27 @@ claim (PfsContainer *c, PfsClaim strength, const char *name)
   return g_strdup (name);
 }
 
+/* Does something vouch for the kubelet's mount? For another pod than our own that is the cgroup, and if there is a mount of
+ * our own, its file system: that is the kubelet's. */
+static bool
+is_vouched (const PfsTable *table, const PfsContainer *c)
+{
+  const PfsKubeletMount *own = &table->self.kubelet;
+
+  if (pfs_kubelet_same_pod (&c->kubelet, own))
+    return true;
+  return table->scope != PFS_SCOPE_OWN && g_str_equal (c->kubelet.pod_uid, c->outer_pod)
+         && (!own->name[0] || pfs_kubelet_same_node (&c->kubelet, own));
+}
+
 /* The name that it claims, before conflicts; NULL where it is not to be listed. */
 static char *
 claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
 {
   const PfsNameRule *rule = rule_for (table, c);
 
+  if (!pfs_pods_is_shown (table, c))
+    return NULL;
   if (is_sandbox (c, live) && !table->sandbox)
     return NULL;
   if (rule)
@@ -127,12 +142,22 @@ claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
   if (is_sandbox (c, live))
     return claim (c, PFS_CLAIM_MOUNT, SANDBOX_NAME);
   if (pfs_name_valid (c->kubelet.name))
-    return claim (c, pfs_kubelet_same_pod (&c->kubelet, &table->self.kubelet) ? PFS_CLAIM_POD : PFS_CLAIM_MOUNT,
-                  c->kubelet.name);
+    return claim (c, is_vouched (table, c) ? PFS_CLAIM_POD : PFS_CLAIM_MOUNT, c->kubelet.name);
   if (pfs_name_valid (c->machine))
     return claim (c, PFS_CLAIM_CGROUP, c->machine);
   c->claim = PFS_CLAIM_CGROUP;
   return short_id (c);
+}
+
+/* Takes over name, which is unique in its pod alone. */
+static char *
+in_its_pod (const PfsTable *table, const PfsContainer *c, char *name)
+{
+  g_autofree char *own = name;
+
+  if (!own || table->scope != PFS_SCOPE_NODE)
+    return g_steal_pointer (&own);
+  return g_strdup_printf ("%s/%s", c->place, own);
 }
 
 /* Another name for one whose name is taken: more of the id until it is free. */
@@ -140,6 +165,8 @@ static char *
 free_name (GHashTable *taken, const PfsContainer *c, const char *name)
 {
   const char *id = id_for_names (c);
+  const char *slash = strrchr (name, '/');
+  gsize before = slash ? (gsize) (slash + 1 - name) : 0;
 
   for (gsize digits = SHORT_ID;; digits++) {
     g_autofree char *tail =
@@ -147,7 +174,7 @@ free_name (GHashTable *taken, const PfsContainer *c, const char *name)
             ? g_strdup_printf ("~%.*s", (int) digits, id)
             : g_strdup_printf ("~%.*s~%" G_GUINT64_FORMAT, SHORT_ID, id, c->serial);
     gsize room = NAME_MAX > strlen (tail) ? NAME_MAX - strlen (tail) : 0;
-    g_autofree char *candidate = g_strdup_printf ("%.*s%s", (int) MIN (room, strlen (name)), name, tail);
+    g_autofree char *candidate = g_strdup_printf ("%.*s%s", (int) MIN (before + room, strlen (name)), name, tail);
     if (!g_hash_table_contains (taken, candidate) || digits > strlen (id))
       return g_steal_pointer (&candidate);
   }
@@ -193,7 +220,7 @@ pfs_assign_names (PfsTable *table, GPtrArray *live)
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
     g_free (c->next_name);
-    c->next_name = claimed_name (table, c, live);
+    c->next_name = in_its_pod (table, c, claimed_name (table, c, live));
   }
   g_ptr_array_sort (live, compare_claims);
   for (guint i = 0; i < live->len; i++) {

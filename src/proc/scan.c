@@ -3,6 +3,7 @@
 #include "table_priv.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 bool
@@ -224,12 +225,34 @@ compare_names (gconstpointer a, gconstpointer b)
   return g_strcmp0 ((*(PfsContainer *const *) a)->next_name, (*(PfsContainer *const *) b)->next_name);
 }
 
+/* By the name, and by what is before each '/' of it. */
+static void
+index_listed (const GPtrArray *listed, GHashTable *by_name, GHashTable *by_group)
+{
+  for (guint i = 0; i < listed->len; i++) {
+    PfsContainer *c = g_ptr_array_index (listed, i);
+    g_hash_table_insert (by_name, g_strdup (c->next_name), c);
+    for (const char *slash = strchr (c->next_name, '/'); slash; slash = strchr (slash + 1, '/'))
+      g_hash_table_insert (by_group, g_strndup (c->next_name, (gsize) (slash - c->next_name)), c);
+  }
+}
+
+#define SWAP(a, b) \
+  do { \
+    gpointer swapped_ = (a); \
+    (a) = (b); \
+    (b) = swapped_; \
+  } while (0)
+
 static void
 publish (PfsTable *table, GPtrArray *live)
 {
   g_autoptr (GPtrArray) listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   g_autoptr (GHashTable) by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GPtrArray) pids = g_ptr_array_new ();
+  g_autoptr (GPtrArray) pods = pfs_pods_list (table, live);
+  const PfsRecord *first = table->records->len > 0 ? &g_array_index (table->records, PfsRecord, 0) : NULL;
 
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
@@ -238,6 +261,7 @@ publish (PfsTable *table, GPtrArray *live)
       g_ptr_array_add (listed, pfs_container_ref (c));
   }
   g_ptr_array_sort (listed, compare_names);
+  index_listed (listed, by_name, by_group);
 
   pthread_mutex_lock (&table->lock);
   for (guint i = 0; i < live->len; i++) {
@@ -250,19 +274,13 @@ publish (PfsTable *table, GPtrArray *live)
       c->name = g_strdup (c->next_name);
     }
   }
-  for (guint i = 0; i < listed->len; i++) {
-    PfsContainer *c = g_ptr_array_index (listed, i);
-    g_hash_table_insert (by_name, g_strdup (c->next_name), c);
-  }
-  GPtrArray *old_listed = table->listed;
-  GHashTable *old_by_name = table->by_name;
-  table->listed = g_steal_pointer (&listed);
-  table->by_name = g_steal_pointer (&by_name);
+  /* What was there before goes after unlocking: the last reference to a container may go with it. */
+  SWAP (table->listed, listed);
+  SWAP (table->by_name, by_name);
+  SWAP (table->by_group, by_group);
+  SWAP (table->pods, pods);
+  table->shows_node = first && first->pid == 1 && !first->container;
   pthread_mutex_unlock (&table->lock);
-
-  /* After unlocking: the last reference to a container may go with it. */
-  g_hash_table_unref (old_by_name);
-  g_ptr_array_unref (old_listed);
 }
 
 static void
@@ -309,6 +327,7 @@ pfs_table_scan (PfsTable *table, bool exact)
   r = pfs_self_get (table, &self);
   if (r < 0)
     return r;
+  pfs_pods_place (table, live);
   pfs_assign_names (table, live);
   publish (table, live);
   tell_notices (table);

@@ -36,6 +36,8 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->refs = 1;
   table->proc = pfs_proc_ref (proc);
   table->sandbox = options && options->sandbox;
+  table->scope = options ? options->scope : PFS_SCOPE_OWN;
+  table->pod = g_strdup (options ? options->pod : NULL);
   table->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_name_rule_free);
   add_rules (table, options ? options->names : NULL);
   pthread_mutex_init (&table->lock, NULL);
@@ -44,6 +46,8 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->notices = g_ptr_array_new_with_free_func (notice_free);
   table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   table->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  table->by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  table->pods = g_ptr_array_new ();
   table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
@@ -78,6 +82,7 @@ dispose (PfsTable *table)
   GPtrArray *listed = g_steal_pointer (&table->listed);
   GHashTable *instances = g_steal_pointer (&table->instances);
   g_hash_table_remove_all (table->by_name);
+  g_hash_table_remove_all (table->by_group);
   pthread_mutex_unlock (&table->lock);
 
   g_hash_table_iter_init (&iter, instances);
@@ -111,6 +116,10 @@ pfs_table_memory_unref (PfsTable *table)
   pfs_self_clear (&table->self);
   g_array_unref (table->records);
   g_hash_table_unref (table->by_name);
+  g_hash_table_unref (table->by_group);
+  g_ptr_array_unref (table->pods);
+  g_clear_pointer (&table->pod_names, g_hash_table_unref);
+  g_free (table->pod);
   g_free (table->node_root);
   g_ptr_array_unref (table->rules);
   g_ptr_array_unref (table->notices);
@@ -124,6 +133,30 @@ PfsProc *
 pfs_table_proc (const PfsTable *table)
 {
   return table->proc;
+}
+
+PfsScope
+pfs_table_scope (const PfsTable *table)
+{
+  return table->scope;
+}
+
+GPtrArray *
+pfs_table_pods (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  GPtrArray *pods = g_ptr_array_ref (table->pods);
+  pthread_mutex_unlock (&table->lock);
+  return pods;
+}
+
+bool
+pfs_table_shows_node (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  bool shows_node = table->shows_node;
+  pthread_mutex_unlock (&table->lock);
+  return shows_node;
 }
 
 void
@@ -191,20 +224,20 @@ pfs_table_list (PfsTable *table, GPtrArray **ret)
 }
 
 static PfsContainer *
-lookup (PfsTable *table, const char *name)
+lookup (PfsTable *table, bool group, const char *name)
 {
   pthread_mutex_lock (&table->lock);
-  PfsContainer *c = g_hash_table_lookup (table->by_name, name);
+  PfsContainer *c = g_hash_table_lookup (group ? table->by_group : table->by_name, name);
   if (c)
     pfs_container_ref (c);
   pthread_mutex_unlock (&table->lock);
   return c;
 }
 
-int
-pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret)
+static int
+find (PfsTable *table, bool group, const char *name, PfsContainer **ret)
 {
-  g_autoptr (PfsContainer) c = lookup (table, name);
+  g_autoptr (PfsContainer) c = lookup (table, group, name);
   g_autoptr (PfsPin) pin = NULL;
 
   if (!c || pfs_container_pin (c, &pin) < 0) {
@@ -212,10 +245,24 @@ pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret)
     int r = pfs_table_rescan (table, true);
     if (r < 0)
       return r;
-    c = lookup (table, name);
+    c = lookup (table, group, name);
   }
   if (!c)
     return -ENOENT;
   *ret = g_steal_pointer (&c);
   return 0;
+}
+
+int
+pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret)
+{
+  return find (table, false, name, ret);
+}
+
+int
+pfs_table_find_group (PfsTable *table, const char *path)
+{
+  g_autoptr (PfsContainer) c = NULL;
+
+  return find (table, true, path, &c);
 }

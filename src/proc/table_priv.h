@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c, self.c,
- * main_process.c, nsmounts.c, watch.c and naming.c.
+ * main_process.c, nsmounts.c, watch.c, pods.c and naming.c.
  *
  * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
  * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
@@ -40,7 +40,7 @@ typedef enum {
 typedef enum {
   PFS_CLAIM_MOUNT = 0,          /* the kubelet's mount, or what looks like it */
   PFS_CLAIM_CGROUP,             /* its id or machine */
-  PFS_CLAIM_POD,                /* the kubelet's mount, where our own container's vouches for it */
+  PFS_CLAIM_POD,                /* the kubelet's mount, if our own container's vouches for it; of another pod, if the cgroup does */
   PFS_CLAIM_RULE,               /* --name */
 } PfsClaim;
 
@@ -67,6 +67,8 @@ struct PfsContainer {
   char *runtime;
   char *pod_uid;                /* fixed once published */
   char *machine;
+  char *outer_pod;              /* the uid of the pod by its cgroup; "" if that tells none */
+  bool beside_us;               /* its cgroup is beside our own */
 
   GArray *members;              /* [scan] of guint: indices into PfsTable.records */
   char *root_key;               /* [scan] of its own "/"; NULL until a process with one was seen */
@@ -74,6 +76,7 @@ struct PfsContainer {
   bool main_is_sandbox;         /* [scan] */
   PfsRank main_rank;            /* [scan] UNKNOWN: there is no main process */
   int main_watch;               /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
+  char *place;                  /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
   char *next_name;              /* [scan] */
   PfsClaim claim;               /* [scan] to next_name */
   bool told;                    /* [scan] that another one has the name that it claims */
@@ -110,6 +113,8 @@ struct PfsTable {
   PfsProc *proc;
   GPtrArray *rules;             /* of PfsNameRule */
   bool sandbox;
+  PfsScope scope;
+  char *pod;                    /* of PFS_SCOPE_POD */
 
   pthread_mutex_t lock;         /* not a GMutex: ThreadSanitizer knows this one */
   pthread_cond_t scanned;
@@ -120,6 +125,9 @@ struct PfsTable {
   int result;                   /* [lock] of the last scan */
   GPtrArray *listed;            /* [lock] of PfsContainer references, by name */
   GHashTable *by_name;          /* [lock] into listed */
+  GHashTable *by_group;         /* [lock] likewise: one container of each namespace and each pod */
+  GPtrArray *pods;              /* [lock] of PfsPod; never changed in place */
+  bool shows_node;              /* [lock] */
   GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
   void (*pinned_func) (gpointer data);  /* [lock] */
   gpointer pinned_data;         /* [lock] */
@@ -131,6 +139,9 @@ struct PfsTable {
   GArray *records;              /* [scan] of PfsRecord, by pid */
   GHashTable *instances;        /* [scan] key -> PfsContainer reference */
   char *node_root;              /* [scan] root key of the node itself; NULL where it is not visible */
+  GHashTable *pod_names;        /* [scan] uid -> "NAMESPACE/POD" as the folders of logs had it; NULL before they were read */
+  bool pod_names_complete;      /* [scan] all that were looked for were there */
+  gint64 pod_names_time;        /* [scan] when they were read, monotonic, in microseconds */
   PfsSelf self;                 /* [scan] */
   gint64 self_time;             /* [scan] when that was read, monotonic, in microseconds */
   guint64 now;                  /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
@@ -198,6 +209,15 @@ void pfs_watch_drop (PfsTable *table, PfsContainer *c);
 /* At the begin of a scan. Drops those that have ended: who is watched after it lives, but for what pidfds do not tell; so
  * asks_each is set now and then, and always where exact. */
 void pfs_watch_collect (PfsTable *table, bool exact);
+
+/* pods.c, all for the thread that scans, after pfs_self_get(). The uid of the container's pod, borrowed; "" without one. */
+const char *pfs_pods_uid (const PfsTable *table, const PfsContainer *c);
+/* Gives each its place. */
+void pfs_pods_place (PfsTable *table, GPtrArray *live);
+/* Is it in the scope of the table? */
+bool pfs_pods_is_shown (const PfsTable *table, const PfsContainer *c);
+/* All their pods, by place: an array of PfsPod (g_ptr_array_unref). */
+GPtrArray *pfs_pods_list (const PfsTable *table, GPtrArray *live);
 
 /* naming.c: gives each of the live containers (with main processes) its next_name, NULL for those not to be listed. */
 void pfs_assign_names (PfsTable *table, GPtrArray *live);

@@ -14,9 +14,19 @@ typedef struct PfsTable PfsTable;
  * safe to use from any thread; stays valid (and dead) after its end. */
 typedef struct PfsContainer PfsContainer;
 
+/* Which containers of a /proc are listed, and by which names. */
+typedef enum {
+  PFS_SCOPE_OWN = 0,            /* all: it is that of one pod */
+  PFS_SCOPE_POD,                /* those of one of a node's pods */
+  PFS_SCOPE_NODE,               /* all, as NAMESPACE/POD/NAME: "_/<uid>/NAME" if nothing tells what the pod is called, "_/_/NAME"
+                                 * for those without a pod. Two pods of one name are POD~<first 12 of the uid> */
+} PfsScope;
+
 typedef struct {
   GPtrArray *names;             /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
   bool sandbox;                 /* show the pod sandbox, as "pause" */
+  PfsScope scope;
+  const char *pod;              /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
 } PfsTableOptions;
 
 /* A table over proc (it takes a reference). options is copied. Nothing is read before the first list or find. */
@@ -26,6 +36,20 @@ void pfs_table_unref (PfsTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTable, pfs_table_unref)
 
 PfsProc *pfs_table_proc (const PfsTable *table);        /* borrowed */
+
+PfsScope pfs_table_scope (const PfsTable *table);
+
+/* Of a scope other than PFS_SCOPE_OWN: all pods that the last scan saw, whether they are shown or not. */
+typedef struct {
+  char *place;                  /* NAMESPACE/POD */
+  char *uid;                    /* "" for containers without a pod */
+} PfsPod;
+
+/* By place: a GPtrArray of PfsPod that does not change (g_ptr_array_unref). */
+GPtrArray *pfs_table_pods (PfsTable *table);
+
+/* As of the last scan, is it a node's /proc: is its first process of no container? */
+bool pfs_table_shows_node (PfsTable *table);
 
 /* True for "ID_PREFIX=NAME" with an id prefix of [0-9a-zA-Z._-]+ and a NAME that is a file name. */
 bool pfs_table_check_name (const char *arg);
@@ -54,6 +78,10 @@ int pfs_table_list (PfsTable *table, GPtrArray **ret);
 /* The live container that has the name now. A known one is checked to be alive; else /proc is rescanned.
  * *ret is a reference (pfs_container_unref). Returns 0, -ENOENT, or as pfs_table_list(). */
 int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
+
+/* A pod's or a namespace's directory of PFS_SCOPE_NODE, "NAMESPACE" or "NAMESPACE/POD": 0 if it has a live container, -ENOENT,
+ * or as pfs_table_list(). */
+int pfs_table_find_group (PfsTable *table, const char *path);
 
 /* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with no
  * lock held, whenever there is one more. Drops those that have ended. */
