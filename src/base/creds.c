@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-const PfsCaller pfs_caller_self = { .switching = false };
+const PfsCaller pfs_caller_self = { .switching = false, .own_ids = true };
 
 /* glibc's setgroups() changes every thread of the process; the system call changes the calling one. */
 static int
@@ -99,19 +99,13 @@ pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns)
   return caps;
 }
 
-static bool
-has_own_ids (const PfsCaller *caller)
-{
-  return caller->uid == geteuid () && caller->gid == getegid ();
-}
-
 void
 pfs_creds_leave (const PfsCaller *caller)
 {
   int saved = errno;
 
   if (caller->switching) {
-    if (!has_own_ids (caller)) {
+    if (!caller->own_ids) {
       setfsuid (geteuid ());
       setfsgid (getegid ());
     }
@@ -127,11 +121,11 @@ pfs_creds_enter (const PfsCaller *caller)
 {
   int r = 0;
 
-  if (!caller->switching)
+  if (!pfs_caller_known (caller)->switching)
     return 0;
   if (caller->n_groups > 0 || getgroups (0, NULL) != 0)
     r = thread_setgroups (caller->n_groups, caller->groups);
-  if (r == 0 && !has_own_ids (caller))
+  if (r == 0 && !caller->own_ids)
     r = thread_setfsids (caller->uid, caller->gid);
   if (r == 0)
     r = thread_set_effective (caller->caps);
@@ -143,5 +137,5 @@ pfs_creds_enter (const PfsCaller *caller)
 int
 pfs_creds_allow (const PfsCaller *caller, unsigned int capability)
 {
-  return caller->switching ? thread_set_effective (caller->caps | PFS_CAP_BIT (capability)) : 0;
+  return pfs_caller_known (caller)->switching ? thread_set_effective (caller->caps | PFS_CAP_BIT (capability)) : 0;
 }

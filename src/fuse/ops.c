@@ -42,7 +42,7 @@ op_init (void *userdata, struct fuse_conn_info *conn)
 static void
 op_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   PfsNode *dir = pfs_request_node (req, parent);
   PfsEntry entry;
 
@@ -74,7 +74,7 @@ op_forget_multi (fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 static void
 op_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   PfsNode *node = pfs_request_node (req, ino);
   struct stat attr;
 
@@ -108,7 +108,7 @@ op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct f
 static void
 op_readlink (fuse_req_t req, fuse_ino_t ino)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   PfsNode *node = pfs_request_node (req, ino);
   g_autofree char *target = NULL;
 
@@ -124,7 +124,7 @@ op_readlink (fuse_req_t req, fuse_ino_t ino)
 static void
 op_statfs (fuse_req_t req, fuse_ino_t ino)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   PfsNode *node = pfs_request_node (req, ino);
   struct statvfs fs = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
 

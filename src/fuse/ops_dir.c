@@ -7,7 +7,7 @@
 void
 pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   PfsSession *session = pfs_request_session (req);
   PfsNode *dir = pfs_request_node (req, ino);
   PfsFile *file;
@@ -87,7 +87,7 @@ emit_listing (PfsNode *dir, const PfsListing *listing, off_t off, Reply *reply)
 static void
 read_directory (fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsRequester) requester = pfs_requester_reading (req);
   g_autoptr (GPtrArray) known = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref);
   PfsFile *file = pfs_request_file (fi);
   g_autofree char *buffer = g_malloc (size);

@@ -30,7 +30,8 @@ open_info (fuse_req_t req, PfsFile *file, const PfsCaller *who, struct fuse_file
   fi->fh = (uintptr_t) file;
   fi->direct_io = is_peers || is_volatile;
   fi->noflush = !needs_flush (session, file);
-  file->caps = who->caps;
+  if (file->file_flags & PFS_FILE_AS_CALLER)
+    file->caps = pfs_caller_known (who)->caps;
   /* The kernel would read for all in the name of who opened the file first. */
   if (session->passthrough && is_peers && !is_volatile && !(file->file_flags & PFS_FILE_AS_CALLER))
     pfs_passthrough_open (session->passthrough, session->fuse, file, who, fi);
@@ -62,7 +63,8 @@ may_open (PfsSession *session, PfsNode *node, int flags, const PfsCaller *who)
 void
 pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  bool only_read = (fi->flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
+  g_auto (PfsRequester) requester = only_read ? pfs_requester_reading (req) : pfs_requester (req);
   PfsSession *session = pfs_request_session (req);
   PfsNode *node = pfs_request_node (req, ino);
   PfsFile *file;

@@ -29,7 +29,8 @@ struct PfsPassthrough {
 typedef struct {
   int id;
   guint opens;
-  PfsCaller who;                /* whose credentials the backing file has; owns its groups */
+  bool own;                     /* it has the daemon's credentials */
+  PfsCaller who;                /* else whose credentials it has; owns its groups */
 } Backing;
 
 static void
@@ -124,19 +125,24 @@ writes_alike (const PfsCaller *a, const PfsCaller *b)
 static bool
 is_for_daemon (const Backing *backing, const PfsFile *file, const PfsCaller *who)
 {
-  return (file->flags & O_ACCMODE) != O_RDONLY && ((file->flags & O_APPEND) || !writes_alike (&backing->who, who));
+  if ((file->flags & O_ACCMODE) == O_RDONLY)
+    return false;
+  return (file->flags & O_APPEND) || (backing->own ? who->switching : !writes_alike (&backing->who, who));
 }
 
-/* NULL: it cannot be passed through. */
+/* NULL: it cannot be passed through. For who reads, and could open the file whatever capabilities he has, they are not
+ * asked for: then only who has all of ours may write through it. */
 static Backing *
 backing_new (PfsPassthrough *passthrough, struct fuse_session *fuse, const PfsFile *file, const PfsCaller *who)
 {
-  int id = passthrough->refused ? 0 : register_as (passthrough, fuse, file->fd, who);
+  bool own = who->learn != NULL;
+  int id = passthrough->refused ? 0 : register_as (passthrough, fuse, file->fd, own ? &pfs_caller_self : who);
 
   if (id == 0)
     return NULL;
   Backing *backing = g_new0 (Backing, 1);
   backing->id = id;
+  backing->own = own;
   backing->who = *who;
   backing->who.groups = g_memdup2 (who->groups, who->n_groups * sizeof *who->groups);
   return backing;

@@ -110,11 +110,15 @@ void pfs_op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* Who sent the request. groups is read only if they mean anything beside his capabilities. */
 typedef struct {
-  PfsCaller who;
+  PfsCaller who;                /* the first */
   gid_t *groups;
+  fuse_req_t req;
 } PfsRequester;
 
 PfsRequester pfs_requester (fuse_req_t req);
+/* The same, but his capabilities are learnt only if they matter. For requests that change nothing: if he is killed before
+ * that, and another process has got his number, nobody sees the answer. */
+PfsRequester pfs_requester_reading (fuse_req_t req);
 void pfs_requester_clear (PfsRequester *requester);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsRequester, pfs_requester_clear)
 

@@ -10,40 +10,58 @@
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
 
 static void
-read_groups (fuse_req_t req, PfsRequester *requester)
+read_groups (PfsRequester *requester)
 {
-  int n = fuse_req_getgroups (req, 0, NULL);
+  int n = fuse_req_getgroups (requester->req, 0, NULL);
 
   if (n <= 0 || n > GROUPS_MAX)
     return;
   requester->groups = g_new0 (gid_t, n);
-  int got = fuse_req_getgroups (req, n, requester->groups);
+  int got = fuse_req_getgroups (requester->req, n, requester->groups);
   requester->who.groups = requester->groups;
   requester->who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
 }
 
-/* To be called while the caller waits for the answer: his pid is his own only until then. */
+/* While the caller waits for the answer: his pid is his own only until then. */
+static void
+learn (PfsCaller *who)
+{
+  PfsRequester *requester = (PfsRequester *) who;
+  const PfsSession *session = pfs_request_session (requester->req);
+
+  who->caps = pfs_caps_of (session->proc_fd, who->pid, session->user_ns);
+  bool has_groups = (who->caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !who->own_ids);
+  who->switching = !who->own_ids || has_groups || (session->caps & ~who->caps);
+  if (has_groups)
+    read_groups (requester);
+}
+
 PfsRequester
-pfs_requester (fuse_req_t req)
+pfs_requester_reading (fuse_req_t req)
 {
   const struct fuse_ctx *ctx = fuse_req_ctx (req);
   const PfsSession *session = pfs_request_session (req);
-  uint64_t caps = pfs_caps_of (session->proc_fd, ctx->pid, session->user_ns);
-  bool same_ids = ctx->uid == session->uid && ctx->gid == session->gid;
-  bool has_groups = (caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !same_ids);
-  PfsRequester requester = {
+
+  return (PfsRequester){
     .who = {
       .uid = ctx->uid,
       .gid = ctx->gid,
       .pid = ctx->pid,
       .umask = ctx->umask,
-      .caps = caps,
-      .switching = !same_ids || has_groups || (session->caps & ~caps),
+      .switching = true,
+      .own_ids = ctx->uid == session->uid && ctx->gid == session->gid,
+      .learn = learn,
     },
+    .req = req,
   };
+}
 
-  if (has_groups)
-    read_groups (req, &requester);
+PfsRequester
+pfs_requester (fuse_req_t req)
+{
+  PfsRequester requester = pfs_requester_reading (req);
+
+  (void) pfs_caller_known (&requester.who);
   return requester;
 }
 

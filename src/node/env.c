@@ -24,7 +24,7 @@ static bool
 serves_locked (const EnvNode *node, pid_t pid, const PfsCaller *who)
 {
   return node->env && g_get_monotonic_time () - node->read_at < SERVES && node->pid == pid && node->uid == who->uid
-         && node->gid == who->gid && node->caps == who->caps;
+         && node->gid == who->gid && node->caps == pfs_caller_known (who)->caps;
 }
 
 static void
@@ -38,7 +38,7 @@ keep_locked (EnvNode *node, GBytes *content, gint64 read_at, pid_t pid, const Pf
   node->pid = pid;
   node->uid = who->uid;
   node->gid = who->gid;
-  node->caps = who->caps;
+  node->caps = pfs_caller_known (who)->caps;
 }
 
 /* Reads environ, and parses it only if it differs from last time. A listing reads it afresh, and serves the lookups and opens

@@ -126,7 +126,7 @@ kernel_allows (int proc_fd, const PfsPin *pin, const PfsCaller *who)
 
   if (who->pid <= 0 || pfs_pin_pid (pin) == getpid ())
     return false;
-  if (!(who->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
+  if (!(pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
       && (pfs_user_ns (proc_fd, getpid (), own) < 0 || pfs_user_ns (proc_fd, pfs_pin_pid (pin), ns) < 0
           || strcmp (ns, own) != 0 || pfs_user_ns (proc_fd, who->pid, ns) < 0 || strcmp (ns, own) != 0))
     return false;
@@ -162,7 +162,7 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
   PfsTree *tree = node->tree;
 
   /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
-  if (node->ops == &pfs_rootfs_ops && !(tree->handles && (who->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
+  if (node->ops == &pfs_rootfs_ops && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
     return 0;
   pfs_tree_lock (tree);
   PfsNode *at = node;

@@ -218,7 +218,7 @@ open_moved (int pin_fd, const Mapped *object)
 static bool
 follows_map_files (const PfsCaller *who)
 {
-  return !who->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
+  return !pfs_caller_known (who)->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
 }
 
 /* An O_PATH descriptor of a node's object, a regular file. */

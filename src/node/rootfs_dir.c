@@ -90,9 +90,12 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   int r = pfs_rootfs_dir (dir, &dirfd);
   if (r < 0)
     return r;
+  r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd->fd, "", false, &st, &mount);
+  if (r < 0)
+    return r;
   {
     pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
+    r = pfs_rootfs_owner_may (mount, &st, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
     if (r < 0)
       return r;
     /* To open "." in it would take the right to search it; a listing takes the right to read alone. */
@@ -101,9 +104,6 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     if (fd < 0)
       return -errno;
   }
-  r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
-  if (r < 0)
-    return r;
   guint file_flags = listing_flags (dir, &st, mount) | pfs_mount_file_flags (mount);
   r = pfs_rootfs_file_new (dir, pfs_fd_steal (&fd), O_RDONLY | O_DIRECTORY, file_flags, ret);
   if (r < 0)
@@ -175,9 +175,10 @@ listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
   return pfs_rootfs_ino (makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
 }
 
-/* A name whose attributes cannot be had (gone meanwhile, a dead mount), or only by a walk, is listed all the same. */
+/* A name whose attributes cannot be had (gone meanwhile, a dead mount), or only by a walk, is listed all the same. With
+ * search (see pfs_rootfs_lookup_at()) they are wanted. */
 static bool
-emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const PfsCaller *who, PfsEmit emit,
+emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, const PfsCaller *search, const PfsCaller *who, PfsEmit emit,
           gpointer data)
 {
   PfsNode *node = dir->node;
@@ -188,7 +189,7 @@ emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, bool plus, const 
     return emit (d->name, number_of (node, d->name[1] == '.'), S_IFDIR, d->next, NULL, data);
   if (d->type != DT_UNKNOWN && pfs_rootfs_is_link (node->tree, type))
     type = S_IFLNK;
-  if (plus && pfs_rootfs_lookup_at (node, dir->fd, d->name, false, who, &entry) == 0) {
+  if (search && pfs_rootfs_lookup_at (node, dir->fd, d->name, false, search, who, &entry) == 0) {
     bool taken = emit (d->name, entry.attr.st_ino, entry.attr.st_mode, d->next, &entry, data);
 
     if (!taken)
@@ -202,6 +203,7 @@ int
 pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data)
 {
   Stream *stream = dir->priv;
+  const PfsCaller *search = plus ? pfs_rootfs_searcher (dir->node, dir->fd, who) : NULL;
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&stream->lock);
 
   int r = pfs_rootfs_check (pfs_rootfs_of (dir->node));
@@ -215,7 +217,7 @@ pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who,
       r = 0;
     }
     const Dirent *d = (const Dirent *) (stream->buffer + stream->used);
-    if (!emit_one (dir, stream, d, plus, who, emit, data))
+    if (!emit_one (dir, stream, d, search, who, emit, data))
       break;
     stream->used += d->length;
     stream->at = d->next;

@@ -288,8 +288,20 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
   return 0;
 }
 
+const PfsCaller *
+pfs_rootfs_searcher (PfsNode *dir, int dirfd, const PfsCaller *who)
+{
+  struct statx st;
+  g_autoptr (PfsMount) mount = NULL;
+
+  bool own = who->learn && who->own_ids && pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, "", false, &st, &mount) == 0
+             && pfs_rootfs_owner_may (mount, &st, S_IXUSR, who);
+  return own ? &pfs_caller_self : who;
+}
+
 int
-pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret)
+pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *search,
+                      const PfsCaller *who, PfsEntry *ret)
 {
   /* What is mounted on the name is asked for its attributes in its own name, by getattr: nobody waits here for it. */
   bool inside = wait && pfs_node_place (dir).remote;
@@ -301,7 +313,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
     return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -ENOENT;
   {
     pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
+    r = pfs_creds_take (search, &as);
     if (r == 0)
       r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &st, &mount);
   }
@@ -324,7 +336,7 @@ pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntr
   int r = pfs_rootfs_dir (dir, &dirfd);
   if (r < 0)
     return r;
-  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, pfs_rootfs_searcher (dir, dirfd->fd, who), who, ret);
 }
 
 /* All names of the link are this one node: the name that we know may have been given to another link meanwhile. */

@@ -58,7 +58,7 @@ make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *targe
 
   if (r == 0)
     r = make_as (dirfd->fd, name, mode, rdev, target, who);
-  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, ret);
 }
 
 int
@@ -136,7 +136,7 @@ pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller 
   if (r < 0)
     return r;
   pfs_rootfs_refresh (node, fd);
-  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, ret);
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, ret);
 }
 
 /* The kernel takes the directory that it knows by that name for a dead one, for ever, once we say that it was removed or

@@ -247,6 +247,12 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct
   return 0;
 }
 
+bool
+pfs_rootfs_owner_may (const PfsMount *mount, const struct statx *st, mode_t right, const PfsCaller *who)
+{
+  return who->own_ids && (mount->flags & PFS_MOUNT_LOCAL) && st->stx_uid == who->uid && (st->stx_mode & right) == right;
+}
+
 int64_t
 pfs_statx_btime (const struct statx *st)
 {

@@ -115,7 +115,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   g_snprintf (number, sizeof number, "%d", pinned);
   {
     pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_creds_take (who, &as);
+    bool only_read = (flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
+    r = only_read && pfs_rootfs_owner_may (mount, &st, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
     if (r < 0)
       return r;
     /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller says no. */
@@ -174,7 +175,7 @@ open_existing (PfsNode *dir, int dirfd, const char *name, int flags, const PfsCa
 {
   PfsEntry entry;
 
-  int r = pfs_rootfs_lookup_at (dir, dirfd, name, true, who, &entry);
+  int r = pfs_rootfs_lookup_at (dir, dirfd, name, true, who, who, &entry);
   if (r < 0)
     return r;
   if (entry.node->ops->open && !S_ISLNK (entry.attr.st_mode))

@@ -99,6 +99,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMount, pfs_mount_unref)
  * What is cut off is -EXDEV: our own mount, which is not asked for anything, and procfs. With wait, a remote filesystem is asked for fresh attributes;
  * else what the kernel knows of it is given. *ret_mount is a reference. */
 int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
+/* May he do that (S_IRUSR, S_IXUSR) for being the owner, as the daemon is? Then no capability of his has to be known: the
+ * kernel asks for none (acl_permission_check() in fs/namei.c), and whatever the daemon does there is done as by him. */
+bool pfs_rootfs_owner_may (const PfsMount *mount, const struct statx *st, mode_t right, const PfsCaller *who);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
@@ -138,9 +141,12 @@ bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
 int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool walk,
                       const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
-/* As lookup, with the directory's descriptor at hand. With wait, see pfs_rootfs_statx(); without, -EAGAIN
- * for a link whose size takes a walk. */
-int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *who, PfsEntry *ret);
+/* As lookup, with the directory's descriptor at hand, which is searched by the right of `search`. With wait, see
+ * pfs_rootfs_statx(); without, -EAGAIN for a link whose size takes a walk. */
+int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *search,
+                          const PfsCaller *who, PfsEntry *ret);
+/* By whose right the caller searches the directory: his own; the daemon's if that is the same, and his is not known yet. */
+const PfsCaller *pfs_rootfs_searcher (PfsNode *dir, int dirfd, const PfsCaller *who);
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
  * are searched as the caller: else a link of his own would tell him what lies where he may not look.

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* Who asked. caps: the capabilities that he has in effect, as far as they count in our own user namespace; ours count no
- * further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. */
-typedef struct {
+ * further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. To learn
+ * caps, and what follows from them, takes system calls: that may be left to whoever needs it, see pfs_caller_known(). */
+typedef struct PfsCaller PfsCaller;
+struct PfsCaller {
   uid_t uid;
   gid_t gid;
   pid_t pid;
@@ -18,10 +21,26 @@ typedef struct {
   size_t n_groups;
   uint64_t caps;
   bool switching;
-} PfsCaller;
+  bool own_ids;                 /* his uid and gid are the daemon's */
+  void (*learn) (PfsCaller *caller);    /* NULL, or fills in groups, caps and switching; until then he has none, and switches */
+};
 
 /* The daemon itself: no switching. */
 extern const PfsCaller pfs_caller_self;
+
+/* The same caller, with what is learnt only if somebody asks. For groups, caps and switching of one that is not known. */
+static inline const PfsCaller *
+pfs_caller_known (const PfsCaller *caller)
+{
+  PfsCaller *unknown = (PfsCaller *) caller;
+  void (*learn) (PfsCaller *caller) = caller->learn;
+
+  if (learn) {
+    unknown->learn = NULL;
+    learn (unknown);
+  }
+  return caller;
+}
 
 #define PFS_CAP_BIT(cap) (UINT64_C (1) << (cap))
 /* Who has all of these needs no group to do what a group may. */
