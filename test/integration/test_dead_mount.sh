@@ -6,6 +6,7 @@
 isolate "$@"
 
 . "$(dirname -- "$0")/hostile.sh"
+. "$(dirname -- "$0")/stuck.sh"
 
 with_fuse="mknod /dev/fuse c 10 229; /badfuse /mnt /hostile & until [ -e /mnt/program ]; do sleep 0.02; done"
 
@@ -122,22 +123,6 @@ mortal ()
   listener=$(pgrep -P "$dead" -x hostile)
 }
 
-# stuck NAME SIGNAL [N [WITHOUT...]]: one process for each kind of request, or N of all kinds but those, that waits for NAME's
-# mount, whose server gets the signal: "KIND PID" in $work/stuck.
-stuck ()
-{
-  local name=$1 signal=$2
-  shift 2
-  rm -f "$work/stuck"
-  python3 "$test_dir/helpers/stuck.py" "$mnt/$name/root/mnt" "$mnt/$name" "$@" >"$work/stuck" 2>&1 &
-  pod_until 200 grep -qx prepared "$work/stuck" || failed "every kind is prepared" "$(cat "$work/stuck")"
-  check_equal "$name: what could not be prepared" "" "$(grep '^#' "$work/stuck")"
-  kill "-$signal" "$badfuse"
-  kill -USR1 $!
-  wait $!
-  sleep 0.3
-}
-
 end_of_mortal ()
 {
   kill -KILL "$badfuse" "$listener"
@@ -145,22 +130,11 @@ end_of_mortal ()
   end_of "$dead"
 }
 
-# Those of the kinds that are still there.
-still_there ()
-{
-  local name pid
-  while read -r name pid; do
-    [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null || echo "$name"
-  done <"$work/stuck"
-}
-
 # A write lock, and a file opened only to read: both look into the table of locks.
 lock_and_open='import fcntl, sys
 with open(sys.argv[1], "r+") as f: fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[1]).read(); fcntl.lockf(f, fcntl.LOCK_UN)'
 echo x >"/proc/$calm/root/tmp/lock"
 
-# Whoever has the file open for writing waits at his end for the close, which the kernel does not let be interrupted.
-writers="close-dirty close-locked copy fallocate flush ftruncate unlock write"
 for way in STOP USR2; do
   name=kinds-${way,,}
   mortal "$name"
@@ -179,38 +153,8 @@ for way in STOP USR2; do
   pod_until 50 eval '! ls "$mnt" | grep -q "$name"' || failed "$way: the container's end is seen"
 done
 
-# stuck_killed WHAT: those whom nothing keeps from it end at once when they are killed.
-stuck_killed ()
-{
-  local before
-  awk 'NF == 2 { print $2 }' "$work/stuck" | xargs kill -KILL 2>/dev/null
-  before=$(milliseconds)
-  while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
-  check_equal "$1: who cannot be killed" "" "$(still_there | xargs)"
-  check_less "$1: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
-}
-
 # A hundred at once, and others who work all the time: beside a daemon of their own, for whom nobody waits.
-mkdir "$work/control"
-"$PEERFS" -f "$work/control" >>"$work/control.log" 2>&1 </dev/null &
-control_pid=$!
-pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' || abandon "another daemon mounts" "$(cat "$work/control.log")"
-others ()
-{
-  local said
-  if said=$(timeout -s KILL 60 python3 -B "$test_dir/helpers/others.py" "$1" "$work/control" "$mnt" "${2:-2}" calm 2>&1); then
-    passed "${said#ok - }"
-  else
-    failed "$1: others are served" "$said"
-  fi
-}
-
-# Threads that take requests from the kernel.
-receivers ()
-{
-  grep -cx request "/proc/$peerfs_pid/task/"*/comm | awk -F: '{ n += $2 } END { print n }'
-}
-
+start_control
 others "nobody waits" 1
 for way in STOP USR2; do
   name=hundred-${way,,}

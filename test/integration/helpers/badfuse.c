@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM [LOG]]. On DIR it shows one file, `program`, with PROGRAM's
- * content, and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
+ * content (4 MiB at most), and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
  * the uid, for each open and read. SIGHUP: so does every close end
  * from then on; SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered.
  * SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
@@ -97,6 +97,13 @@ answer_read (int dev, const struct fuse_in_header *in, const struct fuse_read_in
 }
 
 static void
+keep_written (const struct fuse_in_header *in, const struct fuse_write_in *write)
+{
+  if (in->nodeid == PROGRAM && write->offset <= length && write->size <= length - write->offset)
+    memcpy (content + write->offset, write + 1, write->size);
+}
+
+static void
 answer_one (int dev, const struct fuse_in_header *in, const void *argument)
 {
   struct fuse_entry_out entry = { .nodeid = PROGRAM, .attr = attributes (PROGRAM) };
@@ -126,8 +133,10 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
     answer (dev, in, 0, &opened, sizeof opened);
   else if (in->opcode == FUSE_READLINK)
     answer (dev, in, 0, "program", strlen ("program"));
-  else if (in->opcode == FUSE_WRITE)
+  else if (in->opcode == FUSE_WRITE) {
+    keep_written (in, argument);
     answer (dev, in, 0, &written, sizeof written);
+  }
   else if (in->opcode == FUSE_READ)
     answer_read (dev, in, argument);
   else if (in->opcode == FUSE_READDIR || in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR ||

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """stuck.py DIR PEER [N [WITHOUT...]]: one process for each kind of request about the mount on DIR, which is dead by then,
-or N processes, of all kinds but those. PEER is the container's directory in peerfs. Says "NAME PID" of each once it is
-prepared, and lets all go on SIGUSR1."""
+or N processes, of all kinds but those. In DIR, "{}" stands for the number of each. PEER is the container's directory in
+peerfs. Says "NAME PID" of each once it is prepared, and lets all go on SIGUSR1."""
 import ctypes
 import fcntl
 import mmap
@@ -10,8 +10,8 @@ import signal
 import struct
 import sys
 
-top, peer = sys.argv[1], sys.argv[2]
-program = top + "/program"
+directories, peer = sys.argv[1], sys.argv[2]
+top = program = None  # of each
 mapped = peer + "/maps/files/mnt/program"  # the same one: the peer's main process runs it
 libc = ctypes.CDLL(None, use_errno=True)
 go = os.pipe()
@@ -56,7 +56,7 @@ def copy(file):
 
 def direct_read(file):
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.pread(file, 64, 1 << 16)
+    os.pread(file, 64, 0 if "{}" in directories else 1 << 16)
 
 
 # name: what is prepared while the mount is alive, what is asked for once it is dead
@@ -113,6 +113,8 @@ wanted = [name for name in kinds if name not in sys.argv[4:]]
 for i in range(int(sys.argv[3]) if sys.argv[3:] else len(wanted)):
     name = wanted[i % len(wanted)]
     prepare, ask = kinds[name]
+    top = directories.replace("{}", str(i))
+    program = top + "/program"
     ready = os.pipe()
     pid = os.fork()
     if pid == 0:

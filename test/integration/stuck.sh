@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Sourced after hostile.sh: callers who wait for what does not answer, and others who work meanwhile.
+
+# stuck NAME SIGNAL [N [WITHOUT...]]: one process for each kind of request, or N of all kinds but those, that waits for NAME's
+# mount, whose server $badfuse gets the signal: "KIND PID" in $work/stuck. The mount is on /mnt, or in $stuck_in, where "{}"
+# stands for the number of each.
+stuck ()
+{
+  local name=$1 signal=$2
+  shift 2
+  rm -f "$work/stuck"
+  python3 "$test_dir/helpers/stuck.py" "$mnt/$name/root/${stuck_in:-mnt}" "$mnt/$name" "$@" >"$work/stuck" 2>&1 &
+  pod_until 200 grep -qx prepared "$work/stuck" || failed "every kind is prepared" "$(cat "$work/stuck")"
+  check_equal "$name: what could not be prepared" "" "$(grep '^#' "$work/stuck")"
+  kill "-$signal" "$badfuse"
+  kill -USR1 $!
+  wait $!
+  sleep 0.3
+}
+
+# Those of the kinds that are still there.
+still_there ()
+{
+  local name pid
+  while read -r name pid; do
+    [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null || echo "$name"
+  done <"$work/stuck"
+}
+
+# Whoever has the file open for writing waits at his end for the close, which the kernel does not let be interrupted.
+writers="close-dirty close-locked copy fallocate flush ftruncate unlock write"
+
+# stuck_killed WHAT: those whom nothing keeps from it end at once when they are killed.
+stuck_killed ()
+{
+  local before
+  awk 'NF == 2 { print $2 }' "$work/stuck" | xargs kill -KILL 2>/dev/null
+  before=$(milliseconds)
+  while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  check_equal "$1: who cannot be killed" "" "$(still_there | xargs)"
+  check_less "$1: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
+}
+
+# Another daemon, for whom nobody waits, on $work/control.
+start_control ()
+{
+  mkdir "$work/control"
+  "$PEERFS" -f "$work/control" >>"$work/control.log" 2>&1 </dev/null &
+  control_pid=$!
+  pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' || abandon "another daemon mounts" "$(cat "$work/control.log")"
+}
+
+# others WHAT [SECONDS]: who works in another container is served while many wait, as by that other daemon.
+others ()
+{
+  local said
+  if said=$(timeout -s KILL 60 python3 -B "$test_dir/helpers/others.py" "$1" "$work/control" "$mnt" "${2:-2}" calm 2>&1); then
+    passed "${said#ok - }"
+  else
+    failed "$1: others are served" "$said"
+  fi
+}
+
+# Threads that take requests from the kernel.
+receivers ()
+{
+  grep -cx request "/proc/$peerfs_pid/task/"*/comm | awk -F: '{ n += $2 } END { print n }'
+}
