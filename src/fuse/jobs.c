@@ -27,13 +27,13 @@ typedef struct {
 static void
 hold_node (PfsTree *tree, PfsRequest *request, guint i, guint64 number)
 {
-  PfsNode *node = number == 0 || number == FUSE_ROOT_ID ? NULL : pfs_tree_node (tree, number);
+  PfsPlace place;
+  PfsNode *node = number == 0 || number == FUSE_ROOT_ID ? NULL : pfs_tree_remember_node (tree, number, &place);
 
   if (!node)
     return;
   if (!request->place.remote)
-    request->place = pfs_node_place (node);
-  pfs_node_remember (node);
+    request->place = place;
   request->nodes[i] = node;
 }
 
@@ -329,13 +329,16 @@ hand_over (PfsJobs *jobs, const PfsRequest *request, struct fuse_buf *buf)
 }
 
 static void
-do_here (PfsJobs *jobs, PfsRequest *request, struct fuse_buf *buf)
+begin_here_locked (PfsJobs *jobs, PfsRequest *request)
 {
   request->running = true;
   request->thread = pthread_self ();
-  g_mutex_lock (&jobs->lock);
   pfs_request_add_locked (jobs, request);
-  g_mutex_unlock (&jobs->lock);
+}
+
+static void
+do_here (PfsJobs *jobs, PfsRequest *request, struct fuse_buf *buf)
+{
   fuse_session_process_buf (jobs->session->fuse, buf);
   g_mutex_lock (&jobs->lock);
   g_queue_unlink (&jobs->requests, &request->link);
@@ -357,12 +360,20 @@ pfs_jobs_dispatch (PfsJobs *jobs, struct fuse_buf *buf)
   hold (jobs->session->tree, &request);
   g_mutex_lock (&jobs->lock);
   way = way_locked (jobs, &request);
+  if (way == HERE)
+    begin_here_locked (jobs, &request);
   g_mutex_unlock (&jobs->lock);
   if (way == REFUSE)
     say_stalled (jobs, &request.place);
   if (way == JOB && hand_over (jobs, &request, buf))
     return;
-  if (way == HERE || (way == JOB && (!request.place.remote || is_let_go (&request))))
+  if (way == JOB && (!request.place.remote || is_let_go (&request))) {
+    way = HERE;
+    g_mutex_lock (&jobs->lock);
+    begin_here_locked (jobs, &request);
+    g_mutex_unlock (&jobs->lock);
+  }
+  if (way == HERE)
     do_here (jobs, &request, buf);
   else
     pfs_request_refuse (jobs, request.in->unique, -EBUSY);

@@ -293,19 +293,18 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
   bool remote = ((MappedNode *) node)->object.remote;
   pfs_autofd fd = -1;
-  char name[16];
+  char name[PFS_FD_NAME_MAX];
 
   (void) flags;
   pfs_autofd path_fd = node_open (node, who);
   if (path_fd < 0)
     return path_fd;
-  g_snprintf (name, sizeof name, "%d", path_fd);
   {
     pfs_auto_creds const PfsCaller *as = NULL;
     int r = pfs_creds_take (who, &as);
     if (r < 0)
       return r;
-    fd = openat (node->tree->self_fds, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    fd = openat (node->tree->self_fds, pfs_fd_name (path_fd, name), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
       return -errno;
   }

@@ -3,6 +3,7 @@
 #include "mapped.h"
 #include "peerfs/node/kinds.h"
 #include "rootfs_private.h"
+#include "tree.h"
 
 PfsContainer *
 pfs_node_place_container (PfsNode *node)
@@ -12,18 +13,44 @@ pfs_node_place_container (PfsNode *node)
   return node->ops == &pfs_rootfs_ops ? pfs_rootfs_of (node)->container : pfs_node_container (node);
 }
 
+static PfsPlace
+place_locked (PfsNode *node)
+{
+  PfsPlace place = { .container = pfs_node_place_container (node) };
+  dev_t dev;
+
+  if (node->ops == &pfs_rootfs_ops) {
+    const PfsMount *mount = pfs_rootnode (node)->mount;
+
+    place.mount = mount;
+    place.remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
+  } else if (pfs_mapped_remote (node, &dev)) {
+    place.mount = GSIZE_TO_POINTER (dev);
+    place.remote = true;
+  }
+  return place;
+}
+
 PfsPlace
 pfs_node_place (PfsNode *node)
 {
-  dev_t dev;
-
-  if (pfs_mapped_remote (node, &dev))
-    return (PfsPlace){ .container = pfs_node_container (node), .mount = GSIZE_TO_POINTER (dev), .remote = true };
-  if (node->ops != &pfs_rootfs_ops)
-    return (PfsPlace){ .container = pfs_node_place_container (node) };
   pfs_tree_lock (node->tree);
-  const PfsMount *mount = pfs_rootnode (node)->mount;
-  bool remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
+  PfsPlace place = place_locked (node);
   pfs_tree_unlock (node->tree);
-  return (PfsPlace){ .container = pfs_node_place_container (node), .mount = mount, .remote = remote };
+  return place;
+}
+
+PfsNode *
+pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place)
+{
+  PfsNode key = { .number = number };
+
+  pfs_tree_lock (tree);
+  PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
+  if (node) {
+    node->nlookup++;
+    *ret_place = place_locked (node);
+  }
+  pfs_tree_unlock (tree);
+  return node;
 }

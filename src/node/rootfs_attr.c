@@ -196,10 +196,9 @@ only_drops_setid (int fd, mode_t mode)
 static int
 set_mode (PfsTree *tree, int fd, mode_t mode)
 {
-  char number[16];
+  char number[PFS_FD_NAME_MAX];
 
-  g_snprintf (number, sizeof number, "%d", fd);
-  if (fchmodat (tree->self_fds, number, mode & 07777, 0) == 0)
+  if (fchmodat (tree->self_fds, pfs_fd_name (fd, number), mode & 07777, 0) == 0)
     return 0;
   int r = -errno;
   return r == -EPERM && only_drops_setid (fd, mode) ? 0 : r;

@@ -83,7 +83,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   pfs_autofd fd = -1;
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
-  char number[16];
+  char number[PFS_FD_NAME_MAX];
 
   if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
     return -ENOTDIR;
@@ -99,8 +99,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     if (r < 0)
       return r;
     /* To open "." in it would take the right to search it; a listing takes the right to read alone. */
-    g_snprintf (number, sizeof number, "%d", dirfd->fd);
-    fd = openat (dir->tree->self_fds, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = openat (dir->tree->self_fds, pfs_fd_name (dirfd->fd, number), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
       return -errno;
   }

@@ -98,19 +98,25 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
   return 0;
 }
 
+static int
+top_of (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
+{
+  PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->fds, rootfs->top);
+
+  if (!cached)
+    return open_top (rootfs, pin, ret);
+  *ret = cached;
+  return 0;
+}
+
 int
 pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid)
 {
   g_autoptr (PfsPin) pin = NULL;
 
   int r = live_pin (rootfs, &pin);
-  if (r < 0)
-    return r;
-  PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->fds, rootfs->top);
-  if (cached)
-    *ret = cached;
-  else
-    r = open_top (rootfs, pin, ret);
+  if (r == 0)
+    r = top_of (rootfs, pin, ret);
   if (r == 0 && ret_pid)
     *ret_pid = pfs_pin_pid (pin);
   return r;
@@ -162,23 +168,25 @@ int
 pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (dir);
+  g_autoptr (PfsPin) pin = NULL;
   g_autoptr (PfsDirFd) top = NULL;
   g_autoptr (PfsDirFd) base = NULL;
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
 
-  int r = pfs_rootfs_top (rootfs, &top, NULL);
+  int r = live_pin (rootfs, &pin);
   if (r < 0)
     return r;
-  if (dir->flags & PFS_ROOTNODE_TOP) {
-    *ret = g_steal_pointer (&top);
-    return 0;
-  }
+  if (dir->flags & PFS_ROOTNODE_TOP)
+    return top_of (rootfs, pin, ret);
   PfsDirFd *cached = pfs_fd_cache_get (dir->tree->fds, dir);
   if (cached) {
     *ret = cached;
     return 0;
   }
+  r = top_of (rootfs, pin, &top);
+  if (r < 0)
+    return r;
   g_autofree char *path = path_below_cached (dir, &base);
   pfs_autofd fd = pfs_inroot_open (base ? base->fd : top->fd, path, O_PATH | O_DIRECTORY);
   if (fd < 0)

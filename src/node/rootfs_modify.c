@@ -110,13 +110,12 @@ static int
 link_fd (PfsTree *tree, int fd, int newdir, const char *name, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
-  char number[16];
+  char number[PFS_FD_NAME_MAX];
 
   int r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
-  g_snprintf (number, sizeof number, "%d", fd);
-  return linkat (tree->self_fds, number, newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+  return linkat (tree->self_fds, pfs_fd_name (fd, number), newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
 int

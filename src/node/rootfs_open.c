@@ -101,7 +101,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   pfs_autofd fd = -1;
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
-  char number[16];
+  char number[PFS_FD_NAME_MAX];
 
   if (!S_ISREG (type))
     return S_ISDIR (type) ? -EISDIR : -ENXIO;
@@ -112,7 +112,6 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     return r;
   if (is_procfs (pinned, &st))
     return -EACCES;
-  g_snprintf (number, sizeof number, "%d", pinned);
   {
     pfs_auto_creds const PfsCaller *as = NULL;
     bool only_read = (flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
@@ -120,7 +119,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     if (r < 0)
       return r;
     /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller says no. */
-    fd = openat (node->tree->self_fds, number, (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
+    fd = openat (node->tree->self_fds, pfs_fd_name (pinned, number), (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
     /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)
       return errno == EEXIST ? -ESTALE : -errno;

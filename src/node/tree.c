@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fdcache.h"
+#include "peerfs/base/fd.h"
 #include "peerfs/node/kinds.h"
 #include "tree.h"
 
@@ -77,13 +78,12 @@ parentless_new (PfsTree *tree, const PfsNodeOps *ops, uint64_t number)
 static int
 nothing_open (int self_fds)
 {
-  char number[16];
+  char number[PFS_FD_NAME_MAX];
   int ends[2];
 
   if (pipe2 (ends, O_CLOEXEC) < 0)
     return -1;
-  g_snprintf (number, sizeof number, "%d", ends[0]);
-  int fd = openat (self_fds, number, O_PATH | O_CLOEXEC);
+  int fd = openat (self_fds, pfs_fd_name (ends[0], number), O_PATH | O_CLOEXEC);
   close (ends[0]);
   close (ends[1]);
   return fd;

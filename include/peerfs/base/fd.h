@@ -22,3 +22,18 @@ pfs_fd_steal (int *fd)
   *fd = -1;
   return taken;
 }
+
+/* The name of a descriptor in /proc/self/fd, in that buffer. */
+#define PFS_FD_NAME_MAX 12
+
+static inline const char *
+pfs_fd_name (int fd, char buffer[PFS_FD_NAME_MAX])
+{
+  char *at = buffer + PFS_FD_NAME_MAX - 1;
+
+  *at = '\0';
+  do
+    *--at = (char) ('0' + fd % 10);
+  while ((fd /= 10) > 0);
+  return at;
+}

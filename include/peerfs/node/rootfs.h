@@ -63,6 +63,8 @@ typedef struct {
   bool remote;
 } PfsPlace;
 PfsPlace pfs_node_place (PfsNode *node);
+/* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or NULL. */
+PfsNode *pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place);
 /* Its container alone, at the price of no lock. Borrowed. */
 PfsContainer *pfs_node_place_container (PfsNode *node);
 
