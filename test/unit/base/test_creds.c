@@ -95,8 +95,7 @@ test_acts_as_the_caller (void **state)
   const PfsCaller who = { .uid = UID, .gid = GID, .groups = groups, .n_groups = 1, .switching = true };
   struct stat st;
 
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   assert_int_equal (make (p, "secret", 0600, 0, 0), 0);
   assert_int_equal (make (p, "group", 0640, 0, GROUP), 0);
   {
@@ -128,8 +127,7 @@ test_groups_do_not_stay (void **state)
   const PfsCaller member = { .uid = UID, .gid = UID, .groups = groups, .n_groups = 2, .switching = true };
   const PfsCaller other = { .uid = UID, .gid = UID, .switching = true };
 
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   assert_int_equal (make (p, "group", 0640, 0, GROUP), 0);
   assert_int_equal (pfs_creds_enter (&member), 0);
   int as_member = try_open (p, "group");
@@ -174,8 +172,7 @@ test_this_thread_only (void **state)
   Other o = { .entered = false };
 
   (void) state;
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   g_mutex_init (&o.lock);
   g_cond_init (&o.cond);
   GThread *thread = g_thread_new ("other", other_thread, &o);
@@ -235,8 +232,7 @@ test_capabilities_are_the_callers (void **state)
   uint64_t before = effective_now ();
 
   (void) state;
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   assert_true ((before & few) == few);
   for (size_t i = 0; i < G_N_ELEMENTS (callers); i++) {
     assert_int_equal (pfs_creds_enter (&callers[i]), 0);
@@ -259,8 +255,7 @@ test_capabilities_count_in_our_namespace (void **state)
   char byte = 0;
 
   (void) state;
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   assert_int_equal (pfs_user_ns (proc, getpid (), ns), 0);
   assert_int_equal (pfs_caps_of (proc, getpid (), ns), effective_now ());
   assert_int_equal (pfs_caps_of (proc, 0, ns), 0);
@@ -288,8 +283,7 @@ test_leave_keeps_errno (void **state)
   const PfsCaller who = { .uid = UID, .gid = GID, .switching = true };
 
   (void) state;
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   assert_int_equal (pfs_creds_enter (&who), 0);
   errno = EXDEV;
   pfs_creds_leave (&who);
@@ -304,8 +298,7 @@ test_not_allowed (void **state)
   int status;
 
   (void) state;
-  if (geteuid () != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
   pid_t pid = fork ();
   if (pid == 0) {
     if (setgroups (0, NULL) < 0 || setresgid (GID, GID, GID) < 0 || setresuid (UID, UID, UID) < 0)

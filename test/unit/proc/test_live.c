@@ -8,7 +8,6 @@ finds_a_real_container (void **state)
   Live *l = *state;
   g_autoptr (PfsPin) pin = NULL;
 
-  REQUIRE_CGROUP (l);
   assert_null (find_live (l));
   pid_t first = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_live (l);
@@ -43,7 +42,6 @@ never_serves_the_nodes_root (void **state)
 {
   Live *l = *state;
 
-  REQUIRE_CGROUP (l);
   g_autofree char *procs = g_build_filename (l->cgroup, "cgroup.procs", NULL);
   pid_t pid = fork ();
   assert_true (pid >= 0);
@@ -71,7 +69,6 @@ second_scan_reads_nothing_known (void **state)
   Live *l = *state;
   g_autoptr (GPtrArray) list = NULL;
 
-  REQUIRE_CGROUP (l);
   for (int i = 0; i < N_PEERS; i++)
     spawn_peer (l);
   g_autoptr (PfsContainer) c = find_live (l);
@@ -98,7 +95,6 @@ needs_few_descriptors (void **state)
   Live *l = *state;
   struct rlimit limit, small;
 
-  REQUIRE_CGROUP (l);
   for (int i = 0; i < N_PEERS; i++)
     spawn_peer (l);
   assert_return_code (getrlimit (RLIMIT_NOFILE, &limit), errno);
@@ -137,7 +133,6 @@ lack_of_descriptors_is_no_end (void **state)
   Live *l = *state;
   struct rlimit before;
 
-  REQUIRE_CGROUP (l);
   pid_t first = spawn_peer (l);
   g_usleep (20000);
   pid_t second = spawn_peer (l);
@@ -168,7 +163,6 @@ no_peer_before_exec (void **state)
 {
   Live *l = *state;
 
-  REQUIRE_CGROUP (l);
   spawn_program (l, "sleep", NULL);
   g_autoptr (PfsContainer) early = find_live (l);
   assert_null (early);

@@ -117,11 +117,7 @@ static void
 foreign_procfs_is_not_own (void **state)
 {
   (void) state;
-  if (geteuid () != 0)
-    skip ();
-  int status = system ("unshare -m -p -f --mount-proc=/proc true 2>/dev/null");
-  if (status != 0)
-    skip ();
+  assert_int_equal (geteuid (), 0);
 
   g_autofree char *dir = g_dir_make_tmp ("pfs-proc-XXXXXX", NULL);
   g_autofree char *command = g_strdup_printf (

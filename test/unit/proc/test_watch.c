@@ -41,7 +41,6 @@ tells_at_once_who_has_ended (void **state)
 {
   Live *l = *state;
 
-  REQUIRE_CGROUP (l);
   pid_t pid = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_watched (l);
   guint watched = l->table->watched;
@@ -61,7 +60,6 @@ lets_go_of_who_has_ended (void **state)
   Live *l = *state;
   struct pollfd polled = { .fd = -1, .events = POLLIN };
 
-  REQUIRE_CGROUP (l);
   pid_t pid = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_watched (l);
   polled.fd = pfs_table_watch_fd (l->table);
@@ -82,7 +80,6 @@ listing_sees_a_watched_end (void **state)
 {
   Live *l = *state;
 
-  REQUIRE_CGROUP (l);
   pid_t first = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_watched (l);
   g_usleep (20000);
@@ -116,7 +113,6 @@ sees_the_end_of_a_leader (void **state)
   g_autoptr (PfsContainer) none = NULL;
   bool is_dead = false;
 
-  REQUIRE_CGROUP (l);
   sigset_t blocked, before;
   sigemptyset (&blocked);
   sigaddset (&blocked, SIGUSR1);
@@ -146,7 +142,6 @@ watches_within_its_share (void **state)
   Live *l = *state;
   struct rlimit limit, small;
 
-  REQUIRE_CGROUP (l);
   pid_t pid = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_live (l);
   assert_non_null (c);
