@@ -189,8 +189,8 @@ pod_down ()
 }
 
 # The two real servers of the tour. nginx: its default site on a TCP port and on a unix socket; redis: a unix socket
-# alone, as its own user, without the process title that would overwrite its environment. Both name their socket by
-# /var/run, an absolute symlink in every Debian root.
+# alone, as its own user. Both write a title over their environment, and name their socket by /var/run, an absolute symlink
+# in every Debian root.
 pod_run_nginx ()
 {
   cat >"$pod_dir/site" <<'END'
@@ -207,7 +207,7 @@ END
 pod_run_redis ()
 {
   # shellcheck disable=SC2016
-  pod_run redis "$@" -e REDIS_ROLE=cache -- sh -c 'install -d -o redis -g redis /run/redis && exec setpriv --reuid redis \
+  pod_run redis "$@" -- sh -c 'install -d -o redis -g redis /run/redis && exec setpriv --reuid redis \
     --regid redis --clear-groups redis-server --port 0 --unixsocket /var/run/redis/redis.sock --unixsocketperm 777 \
-    --dir /tmp --save "" --set-proc-title no'
+    --dir /tmp --save ""'
 }

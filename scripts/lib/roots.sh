@@ -87,10 +87,18 @@ root_pod ()
   root_pod_dir=$peerfs_cache/pod-$suite
 }
 
+# The same with the tools that people reach for in a sidecar, as the image has them, and gdb.
+root_demo ()
+{
+  root_pod
+  root_extend "demo-${root_pod_dir##*/pod-}" "${root_pod_dir##*/}" bash-completion,gdb-minimal,jq,less,lsof,strace,vim-tiny
+  root_demo_dir=$peerfs_cache/demo-${root_pod_dir##*/pod-}
+}
+
 # The same with the servers and tools of the cookbook.
 root_cookbook ()
 {
-  local suite packages=postgresql,docker.io,gdb-minimal,linux-perf,abigail-tools,strace
+  local suite packages=postgresql,docker.io,gdb-minimal,linux-perf,abigail-tools,strace,lsof
   root_pod
   suite=${root_pod_dir##*/pod-}
   # Before Debian 13 the client is in docker.io.

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* env/: a file for each environment variable of the main process, with its exact bytes. */
+/* env/: a file for each environment variable of the main process, with its exact bytes; and one that says so if the
+ * process has written over them. */
 #include "peer.h"
+
+#include <string.h>
 
 #include "peerfs/base/read.h"
 #include "peerfs/parse/environ.h"
 
 #define SERVES (G_USEC_PER_SEC / 10)    /* as long as a scan does */
+
+#define OVERWRITTEN "=OVERWRITTEN"     /* no variable has "=" in its name */
 
 typedef struct {
   PfsPeerNode peer;
@@ -65,19 +70,42 @@ env_lock (EnvNode *node, bool afresh, const PfsCaller *who)
   return 0;
 }
 
+static GBytes *
+overwritten_note (pid_t pid)
+{
+  char *note = g_strdup_printf (
+      "Process %d has written over its environment, or the beginning of it: nginx, redis and\n"
+      "others do that to show a title in ps. Nobody can read it any more. Another process of\n"
+      "the container may still have one, its own; in this folder:\n\n"
+      "    grep -saz . ../pids/*/environ | tr '\\0' '\\n'\n\n"
+      "What the pod sets is in its manifest: kubectl get pod POD -o yaml\n", (int) pid);
+
+  return g_bytes_new_take (note, strlen (note));
+}
+
+/* The content of one file, a reference; NULL if there is none of that name. */
+static GBytes *
+content_locked (const EnvNode *node, const char *name)
+{
+  gsize len;
+  const char *value = pfs_environ_value (node->env, name, &len);
+
+  if (value)
+    return g_bytes_new (value, len);
+  return strcmp (name, OVERWRITTEN) == 0 && pfs_environ_overwritten (node->env) ? overwritten_note (node->pid) : NULL;
+}
+
 static int
 env_value (EnvNode *node, const char *name, const PfsCaller *who, GBytes **ret)
 {
   int r = env_lock (node, false, who);
   if (r < 0)
     return r;
-  gsize len;
-  const char *value = pfs_environ_value (node->env, name, &len);
-  GBytes *copy = value ? g_bytes_new (value, len) : NULL;
+  GBytes *content = content_locked (node, name);
   g_mutex_unlock (&node->lock);
-  if (!copy)
+  if (!content)
     return -ENOENT;
-  *ret = copy;
+  *ret = content;
   return 0;
 }
 
@@ -125,16 +153,11 @@ env_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *re
 static int
 env_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
-  EnvNode *node = (EnvNode *) dir;
+  g_autoptr (GBytes) content = NULL;
 
-  int r = env_lock (node, false, who);
+  int r = env_value ((EnvNode *) dir, name, who, &content);
   if (r < 0)
     return pfs_gone (r, -ENOENT);
-  gsize len;
-  bool found = pfs_environ_value (node->env, name, &len) != NULL;
-  g_mutex_unlock (&node->lock);
-  if (!found)
-    return -ENOENT;
   r = pfs_entry_of (pfs_peer_child (dir, name, &var_ops, NULL, NULL), who, ret);
   return r == -ESTALE ? -ENOENT : r;
 }
@@ -149,6 +172,8 @@ env_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   PfsListing *listing = pfs_listing_new ();
+  if (pfs_environ_overwritten (node->env))
+    pfs_peer_list (listing, ino, OVERWRITTEN, S_IFREG);
   for (guint i = 0; i < pfs_environ_size (node->env); i++)
     pfs_peer_list (listing, ino, pfs_environ_name (node->env, i), S_IFREG);
   g_mutex_unlock (&node->lock);

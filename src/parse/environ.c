@@ -102,6 +102,16 @@ pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len)
   return variable->value.p;
 }
 
+bool
+pfs_environ_overwritten (const PfsEnviron *env)
+{
+  gsize len;
+  const char *start = g_bytes_get_data (env->content, &len);
+  Bytes all = bytes_of (start, len), first;
+
+  return bytes_split (&all, '\0', &first) && !bytes_contain (first, "=");
+}
+
 GBytes *
 pfs_environ_content (const PfsEnviron *env)
 {

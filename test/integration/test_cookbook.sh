@@ -21,7 +21,7 @@ int main (void) { static unsigned long work[2]; for (;;) { work_hard (work); usl
 CODE
   (cd "$pod_dir/$version" && gcc -g -shared -fPIC -Wl,-soname,libwork.so.1 -o libwork.so.1 work.c &&
     gcc -g -o service service.c -L. -l:libwork.so.1 -Wl,-rpath,/srv) && chmod 755 "$pod_dir/$version" &&
-    pod_run "$version" -v "$pod_dir/$version:/srv:ro" -- /srv/service || abandon "a service starts"
+    pod_run "$version" -e "RELEASE=$version" -v "$pod_dir/$version:/srv:ro" -- /srv/service || abandon "a service starts"
 done
 
 # The sidecar with the tools of the cookbook, and the servers that need more than the other tests' root has. PostgreSQL
@@ -38,9 +38,12 @@ exec $as_postgres $bin/postgres -D /tmp/db -c listen_addresses= -c unix_socket_d
 END
 root_cookbook
 root_pod_dir=$root_cookbook_dir
+# The sidecar's users are others than the peers', as those of its image are.
+awk -F: '$3 == 0 || $1 == "nobody"' "$root_pod_dir/etc/passwd" >"$pod_dir/passwd"
+awk -F: '$3 == 0 || $1 == "nogroup"' "$root_pod_dir/etc/group" >"$pod_dir/group"
 pod_run db -v "$pod_dir/db:/db:ro" -- sh /db &&
   pod_run docker --privileged --tmpfs /var/lib/docker -- dockerd --bridge=none --iptables=false --storage-driver=vfs &&
-  pod_run_shell "$PEERFS" || abandon "the containers start"
+  pod_run_shell "$PEERFS" -v "$pod_dir/passwd:/etc/passwd:ro" -v "$pod_dir/group:/etc/group:ro" || abandon "the containers start"
 pod_peerfs -o allow_other
 for path in nginx/sockets/nginx.sock redis/sockets/redis.sock docker/sockets/docker.sock \
   db/sockets/var/run/postgresql/.s.PGSQL.5432; do
@@ -68,6 +71,14 @@ for file in "$pod_dir"/out/book/[0-9][0-9]; do
     failed "$command" "status: $(cat "$file.status")" "$missing" "$(head -n 20 "$file.out")"
   fi
 done
+
+check_equal "what was copied in belongs to redis" \
+  "$(awk '$1 == "Uid:" { print $2 }' "/proc/$(pod_pid redis)/status")" "$(stat -c %u "/proc/$(pod_pid redis)/root/tmp/marker")"
+gdb=$(grep -l '^gdb ' "$pod_dir"/out/book/[0-9][0-9])
+check_output "gdb has nothing to warn of" "" sh -c 'grep -i warning "$1.out"; true' sh "$gdb"
+
+# Where there is nothing to copy, or no environment, they do no harm.
+check_output "no core file" "" in_shell "rm /peers/nginx/root/tmp/core.*; $(grep -h core. "$pod_dir"/out/book/[0-9][0-9])"
 
 # Without being the server's own user it refuses: what --as is for.
 check "PostgreSQL refuses another user" in_shell \

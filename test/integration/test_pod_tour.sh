@@ -31,8 +31,10 @@ for name in nginx redis plain shell; do
 done
 check_output "an env value" 'good  morning' in_shell 'cat /peers/plain/env/GREETING'
 check_output "the size of an env value" 13 in_shell 'stat -c %s /peers/plain/env/GREETING'
-check_output "an env value of redis" cache in_shell 'cat /peers/redis/env/REDIS_ROLE'
-check "an environment that its process overwrote" in_shell 'find /peers/nginx/env'
+for name in nginx redis; do
+  check_output "an environment that $name overwrote" =OVERWRITTEN in_shell "ls /peers/$name/env"
+  check "is said to be" in_shell "grep -q \"^Process $(awk '$1 == "NSpid:" { print $NF }' "/proc/$(pod_pid "$name")/status") has written over\" /peers/$name/env/*"
+done
 check "proc/status" in_shell 'grep -q "^Name:.*redis-server" /peers/redis/proc/status'
 check "pids are the container's processes" in_shell \
   'for p in $(pidof nginx); do [ -e /peers/nginx/pids/$p/status ] && [ ! -e /peers/redis/pids/$p ] || exit 1; done'

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PFS_ENVIRON_MAX (4 * 1024 * 1024)
@@ -21,6 +22,9 @@ const char *pfs_environ_name (const PfsEnviron *env, guint i);
 
 /* The exact bytes of the variable with that file name, borrowed from the content; NULL where there is none. */
 const char *pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len);
+
+/* It does not begin with a variable: the process has written something else over it, a title for one. */
+bool pfs_environ_overwritten (const PfsEnviron *env);
 
 /* The content it was made from, borrowed (to see whether it is still the same). */
 GBytes *pfs_environ_content (const PfsEnviron *env);

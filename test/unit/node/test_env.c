@@ -69,6 +69,28 @@ test_changes (void **state)
   assert_int_equal (node->ops->getattr (node, NULL, &pfs_caller_self, &st), -ENOENT);
 }
 
+/* That nothing is left is no empty directory, but said. */
+static void
+test_overwritten (void **state)
+{
+  Nodes *n = *state;
+  g_autoptr (PfsFile) file = NULL;
+  struct stat st;
+
+  ENV (n, "redis-server *:0\0\0\0");
+  assert_names (n, "web/env", "=OVERWRITTEN");
+  g_autoptr (PfsNode) node = nodes_get (n, "web/env/=OVERWRITTEN", &st);
+  assert_int_equal (st.st_mode, S_IFREG | 0444);
+  assert_int_equal (node->ops->open (node, O_RDONLY, &pfs_caller_self, &file), 0);
+  assert_int_equal (g_bytes_get_size (file->content), st.st_size);
+  assert_true (g_str_has_prefix (g_bytes_get_data (file->content, NULL), "Process 10 has written over its environment"));
+  ENV (n, "web: title\0LAST=1\0");
+  assert_names (n, "web/env", "=OVERWRITTEN LAST");
+  ENV (n, "A=1\0");
+  forget ();
+  assert_int_equal (nodes_walk (n, "web/env/=OVERWRITTEN", NULL, NULL), -ENOENT);
+}
+
 /* Who was not served by the last listing is not served by what it read, either. */
 static void
 test_serves_one (void **state)
@@ -154,6 +176,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_values, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_names, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_changes, nodes_setup, nodes_teardown),
+    cmocka_unit_test_setup_teardown (test_overwritten, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_serves_one, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_large, nodes_setup, nodes_teardown),
     cmocka_unit_test_setup_teardown (test_missing, nodes_setup, nodes_teardown),

@@ -95,6 +95,22 @@ test_garbage (void **state G_GNUC_UNUSED)
   assert_value (equals, "%", "", 0);
 }
 
+/* A title is written from the start. */
+static void
+test_overwritten (void **state G_GNUC_UNUSED)
+{
+  g_autoptr (PfsEnviron) whole = PARSE ("A=1\0garbage\0B=2\0");
+  g_autoptr (PfsEnviron) none = parse (NULL, 0);
+  g_autoptr (PfsEnviron) all = PARSE ("\0\0\0");
+  g_autoptr (PfsEnviron) some = PARSE (" nginx -g daemon off;\0\0in:/sbin\0HOME=/root\0");
+
+  assert_false (pfs_environ_overwritten (whole));
+  assert_false (pfs_environ_overwritten (none));
+  assert_true (pfs_environ_overwritten (all));
+  assert_true (pfs_environ_overwritten (some));
+  assert_int_equal (pfs_environ_size (some), 1);
+}
+
 static void
 test_long_names (void **state G_GNUC_UNUSED)
 {
@@ -161,6 +177,7 @@ main (void)
     cmocka_unit_test (test_first_wins),
     cmocka_unit_test (test_odd_names),
     cmocka_unit_test (test_garbage),
+    cmocka_unit_test (test_overwritten),
     cmocka_unit_test (test_long_names),
     cmocka_unit_test (test_bounded),
     cmocka_unit_test (test_content),
