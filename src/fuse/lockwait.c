@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define WAITING_MAX 1024
+#define WAITING_MAX 1024        /* of all containers */
 #define SOON_US 1000            /* until the second try; the longer somebody waits, the longer he waits for the next */
 #define LATE_US 50000
 #define DYING_US 100000         /* between two looks at a caller whose try does not end */
@@ -147,6 +147,18 @@ wait_main (gpointer data)
   return NULL;
 }
 
+/* A container's callers may take half of what others have left. */
+static bool
+may_wait_locked (PfsLockWait *wait, PfsNode *node)
+{
+  const PfsContainer *container = pfs_node_place_container (node);
+  guint mine = 0;
+
+  for (GList *link = wait->waiters.head; link; link = link->next)
+    mine += pfs_node_place_container (((const Waiter *) link->data)->file->node) == container;
+  return mine + wait->waiters.length < WAITING_MAX;
+}
+
 int
 pfs_lock_wait (PfsLockWait *wait, fuse_req_t req, PfsFile *file, PfsLockTry try, gpointer data, GDestroyNotify free_data)
 {
@@ -160,7 +172,7 @@ pfs_lock_wait (PfsLockWait *wait, fuse_req_t req, PfsFile *file, PfsLockTry try,
   g_mutex_lock (&wait->lock);
   if (!wait->thread)
     wait->thread = g_thread_try_new ("locks", wait_main, wait, NULL);
-  bool added = wait->thread && !wait->ending && wait->waiters.length < WAITING_MAX;
+  bool added = wait->thread && !wait->ending && may_wait_locked (wait, file->node);
   if (added)
     g_queue_push_tail_link (&wait->waiters, &waiter->link);
   g_mutex_unlock (&wait->lock);

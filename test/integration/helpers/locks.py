@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""locks.py MOUNT DIRECT: locks through the mount exclude the peer's own processes, and the other way round."""
+"""locks.py MOUNT DIRECT OTHER: locks through the mount exclude the peer's own processes, and the other way round. OTHER is
+another container's folder, through the mount."""
+import errno
 import fcntl
 import os
 import signal
 import struct
 import sys
+import threading
 import time
 
 from checks import check, child, finish
 
-mount, direct = sys.argv[1], sys.argv[2]
+mount, direct, another = sys.argv[1:4]
 
 
 def succeeds(function):
@@ -112,6 +115,34 @@ check("others are served beside 60 that wait", time.time() - started < 2)
 release()
 os.waitpid(pid, 0)
 check("and all of them get it", all([os.waitpid(w, 0)[1] == 0 for w in waiters]))
+
+
+# One container's callers wait for as many locks as they may: another container's still can.
+def crowd():
+    def wait():
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as e:
+            os.write(held[1], b"%c" % e.errno)
+    threading.stack_size(1 << 16)
+    for _ in range(1100):
+        threading.Thread(target=wait).start()
+
+
+pid = holder(fcntl.flock)
+many = child(crowd)
+check("one too many is told so", os.read(held[0], 1)[0] == errno.ENOLCK)
+mine = open(another + "/file", "w")
+fcntl.flock(mine, fcntl.LOCK_EX)
+waiter = child(lambda: fcntl.flock(open(another + "/file"), fcntl.LOCK_EX))
+time.sleep(0.3)
+fcntl.flock(mine, fcntl.LOCK_UN)
+check("another container's callers may wait beside a crowd", os.waitstatus_to_exitcode(os.waitpid(waiter, 0)[1]) == 0)
+os.kill(many, signal.SIGKILL)
+os.waitpid(many, 0)
+release()
+os.waitpid(pid, 0)
+held = os.pipe()
 
 
 def taken_after_close():
