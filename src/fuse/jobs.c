@@ -134,11 +134,27 @@ next_pool_locked (PfsJobs *jobs)
   return NULL;
 }
 
+/* Tells libfuse of a signal that came while the request waited for its turn: whoever is to wait for a lock must not. */
+static void
+tell_interrupted (PfsJobs *jobs, guint64 unique)
+{
+  struct {
+    struct fuse_in_header in;
+    struct fuse_interrupt_in body;
+  } interrupt = {
+    { .len = sizeof interrupt, .opcode = FUSE_INTERRUPT, .unique = unique | 1 }, /* as the kernel numbers it */
+    { .unique = unique },
+  };
+  struct fuse_buf buf = { .mem = &interrupt, .size = sizeof interrupt };
+
+  fuse_session_process_buf (jobs->session->fuse, &buf);
+}
+
 static void
 do_one_locked (PfsJobs *jobs, Pool *pool)
 {
   PfsRequest *request = g_queue_pop_head_link (&pool->waiting)->data;
-  bool answered = request->answered;
+  bool answered = request->answered, interrupted = request->interrupted != 0;
 
   request->running = true;
   request->thread = pthread_self ();
@@ -148,6 +164,8 @@ do_one_locked (PfsJobs *jobs, Pool *pool)
     request->func (request->data);
   } else if (!answered) {
     struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in->len };
+    if (interrupted)
+      tell_interrupted (jobs, request->in->unique);
     fuse_session_process_buf (jobs->session->fuse, &buf);
   }
   g_mutex_lock (&jobs->lock);
@@ -351,8 +369,9 @@ pfs_jobs_dispatch (PfsJobs *jobs, struct fuse_buf *buf)
   PfsRequest request = { .in = buf->mem };
   Way way;
 
-  if (request.in->opcode == FUSE_INTERRUPT)
-    pfs_request_interrupt (jobs, ((const struct fuse_interrupt_in *) (request.in + 1))->unique);
+  if (request.in->opcode == FUSE_INTERRUPT
+      && !pfs_request_interrupt (jobs, ((const struct fuse_interrupt_in *) (request.in + 1))->unique))
+    return;
   if (request.in->nodeid == 0 || request.in->opcode == FUSE_FORGET) {
     fuse_session_process_buf (jobs->session->fuse, buf);
     return;

@@ -58,7 +58,8 @@ struct PfsJobs {
 
 void pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request);
 PfsCount pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place);
-/* The caller of that request has got a signal. */
-void pfs_request_interrupt (PfsJobs *jobs, guint64 unique);
+/* The caller of that request has got a signal. True: libfuse is to be told, too. It does not know a request that waits for
+ * its turn, and would keep the interrupt, also of one that is answered without it. */
+bool pfs_request_interrupt (PfsJobs *jobs, guint64 unique);
 /* Answers with an error; the request may be answered already. */
 void pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r);

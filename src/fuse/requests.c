@@ -86,7 +86,7 @@ pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place)
   return count;
 }
 
-void
+bool
 pfs_request_interrupt (PfsJobs *jobs, guint64 unique)
 {
   PfsEarly early = { unique, pfs_now () };
@@ -103,8 +103,10 @@ pfs_request_interrupt (PfsJobs *jobs, guint64 unique)
     found->interrupted = early.since;
   else
     g_array_append_val (jobs->early, early);
+  bool known_to_libfuse = !found || found->running;
   tend_from_locked (jobs, early.since);
   g_mutex_unlock (&jobs->lock);
+  return known_to_libfuse;
 }
 
 void
