@@ -15,6 +15,7 @@ rootfs_new (PfsTree *tree, PfsContainer *container)
 
   rootfs->tree = tree;
   rootfs->container = pfs_container_ref (container);
+  rootfs->mount_table = -1;
   g_mutex_init (&rootfs->lock);
   g_mutex_init (&rootfs->mounts_lock);
   rootfs->mounts = g_hash_table_new (pfs_mount_hash, pfs_mount_equal);
@@ -32,6 +33,7 @@ rootfs_free (PfsRootfs *rootfs)
   g_mutex_lock (&rootfs->tree->rootfs_lock);
   g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
   g_mutex_unlock (&rootfs->tree->rootfs_lock);
+  pfs_mount_table_drop_locked (rootfs);
   g_clear_pointer (&rootfs->pin, pfs_pin_unref);
   for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
     g_clear_pointer (&rootfs->recent[i], pfs_mount_unref);
@@ -105,6 +107,7 @@ pfs_rootfs_end (PfsRootfs *rootfs)
     if (pfs_file_ref_unless_dying (link->data))
       g_ptr_array_add (files, link->data);
   g_autoptr (PfsPin) pin = g_steal_pointer (&rootfs->pin);
+  pfs_mount_table_drop_locked (rootfs);
   g_mutex_unlock (&rootfs->lock);
   for (guint i = 0; i < files->len; i++) {
     PfsFile *file = files->pdata[i];
@@ -203,6 +206,7 @@ sweep_one (PfsRootfs *rootfs)
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin == pin
       && (!alive || (rootfs->files.length == 0 && !pfs_fd_cache_has (rootfs->tree->fds, rootfs->container)))) {
+    pfs_mount_table_drop_locked (rootfs);
     pfs_pin_unref (rootfs->pin);
     rootfs->pin = rootfs->files.length > 0 ? g_steal_pointer (&next) : NULL;
   }

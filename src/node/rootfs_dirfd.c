@@ -58,6 +58,7 @@ live_pin (PfsRootfs *rootfs, PfsPin **ret)
     return r;
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin != pin) {
+    pfs_mount_table_drop_locked (rootfs);
     g_clear_pointer (&rootfs->pin, pfs_pin_unref);
     rootfs->pin = pfs_pin_ref (pin);
     fresh = true;

@@ -113,28 +113,36 @@ flags_by_statfs (int fd, const char *name)
   return flags_of_magic ((unsigned long) fs.f_type) & ~(guint) PFS_MOUNT_OVERLAY;
 }
 
-/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
- * too many for us to read all, and a process that has changed its root is shown none beyond it. */
-static guint
-mount_flags (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
+int
+pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
 {
   g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (GBytes) content = NULL;
-  char type[64];
-  gsize len;
 
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin)
     pin = pfs_pin_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
-  if (!pin && pfs_container_main (rootfs->container, &pin) < 0)
-    return flags_by_statfs (fd, name);
-  if (pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
-    return flags_by_statfs (fd, name);
-  const char *text = g_bytes_get_data (content, &len);
-  if (!pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
-    return flags_by_statfs (fd, name);
-  return flags_of_name (type);
+  int r = pin ? 0 : pfs_container_main (rootfs->container, &pin);
+  return r < 0 ? r : pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, ret);
+}
+
+/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
+ * too many for us to read all, and a process that has changed its root is shown none beyond it. */
+static void
+describe (PfsMount *mount, int fd, const char *name, const struct statx *st)
+{
+  g_autoptr (GBytes) content = NULL;
+  char type[64];
+  gsize len = 0;
+
+  (void) pfs_rootfs_mountinfo (mount->rootfs, &content);
+  const char *text = content ? g_bytes_get_data (content, &len) : "";
+  if (pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
+    mount->flags = flags_of_name (type);
+  else
+    mount->flags = flags_by_statfs (fd, name);
+  if (!(st->stx_mask & STATX_MNT_ID_UNIQUE))
+    mount->line = pfs_mount_table_line (text, len, mount->id);
 }
 
 PfsMount *
@@ -167,8 +175,10 @@ pfs_mount_unref (PfsMount *mount)
   if (last)
     forget_locked (rootfs, mount);
   g_mutex_unlock (&rootfs->mounts_lock);
-  if (last)
-    g_free (mount);
+  if (!last)
+    return;
+  g_free (mount->line);
+  g_free (mount);
 }
 
 /* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows each
@@ -198,32 +208,53 @@ find_mount (PfsRootfs *rootfs, const PfsMount *key)
   return mount;
 }
 
+/* Takes over the line of what is to be added, unless another thread has added it. */
+static PfsMount *
+add_mount (PfsRootfs *rootfs, PfsMount *fresh, guint64 changes)
+{
+  g_autoptr (PfsMount) pushed_out = NULL;
+
+  g_mutex_lock (&rootfs->mounts_lock);
+  PfsMount *mount = g_hash_table_lookup (rootfs->mounts, fresh);
+  if (mount) {
+    pfs_mount_ref (mount);
+    g_free (fresh->line);
+  } else {
+    PfsMount **slot = &rootfs->recent[rootfs->n_recent++ % PFS_RECENT_MOUNTS];
+
+    mount = g_memdup2 (fresh, sizeof *fresh);
+    add_mount_locked (rootfs, mount);
+    pushed_out = *slot;
+    *slot = mount;
+    /* Others have looked at a newer table meanwhile, when this one was not there to be compared. */
+    if (rootfs->mounts_checked != changes)
+      rootfs->mounts_checked = 0;
+  }
+  g_mutex_unlock (&rootfs->mounts_lock);
+  return mount;
+}
+
 /* A mount is known as long as something on it is. */
 static PfsMount *
 mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
-  PfsMount key = { .refs = 2, .id = st->stx_mnt_id, .dev = makedev (st->stx_dev_major, st->stx_dev_minor) };
-  g_autoptr (PfsMount) pushed_out = NULL;
+  PfsMount key = {
+    .refs = 2,
+    .rootfs = rootfs,
+    .id = st->stx_mnt_id,
+    .dev = makedev (st->stx_dev_major, st->stx_dev_minor),
+  };
+  guint64 changes = 0;
 
+  if (!(st->stx_mask & STATX_MNT_ID_UNIQUE)) {
+    changes = pfs_mount_table_changes (rootfs);
+    pfs_mount_table_check (rootfs, changes);
+  }
   PfsMount *mount = find_mount (rootfs, &key);
   if (mount)
     return mount;
-  key.rootfs = rootfs;
-  key.flags = mount_flags (rootfs, fd, name, st);
-  g_mutex_lock (&rootfs->mounts_lock);
-  mount = g_hash_table_lookup (rootfs->mounts, &key);
-  if (mount) {
-    pfs_mount_ref (mount);
-  } else {
-    PfsMount **slot = &rootfs->recent[rootfs->n_recent++ % PFS_RECENT_MOUNTS];
-
-    mount = g_memdup2 (&key, sizeof key);
-    add_mount_locked (rootfs, mount);
-    pushed_out = *slot;
-    *slot = mount;
-  }
-  g_mutex_unlock (&rootfs->mounts_lock);
-  return mount;
+  describe (&key, fd, name, st);
+  return add_mount (rootfs, &key, changes);
 }
 
 int

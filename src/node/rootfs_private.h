@@ -18,6 +18,7 @@ struct PfsMount {
   uint64_t id;                  /* STATX_MNT_ID */
   dev_t dev;
   guint flags;
+  char *line;                   /* what mountinfo said of it; NULL if it said nothing, and from Linux 6.8 on */
   gint renumbers;               /* an overlay of several filesystems, whose directories get another inode number each
                                  * time the kernel has forgotten them; atomic */
 };
@@ -49,8 +50,11 @@ struct PfsRootfs {
   GHashTable *overlays;         /* those that are one, by their ids */
   PfsMount *recent[PFS_RECENT_MOUNTS];  /* references, that the last ones seen need not be asked about again */
   guint n_recent;
+  guint64 mounts_checked;       /* mount_changes when the mounts were compared with mountinfo last */
   PfsMount *anchor;             /* of the top node, whose own is known only once it is opened */
   PfsPin *pin;                  /* the process whose root is in use; NULL while nothing is held */
+  int mount_table;              /* its open mountinfo, before Linux 6.8, or -1 */
+  guint64 mount_changes;        /* how often that was seen to have changed */
   GQueue files;                 /* of PfsFile: all that is open */
   bool ended;
 };
@@ -107,6 +111,21 @@ gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
 void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
+
+/* The content of mountinfo of the container's main process: 0 or -errno. */
+int pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret);
+
+/* mount_table.c */
+
+/* How often the mounts of the container were seen to have changed; it counts as a change if nobody has looked for a while. */
+guint64 pfs_mount_table_changes (PfsRootfs *rootfs);
+/* With the rootfs's lock held, where its pin is let go of. */
+void pfs_mount_table_drop_locked (PfsRootfs *rootfs);
+/* What tells the mount of that number from others that may get it (g_free); NULL if mountinfo does not name it. */
+char *pfs_mount_table_line (const char *mountinfo, gsize len, uint64_t id);
+/* Forgets all mounts that are not there any more, or are others, if that was not done since as many changes. What is known
+ * of their files is found no more. */
+void pfs_mount_table_check (PfsRootfs *rootfs, guint64 changes);
 
 /* rootfs_dirfd.c: every function needs the daemon's own credentials. */
 

@@ -8,14 +8,18 @@
 
 #include "peerfs/base/statx.h"
 
-/* In the place of the C library's: all mounts have one number and one device, as those that follow each other may have. */
+/* In the place of the C library's: all mounts have one device, and one number unless `numbers` is set, as those that follow
+ * each other may have. */
+static bool numbers;
+
 int
 statx (int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret)
 {
   int r = (int) syscall (SYS_statx, dirfd, path, flags, mask & ~STATX_MNT_ID_UNIQUE, ret);
 
   if (r == 0) {
-    ret->stx_mnt_id = 68;
+    if (!numbers)
+      ret->stx_mnt_id = G_MAXINT32;
     ret->stx_dev_major = 0;
     ret->stx_dev_minor = 1048575;
   }
@@ -31,6 +35,42 @@ setup (void **state)
 }
 
 static void
+put_mount (Roots *r, const char *source, const char *type, const char *name)
+{
+  g_autofree char *path = g_build_filename (r->dir, name, NULL);
+
+  assert_return_code (mount (source, path, type, type ? 0 : MS_BIND, NULL), errno);
+}
+
+static void
+take_mount (Roots *r, const char *name)
+{
+  g_autofree char *path = g_build_filename (r->dir, name, NULL);
+
+  assert_return_code (umount2 (path, MNT_DETACH), errno);
+}
+
+/* The fixture's process has this one's mounts, for whoever opens its mountinfo from now on. */
+static void
+show_mounts (Roots *r)
+{
+  g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
+
+  assert_return_code (mount ("/proc/self/mountinfo", path, NULL, MS_BIND, NULL), errno);
+  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  pfs_tree_sweep (r->nodes.tree, NULL, NULL);
+}
+
+static void
+hide_mounts (Roots *r)
+{
+  g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
+
+  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  assert_return_code (umount2 (path, MNT_DETACH), errno);
+}
+
+static void
 test_procfs_in_the_place_of_another (void **state)
 {
   Roots *r = *state;
@@ -41,12 +81,94 @@ test_procfs_in_the_place_of_another (void **state)
     g_autoptr (PfsFile) before = roots_open (r, "f", O_RDONLY);
     assert_open_content (before, "mine");
   }
-  g_autofree char *path = g_build_filename (r->dir, "f", NULL);
-  assert_return_code (mount ("/proc/self/environ", path, NULL, MS_BIND, NULL), errno);
+  put_mount (r, "/proc/self/environ", NULL, "f");
   g_autoptr (PfsNode) node = roots_get (r, "f");
   int result = node->ops->open (node, O_RDONLY, WHO, &file);
-  assert_return_code (umount2 (path, MNT_DETACH), errno);
+  take_mount (r, "f");
   assert_int_equal (result, -EACCES);
+}
+
+/* What is read of sysfs has no size to be believed. */
+static void
+test_sysfs_in_the_place_of_another (void **state)
+{
+  Roots *r = *state;
+
+  show_mounts (r);
+  peer_file (r, "f", "mine");
+  {
+    g_autoptr (PfsFile) before = roots_open (r, "f", O_RDONLY);
+    assert_false (before->file_flags & PFS_FILE_DIRECT_IO);
+  }
+  put_mount (r, "/sys/kernel/notes", NULL, "f");
+  {
+    g_autoptr (PfsFile) after = roots_open (r, "f", O_RDONLY);
+    take_mount (r, "f");
+    assert_true (after->file_flags & PFS_FILE_DIRECT_IO);
+  }
+  hide_mounts (r);
+}
+
+static void
+test_procfs_lists_nothing_in_the_place_of_another (void **state)
+{
+  Roots *r = *state;
+
+  show_mounts (r);
+  peer_dir (r, "d");
+  put_mount (r, "tmpfs", "tmpfs", "d");
+  peer_dir (r, "d/self");
+  pfs_node_unref (roots_get (r, "d/self"));
+  take_mount (r, "d");
+  put_mount (r, "proc", "proc", "d");
+  int result = roots_lookup (r, "d/self", WHO, NULL);
+  take_mount (r, "d");
+  hide_mounts (r);
+  assert_int_equal (result, -ENOENT);
+}
+
+/* A mount elsewhere changes nothing for who is on this one. */
+static void
+test_same_line (void **state)
+{
+  Roots *r = *state;
+
+  numbers = true;
+  show_mounts (r);
+  peer_dir (r, "d");
+  peer_dir (r, "other");
+  put_mount (r, "tmpfs", "tmpfs", "d");
+  peer_dir (r, "d/e");
+  g_autoptr (PfsNode) before = roots_get (r, "d/e");
+  put_mount (r, "tmpfs", "tmpfs", "other");
+  g_autoptr (PfsNode) after = roots_get (r, "d/e");
+  bool same = before == after;
+  take_mount (r, "other");
+  take_mount (r, "d");
+  hide_mounts (r);
+  numbers = false;
+  assert_true (same);
+}
+
+/* The number is another mount's by now, whose line is different. */
+static void
+test_other_line (void **state)
+{
+  Roots *r = *state;
+
+  show_mounts (r);
+  peer_dir (r, "d");
+  put_mount (r, "tmpfs", "tmpfs", "d");
+  peer_dir (r, "d/e");
+  g_autoptr (PfsNode) before = roots_get (r, "d/e");
+  take_mount (r, "d");
+  put_mount (r, "another", "tmpfs", "d");
+  peer_dir (r, "d/e");
+  g_autoptr (PfsNode) after = roots_get (r, "d/e");
+  bool same = before == after;
+  take_mount (r, "d");
+  hide_mounts (r);
+  assert_false (same);
 }
 
 int
@@ -54,6 +176,10 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (test_procfs_in_the_place_of_another, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_sysfs_in_the_place_of_another, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_procfs_lists_nothing_in_the_place_of_another, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_same_line, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_other_line, setup, roots_teardown),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
