@@ -47,6 +47,7 @@ refused 2 "two folders" "$PEERFS" "$work/empty" "$mnt"
 refused 2 "--wait with the mountpoint" "$PEERFS" --wait /peers/nginx/pid
 check "is said" grep -q "without that" "$work/err"
 refused 2 "-d with --list" "$PEERFS" -d --list
+check_output "--help fits 80 columns" "" sh -c '"$1" --help | grep -E ".{81}"; true' sh "$PEERFS"
 for option in --help --version --list; do
   "$PEERFS" "$option" >/dev/full 2>"$work/err"
   check_equal "$option that cannot be written" "1 peerfs: cannot write" "$? $(cut -d ' ' -f 1-3 "$work/err")"
