@@ -41,6 +41,7 @@ struct PfsLocks {
   GMutex lock;                  /* never held while a peer's file is asked for anything */
   GCond idle;                   /* some owner is not busy any more */
   GHashTable *nodes;            /* PfsNode -> GPtrArray of Owner */
+  gint n_nodes;                 /* how many: written with the lock, atomic */
   GPtrArray *wants;             /* of Want, for POSIX locks: those that wait, borrowed */
   PfsLockWait *waiting;
 };
@@ -90,9 +91,24 @@ pfs_locks_free (PfsLocks *locks)
   g_free (locks);
 }
 
+/* Nearly always there are none at all, which takes no lock of ours to know. */
+static bool
+are_none (const PfsLocks *locks)
+{
+  return g_atomic_int_get (&locks->n_nodes) == 0;
+}
+
+static void
+count_locked (PfsLocks *locks)
+{
+  g_atomic_int_set (&locks->n_nodes, (gint) g_hash_table_size (locks->nodes));
+}
+
 bool
 pfs_locks_any (PfsLocks *locks, PfsNode *node)
 {
+  if (are_none (locks))
+    return false;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
 
   return g_hash_table_contains (locks->nodes, node);
@@ -123,6 +139,7 @@ owner_new_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
   if (!owners) {
     owners = g_ptr_array_new_with_free_func (owner_unref);
     g_hash_table_insert (locks->nodes, node, owners);
+    count_locked (locks);
   }
   g_ptr_array_add (owners, owner);
   return owner;
@@ -212,6 +229,9 @@ static void
 drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
 {
   struct flock everything = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+  if (are_none (locks))
+    return;
   g_autoptr (GPtrArray) dropped = g_ptr_array_new_with_free_func (owner_unref);
 
   g_mutex_lock (&locks->lock);
@@ -222,8 +242,10 @@ drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
     if (id != 0 ? owner->id == id : g_ptr_array_find (owner->files, file, NULL))
       g_ptr_array_add (dropped, g_ptr_array_steal_index_fast (owners, i - 1));
   }
-  if (owners && owners->len == 0)
+  if (owners && owners->len == 0) {
     g_hash_table_remove (locks->nodes, file->node);
+    count_locked (locks);
+  }
   for (guint i = 0; i < dropped->len; i++)
     enter_locked (locks, dropped->pdata[i]);
   g_mutex_unlock (&locks->lock);

@@ -165,27 +165,19 @@ pfs_rootfs_path (PfsNode *node)
   return g_strconcat ("/", joined, NULL);
 }
 
-int
-pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
+/* A descriptor of what is not cached. */
+static int
+open_dir (PfsNode *dir, PfsPin *pin, PfsDirFd **ret)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (dir);
-  g_autoptr (PfsPin) pin = NULL;
   g_autoptr (PfsDirFd) top = NULL;
   g_autoptr (PfsDirFd) base = NULL;
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
 
-  int r = live_pin (rootfs, &pin);
-  if (r < 0)
-    return r;
   if (dir->flags & PFS_ROOTNODE_TOP)
-    return top_of (rootfs, pin, ret);
-  PfsDirFd *cached = pfs_fd_cache_get (dir->tree->fds, dir);
-  if (cached) {
-    *ret = cached;
-    return 0;
-  }
-  r = top_of (rootfs, pin, &top);
+    return open_top (rootfs, pin, ret);
+  int r = top_of (rootfs, pin, &top);
   if (r < 0)
     return r;
   g_autofree char *path = path_below_cached (dir, &base);
@@ -203,17 +195,43 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 }
 
 int
+pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
+{
+  g_autoptr (PfsPin) pin = NULL;
+
+  int r = live_pin (pfs_rootfs_of (dir), &pin);
+  if (r < 0)
+    return r;
+  PfsDirFd *cached = pfs_fd_cache_get (dir->tree->fds, dir);
+  if (!cached)
+    return open_dir (dir, pin, ret);
+  *ret = cached;
+  return 0;
+}
+
+int
 pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
 {
+  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsNode) parent = NULL;
+
+  int r = live_pin (pfs_rootfs_of (node), &pin);
+  if (r < 0)
+    return r;
   pfs_tree_lock (node->tree);
-  g_autoptr (PfsNode) parent = pfs_node_ref_locked (node->parent);
+  PfsDirFd *dir = pfs_fd_cache_get (node->tree->fds, node->parent);
+  if (!dir)
+    parent = pfs_node_ref_locked (node->parent);
   g_autofree char *name = g_strdup (node->name);
   pfs_tree_unlock (node->tree);
 
-  int r = pfs_rootfs_dir (parent, ret_dir);
-  if (r == 0)
-    *ret_name = g_steal_pointer (&name);
-  return r;
+  if (!dir)
+    r = open_dir (parent, pin, &dir);
+  if (r < 0)
+    return r;
+  *ret_dir = dir;
+  *ret_name = g_steal_pointer (&name);
+  return 0;
 }
 
 static int
