@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The generated kinds of node, each in the source file of its name. What follows a peer's directory:
  *
- *   top -> peer -> id, pid (text)   root (node/rootfs.h)   sockets, env, maps, pids   proc (link)
+ *   top -> peer, or for a node's containers
+ *   top -> namespace -> pod -> peer
+ *   peer -> id, pid (text)   root (node/rootfs.h)   sockets, env, maps, pids   proc (link)
  */
 #pragma once
 
@@ -16,7 +18,7 @@ typedef struct {
 
 extern const PfsNodeOps pfs_top_ops, pfs_peer_ops;
 
-/* The container of a node below top; NULL for the top itself. Borrowed. */
+/* The container of a node below top; NULL for the top itself, namespaces and pods. Borrowed. */
 PfsContainer *pfs_node_container (PfsNode *node);
 
 /* A child of a peer's directory, or of anything below it, that belongs to the same container; extra work on the new
