@@ -34,6 +34,10 @@ _peerfs() {
     mapfile -t COMPREPLY < <(compgen -W 'error warning info' -- "$cur")
     return
     ;;
+  --pod)
+    mapfile -t COMPREPLY < <(compgen -W "$(peerfs --list --node 2>/dev/null | awk -F/ 'NR > 1 { print $1 "/" $2 }')" -- "$cur")
+    return
+    ;;
   --timeout | --name)
     return
     ;;
@@ -41,7 +45,7 @@ _peerfs() {
     local done=
     [[ $cur == *,* ]] && done=${cur%,*},
     mapfile -t COMPREPLY < <(compgen -P "$done" -W 'ro allow_other nonempty symlinks=contained symlinks=raw special=link
-      special=node attr_timeout= entry_timeout= passthrough=on passthrough=off sandbox=on sandbox=off name= fsname=
+      special=node attr_timeout= entry_timeout= passthrough=on passthrough=off sandbox=on sandbox=off node pod= name= fsname=
       noexec noatime' -- "${cur##*,}")
     compopt -o nospace
     return
@@ -49,7 +53,7 @@ _peerfs() {
   esac
 
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --proc --name --sandbox --help
+    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --node --pod --proc --name --sandbox --help
       --version' -- "$cur")
   else
     compopt -o dirnames

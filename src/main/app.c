@@ -77,10 +77,10 @@ pfs_app_names (GPtrArray *containers)
 }
 
 int
-pfs_app_not_found (PfsTable *table, const char *name, int error)
+pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error)
 {
   g_autoptr (GPtrArray) containers = NULL;
-  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE)
+  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE || pfs_app_check_pod (table, options) != PFS_EXIT_DONE)
     return PFS_EXIT_FAILURE;
   g_autofree char *names = pfs_app_names (containers);
   if (error != -ENOENT)
@@ -141,7 +141,7 @@ pfs_app_is_own (PfsContainer *c)
 const char *
 pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
 {
-  if (!pfs_proc_is_own (pfs_table_proc (table)))
+  if (!pfs_proc_is_own (pfs_table_proc (table)) || pfs_table_scope (table) != PFS_SCOPE_OWN)
     return NULL;
   for (guint i = 0; i < containers->len; i++) {
     if (!pfs_app_is_own (containers->pdata[i]))

@@ -29,12 +29,20 @@ void pfs_app_tell (const PfsNotice *notice, gpointer data);
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 
+/* Once the table has scanned: the process namespace shows what the options ask for (--node, --pod), or the user was told why
+ * not. The second also sees that the pod is there. Returns an exit status. */
+int pfs_app_check_node (PfsTable *table, const PfsOptions *options);
+int pfs_app_check_pod (PfsTable *table, const PfsOptions *options);
+
+/* How much of a path of the tree is the container: NAME, or NAMESPACE/POD/NAME. */
+size_t pfs_app_name_length (const PfsOptions *options, const char *target);
+
 /* The names of the containers, "a, b, c" (g_free); many are cut. */
 char *pfs_app_names (GPtrArray *containers);
 
 /* Tells the user why a look into the table failed with error (negative), which names the containers that there are
  * where none has the name. Returns the exit status. */
-int pfs_app_not_found (PfsTable *table, const char *name, int error);
+int pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error);
 
 /* Warns of each --name that fits none of the containers. */
 void pfs_app_check_names (const PfsOptions *options, GPtrArray *containers);

@@ -117,6 +117,8 @@ pfs_app_list (const PfsOptions *options)
   int status = pfs_app_table (options, false, &table);
   if (status == PFS_EXIT_DONE)
     status = pfs_app_containers (table, &containers);
+  if (status == PFS_EXIT_DONE)
+    status = pfs_app_check_pod (table, options);
   if (status != PFS_EXIT_DONE)
     return status;
 

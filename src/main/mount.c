@@ -69,6 +69,8 @@ pfs_app_mount (const PfsOptions *options)
     status = pfs_app_containers (table, &containers);
   }
   if (status == PFS_EXIT_DONE)
+    status = pfs_app_check_pod (table, options);
+  if (status == PFS_EXIT_DONE)
     status = check_reach (containers, options->mount.log_level);
   if (status != PFS_EXIT_DONE)
     return status;

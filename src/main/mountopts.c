@@ -119,6 +119,10 @@ apply_own (PfsOptions *options, const char *name, const char *value, bool *ret_o
     *ret_ok = parse_seconds (name, value, &mount->tree.entry_timeout, error);
   else if (g_str_equal (name, "name"))
     *ret_ok = add_name (options, value, error);
+  else if (g_str_equal (name, "node") && !value)
+    *ret_ok = pfs_options_set_scope (options, NULL, error);
+  else if (g_str_equal (name, "pod"))
+    *ret_ok = pfs_options_set_scope (options, value ? value : "", error);
   else if (g_str_equal (name, "fsname"))
     *ret_ok = set_fsname (options, value, error);
   else

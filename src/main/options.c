@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "mountopts.h"
+#include "peerfs/parse/podlog.h"
 
 #define DEFAULT_CACHE_SECONDS 1.0
 
 /* What GOption fills in, before it is understood. */
 typedef struct {
-  gboolean foreground, debug, list, json, sandbox, unguarded, help, version;
+  gboolean foreground, debug, list, json, sandbox, node, unguarded, help, version;
   gboolean helper, fake, sloppy, verbose, no_mtab;      /* a mount helper's */
-  char *wait, *as, *links, *timeout, *proc, *log_level;
+  char *wait, *as, *links, *pod, *timeout, *proc, *log_level;
   char *namespace, *type;                       /* a mount helper's */
   char **mount_options, **names, **positional;
 } Raw;
@@ -23,6 +24,7 @@ raw_clear (Raw *raw)
   g_free (raw->wait);
   g_free (raw->as);
   g_free (raw->links);
+  g_free (raw->pod);
   g_free (raw->timeout);
   g_free (raw->proc);
   g_free (raw->log_level);
@@ -49,6 +51,7 @@ pfs_options_free (PfsOptions *options)
     return;
   g_free (options->proc);
   g_clear_pointer (&options->table.names, g_ptr_array_unref);
+  g_free (options->pod);
   g_free (options->target);
   g_strfreev (options->command);
   g_free (options->mountpoint);
@@ -119,6 +122,8 @@ parse_program (char **args, Raw *raw, GError **error)
     { "as", 0, 0, G_OPTION_ARG_FILENAME, &raw->as, NULL, NULL },
     { "unguarded", 0, 0, G_OPTION_ARG_NONE, &raw->unguarded, NULL, NULL },
     { "links", 0, 0, G_OPTION_ARG_FILENAME, &raw->links, NULL, NULL },
+    { "node", 0, 0, G_OPTION_ARG_NONE, &raw->node, NULL, NULL },
+    { "pod", 0, 0, G_OPTION_ARG_FILENAME, &raw->pod, NULL, NULL },
     { "proc", 0, 0, G_OPTION_ARG_FILENAME, &raw->proc, NULL, NULL },
     { "log-level", 0, 0, G_OPTION_ARG_FILENAME, &raw->log_level, NULL, NULL },
     { "name", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL, NULL },
@@ -219,6 +224,39 @@ take_names (char *const *names, PfsOptions *options, GError **error)
       return usage_error (error, "--name takes ID_PREFIX=NAME, as in --name 3f2a=web");
     g_ptr_array_add (options->table.names, g_strdup (*names));
   }
+  return true;
+}
+
+/* A uid, or two names with a '/' between. */
+static bool
+is_pod (const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "/", -1);
+  return pfs_podlog_is_uid (text) || (g_strv_length (parts) == 2 && *parts[0] && *parts[1]);
+}
+
+bool
+pfs_options_set_scope (PfsOptions *options, const char *pod, GError **error)
+{
+  PfsScope scope = pod ? PFS_SCOPE_POD : PFS_SCOPE_NODE;
+  if (pod && !is_pod (pod))
+    return usage_error (error, "--pod takes NAMESPACE/POD, or the uid of a pod");
+  if (options->table.scope != PFS_SCOPE_OWN && (options->table.scope != scope || g_strcmp0 (options->pod, pod) != 0))
+    return usage_error (error, "--node and --pod exclude one another, and one --pod is enough");
+  options->table.scope = scope;
+  g_free (options->pod);
+  options->table.pod = options->pod = g_strdup (pod);
+  return true;
+}
+
+static bool
+take_scope (const Raw *raw, PfsOptions *options, GError **error)
+{
+  if ((raw->node && !pfs_options_set_scope (options, NULL, error))
+      || (raw->pod && !pfs_options_set_scope (options, raw->pod, error)))
+    return false;
+  if (options->table.scope == PFS_SCOPE_NODE && options->action == PFS_ACTION_LINKS)
+    return usage_error (error, "--links keeps one pod's containers; give --pod NAMESPACE/POD instead of --node");
   return true;
 }
 
@@ -323,7 +361,7 @@ fill (const Raw *raw, char *const *rest, PfsOptions *options, GError **error)
       return false;
   }
   if (!take_timeout (raw->timeout, options, error) || !take_log_level (raw->log_level, options, error)
-      || !take_names (raw->names, options, error)
+      || !take_names (raw->names, options, error) || !take_scope (raw, options, error)
       || !take_operands (raw, rest, options, error))
     return false;
   if (raw->proc && !*raw->proc)

@@ -21,7 +21,8 @@ typedef enum {
 typedef struct {
   PfsAction action;
   char *proc;                   /* --proc */
-  PfsTableOptions table;        /* --name, --sandbox; its names are owned */
+  PfsTableOptions table;        /* --name, --sandbox, --node, --pod; its names are owned */
+  char *pod;                    /* --pod; NULL without */
   bool json;
   char *target;                 /* of --wait, --as or --links */
   double timeout;               /* seconds; negative: none */
@@ -36,6 +37,9 @@ typedef struct {
  * pfs_options_free(). argv is not changed. */
 PfsOptions *pfs_options_parse (int argc, char *const *argv, GError **error);
 void pfs_options_free (PfsOptions *options);
+
+/* --pod POD; NULL: --node. False with *error set if that is no pod, or another scope was given before. */
+bool pfs_options_set_scope (PfsOptions *options, const char *pod, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsOptions, pfs_options_free)
 
 /* What --help prints. */

@@ -21,6 +21,7 @@ typedef struct {
   PfsTable *table;
   PfsTree *tree;
   const char *target;
+  const char *name;             /* what of it names the container */
   gint64 refused_since;         /* 0: the last look was not refused */
 } Wait;
 
@@ -50,7 +51,7 @@ look (Wait *wait, gint64 now)
 static int
 say_timed_out (Wait *wait, double timeout)
 {
-  g_autofree char *name = g_strndup (wait->target, strcspn (wait->target, "/"));
+  const char *name = wait->name;
   g_autoptr (PfsContainer) c = NULL;
   if (wait->refused_since)
     pfs_say ("%s is out of reach after %g s: permission denied; run as root with CAP_SYS_PTRACE, or as its user",
@@ -79,7 +80,7 @@ say_failed (Wait *wait, int error)
 static void
 say_who_is_there (Wait *wait)
 {
-  g_autofree char *name = g_strndup (wait->target, strcspn (wait->target, "/"));
+  const char *name = wait->name;
   g_autoptr (PfsContainer) c = NULL;
   g_autoptr (GPtrArray) containers = NULL;
   if (pfs_table_find (wait->table, name, &c) == 0 || pfs_app_containers (wait->table, &containers) != PFS_EXIT_DONE)
@@ -118,10 +119,16 @@ int
 pfs_app_wait (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
+  g_autoptr (GPtrArray) containers = NULL;
   int status = pfs_app_table (options, true, &table);
+  if (status == PFS_EXIT_DONE)
+    status = pfs_app_containers (table, &containers);
+  if (status == PFS_EXIT_DONE)
+    status = pfs_app_check_node (table, options);
   if (status != PFS_EXIT_DONE)
     return status;
   g_autoptr (PfsTree) tree = pfs_tree_new (table, &options->mount.tree);
-  Wait wait = { .table = table, .tree = tree, .target = options->target };
+  g_autofree char *name = g_strndup (options->target, pfs_app_name_length (options, options->target));
+  Wait wait = { .table = table, .tree = tree, .target = options->target, .name = name };
   return wait_for (&wait, options->timeout);
 }

@@ -3,7 +3,8 @@
  *
  * The uid is in the cgroup's path, where no container can choose it; else the kubelet's mount tells it. Namespace and name
  * are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that live are
- * looked for and kept, however many folders there are. */
+ * looked for and kept, however many folders there are. As that is a file system, whoever wants to know reads it for himself,
+ * after a scan, and then scans again: a scan reads nothing but /proc. */
 #include "table_priv.h"
 
 #include <dirent.h>
@@ -15,6 +16,8 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
 #include "peerfs/parse/podlog.h"
+#include "procfile.h"
+#include "sockview.h"
 
 #define LOG_FOLDER "var/log/pods"
 #define FOLDERS_MAX 65536               /* entries looked at */
@@ -31,15 +34,18 @@ pfs_pods_uid (const PfsTable *table, const PfsContainer *c)
   return c->pod_uid;
 }
 
+/* No file system is asked that may not answer. */
 static DIR *
 open_log_folder (PfsTable *table)
 {
+  g_autoptr (PfsView) view = NULL;
   g_autofree char *physical = NULL;
-  pfs_autofd root = openat (pfs_proc_fd (table->proc), "1/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd init = pfs_proc_open_pid (table->proc, 1, O_PATH);
 
-  if (root < 0 || pfs_inroot_physical (root, LOG_FOLDER, &physical) < 0)
+  if (init < 0 || pfs_view_new (init, &view) < 0
+      || pfs_inroot_physical_avoiding (view->root_fd, LOG_FOLDER, view->remote, &physical) < 0)
     return NULL;
-  pfs_autofd fd = pfs_inroot_open (root, physical, O_RDONLY | O_DIRECTORY);
+  pfs_autofd fd = pfs_inroot_open (view->root_fd, physical, O_RDONLY | O_DIRECTORY);
   DIR *dir = fd < 0 ? NULL : fdopendir (fd);
   if (dir)
     pfs_fd_steal (&fd);
@@ -59,76 +65,97 @@ take_folder (GHashTable *names, const char *folder)
                         *known ? g_strdup_printf ("_/%s", log.uid) : g_strdup_printf ("%s/%s", log.namespace, log.pod));
 }
 
-static gboolean
-is_nameless (gpointer uid, gpointer name, gpointer data)
+/* By the uids of the pods, "" for those that no folder tells. */
+static GHashTable *
+read_names (PfsTable *table, const GPtrArray *pods)
 {
-  bool *complete = data;
-
-  (void) uid;
-  if (*(char *) name)
-    return FALSE;
-  *complete = false;
-  return TRUE;
-}
-
-/* names: a set of uids with empty names, which those have afterwards that a folder tells; others are taken out. */
-static void
-read_names (PfsTable *table, GHashTable *names)
-{
+  GHashTable *names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   DIR *dir = open_log_folder (table);
   struct dirent *entry;
 
+  for (guint i = 0; i < pods->len; i++)
+    g_hash_table_replace (names, g_strdup (((PfsPod *) pods->pdata[i])->uid), g_strdup (""));
   for (guint i = 0; dir && i < FOLDERS_MAX && (entry = readdir (dir)); i++)
     take_folder (names, entry->d_name);
   if (dir)
     closedir (dir);
-  table->pod_names_complete = true;
-  g_hash_table_foreach_remove (names, is_nameless, &table->pod_names_complete);
+  return names;
 }
 
-/* Reads the folders again if a container came whose pod was not looked for yet, and now and then if one has no name. */
-static void
-update_names (PfsTable *table, GPtrArray *live)
+/* Is there one that was not looked for yet, or some time ago in vain? */
+static bool
+is_due (GHashTable *names, gint64 age, const GPtrArray *pods)
 {
-  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  gint64 now = g_get_monotonic_time ();
-  bool due = !table->pod_names || (!table->pod_names_complete && now - table->pod_names_time >= AGAIN_USEC);
-
-  for (guint i = 0; i < live->len; i++) {
-    PfsContainer *c = live->pdata[i];
-    const char *uid = pfs_pods_uid (table, c);
-    due = due || (!c->place && !g_hash_table_contains (table->pod_names, uid));
-    if (*uid)
-      g_hash_table_replace (names, g_strdup (uid), g_strdup (""));
+  for (guint i = 0; i < pods->len; i++) {
+    const PfsPod *pod = pods->pdata[i];
+    const char *known = g_hash_table_lookup (names, pod->uid);
+    if (*pod->uid && (!known || (!*known && age >= AGAIN_USEC)))
+      return true;
   }
+  return false;
+}
+
+static bool
+says_more (GHashTable *names, GHashTable *before)
+{
+  GHashTableIter iter;
+  gpointer uid, name;
+
+  g_hash_table_iter_init (&iter, names);
+  while (g_hash_table_iter_next (&iter, &uid, &name))
+    if (*(char *) name && g_strcmp0 (name, g_hash_table_lookup (before, uid)) != 0)
+      return true;
+  return false;
+}
+
+bool
+pfs_pods_learn (PfsTable *table)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (table->scope == PFS_SCOPE_OWN)
+    return false;
+  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
+  pthread_mutex_lock (&table->lock);
+  g_autoptr (GHashTable) before = g_hash_table_ref (table->pod_names);
+  bool due = is_due (before, now - table->pod_names_time, pods);
+  pthread_mutex_unlock (&table->lock);
   if (!due)
-    return;
-  read_names (table, names);
-  g_clear_pointer (&table->pod_names, g_hash_table_unref);
+    return false;
+  g_autoptr (GHashTable) names = read_names (table, pods);
+  bool more = says_more (names, before);
+  pthread_mutex_lock (&table->lock);
+  GHashTable *old = table->pod_names;
   table->pod_names = g_steal_pointer (&names);
   table->pod_names_time = now;
+  pthread_mutex_unlock (&table->lock);
+  g_hash_table_unref (old);
+  return more;
 }
 
 /* The uid by each "NAMESPACE/POD"; NULL if two pods have it at one time (what is left of one that was deleted by force). */
 static GHashTable *
-find_owners (PfsTable *table)
+find_owners (PfsTable *table, GHashTable *names, const GPtrArray *live)
 {
   GHashTable *owners = g_hash_table_new (g_str_hash, g_str_equal);
-  GHashTableIter iter;
-  gpointer uid, name;
 
-  g_hash_table_iter_init (&iter, table->pod_names);
-  while (g_hash_table_iter_next (&iter, &uid, &name))
-    g_hash_table_insert (owners, name, g_hash_table_contains (owners, name) ? NULL : uid);
+  for (guint i = 0; i < live->len; i++) {
+    const char *uid = pfs_pods_uid (table, live->pdata[i]);
+    char *name = g_hash_table_lookup (names, uid);
+    if (name && g_hash_table_contains (owners, name) && g_strcmp0 (g_hash_table_lookup (owners, name), uid) != 0)
+      uid = NULL;
+    if (name)
+      g_hash_table_insert (owners, name, (gpointer) uid);
+  }
   return owners;
 }
 
 static char *
-place_of (PfsTable *table, GHashTable *owners, const char *uid)
+place_of (GHashTable *names, GHashTable *owners, const char *uid)
 {
-  const char *name = g_hash_table_lookup (table->pod_names, uid);
+  const char *name = g_hash_table_lookup (names, uid);
 
-  if (!name)
+  if (!name || !*name)
     return g_strdup_printf ("_/%s", *uid ? uid : "_");
   if (g_hash_table_lookup (owners, name))
     return g_strdup (name);
@@ -141,12 +168,14 @@ pfs_pods_place (PfsTable *table, GPtrArray *live)
 {
   if (table->scope == PFS_SCOPE_OWN)
     return;
-  update_names (table, live);
-  g_autoptr (GHashTable) owners = find_owners (table);
+  pthread_mutex_lock (&table->lock);
+  g_autoptr (GHashTable) names = g_hash_table_ref (table->pod_names);
+  pthread_mutex_unlock (&table->lock);
+  g_autoptr (GHashTable) owners = find_owners (table, names, live);
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];
     g_free (c->place);
-    c->place = place_of (table, owners, pfs_pods_uid (table, c));
+    c->place = place_of (names, owners, pfs_pods_uid (table, c));
   }
 }
 

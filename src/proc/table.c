@@ -48,6 +48,7 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->pods = g_ptr_array_new ();
+  table->pod_names = g_hash_table_new (g_str_hash, g_str_equal);
   table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
@@ -118,7 +119,7 @@ pfs_table_memory_unref (PfsTable *table)
   g_hash_table_unref (table->by_name);
   g_hash_table_unref (table->by_group);
   g_ptr_array_unref (table->pods);
-  g_clear_pointer (&table->pod_names, g_hash_table_unref);
+  g_hash_table_unref (table->pod_names);
   g_free (table->pod);
   g_free (table->node_root);
   g_ptr_array_unref (table->rules);
@@ -207,10 +208,19 @@ pfs_table_rescan (PfsTable *table, bool exact)
   return result;
 }
 
+/* Names are wanted, too. */
+static int
+rescan_with_pods (PfsTable *table, bool exact)
+{
+  int r = pfs_table_rescan (table, exact);
+
+  return r == 0 && pfs_pods_learn (table) ? pfs_table_rescan (table, false) : r;
+}
+
 int
 pfs_table_list (PfsTable *table, GPtrArray **ret)
 {
-  int r = pfs_table_rescan (table, false);
+  int r = rescan_with_pods (table, false);
 
   pthread_mutex_lock (&table->lock);
   if (r == 0) {
@@ -242,7 +252,7 @@ find (PfsTable *table, bool group, const char *name, PfsContainer **ret)
 
   if (!c || pfs_container_pin (c, &pin) < 0) {
     g_clear_pointer (&c, pfs_container_unref);
-    int r = pfs_table_rescan (table, true);
+    int r = rescan_with_pods (table, true);
     if (r < 0)
       return r;
     c = lookup (table, group, name);

@@ -128,6 +128,9 @@ struct PfsTable {
   GHashTable *by_group;         /* [lock] likewise: one container of each namespace and each pod */
   GPtrArray *pods;              /* [lock] of PfsPod; never changed in place */
   bool shows_node;              /* [lock] */
+  GHashTable *pod_names;        /* [lock] uid -> "NAMESPACE/POD" of the folders of logs, "" if there was none; never changed
+                                 * in place */
+  gint64 pod_names_time;        /* [lock] when they were read, monotonic, in microseconds */
   GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
   void (*pinned_func) (gpointer data);  /* [lock] */
   gpointer pinned_data;         /* [lock] */
@@ -139,9 +142,6 @@ struct PfsTable {
   GArray *records;              /* [scan] of PfsRecord, by pid */
   GHashTable *instances;        /* [scan] key -> PfsContainer reference */
   char *node_root;              /* [scan] root key of the node itself; NULL where it is not visible */
-  GHashTable *pod_names;        /* [scan] uid -> "NAMESPACE/POD" as the folders of logs had it; NULL before they were read */
-  bool pod_names_complete;      /* [scan] all that were looked for were there */
-  gint64 pod_names_time;        /* [scan] when they were read, monotonic, in microseconds */
   PfsSelf self;                 /* [scan] */
   gint64 self_time;             /* [scan] when that was read, monotonic, in microseconds */
   guint64 now;                  /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
@@ -210,7 +210,9 @@ void pfs_watch_drop (PfsTable *table, PfsContainer *c);
  * asks_each is set now and then, and always where exact. */
 void pfs_watch_collect (PfsTable *table, bool exact);
 
-/* pods.c, all for the thread that scans, after pfs_self_get(). The uid of the container's pod, borrowed; "" without one. */
+/* pods.c: reads the names of pods that the last scan was the first to see. True if another scan will have more names. */
+bool pfs_pods_learn (PfsTable *table);
+/* The rest is for the thread that scans, after pfs_self_get(). The uid of the container's pod, borrowed; "" without one. */
 const char *pfs_pods_uid (const PfsTable *table, const PfsContainer *c);
 /* Gives each its place. */
 void pfs_pods_place (PfsTable *table, GPtrArray *live);

@@ -187,6 +187,42 @@ the_other_commands (void **state)
   assert_int_equal (version->action, PFS_ACTION_VERSION);
 }
 
+#define UID "0a1b2c3d-0000-4000-8000-000000000000"
+
+static void
+scopes (void **state)
+{
+  static const char *const pods[] = { "peerfs --pod a/b /peers", "peerfs /peers -o pod=a/b", "peerfs --list --pod=a/b",
+                                      "peerfs --pod a/b --links /l", "peerfs --pod a/b --wait x", "peerfs --pod a/b -o pod=a/b /peers" };
+  static const char *const nodes[] = { "peerfs --node /peers", "peerfs -o node /peers", "peerfs --node --list",
+                                       "peerfs --node --as a/b/c -- id" };
+  (void) state;
+  for (size_t i = 0; i < G_N_ELEMENTS (pods); i++) {
+    g_autoptr (PfsOptions) o = good (pods[i]);
+    assert_int_equal (o->table.scope, PFS_SCOPE_POD);
+    assert_string_equal (o->table.pod, "a/b");
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS (nodes); i++) {
+    g_autoptr (PfsOptions) o = good (nodes[i]);
+    assert_int_equal (o->table.scope, PFS_SCOPE_NODE);
+  }
+  g_autoptr (PfsOptions) uid = good ("peerfs --pod " UID " /peers");
+  assert_string_equal (uid->table.pod, UID);
+  g_autoptr (PfsOptions) own = good ("peerfs /peers");
+  assert_int_equal (own->table.scope, PFS_SCOPE_OWN);
+  assert_null (own->table.pod);
+  static const char *const no_pods[] = { "a", "a/", "/b", "a/b/c", "" };
+  for (size_t i = 0; i < G_N_ELEMENTS (no_pods); i++) {
+    g_autofree char *line = g_strdup_printf ("peerfs --list --pod=%s", no_pods[i]);
+    bad (line, "--pod takes");
+  }
+  bad ("peerfs -o pod /peers", "--pod takes");
+  bad ("peerfs -o node=yes /peers", "'node=yes'");
+  bad ("peerfs --node --pod a/b /peers", "exclude");
+  bad ("peerfs --pod a/b -o pod=a/c /peers", "exclude");
+  bad ("peerfs --node --links /l", "--pod NAMESPACE/POD");
+}
+
 static void
 wrong_usage_is_refused (void **state)
 {
@@ -240,6 +276,7 @@ main (void)
     cmocka_unit_test (called_by_mount),
     cmocka_unit_test (called_as_a_mount_helper),
     cmocka_unit_test (the_other_commands),
+    cmocka_unit_test (scopes),
     cmocka_unit_test (wrong_usage_is_refused),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -15,9 +15,11 @@ setup (void **state)
   pfs_tree_free (n->tree);
   pfs_table_unref (n->proc->table);
   pfs_proc_unref (n->proc->proc);
-  g_autofree char *log = g_strdup_printf ("%s/1/root/var/log/pods/default_web_" UID_1, n->proc->dir);
+  g_autofree char *node = g_strdup_printf ("%s/node", n->proc->dir);
+  g_autofree char *log = g_strdup_printf ("%s/var/log/pods/default_web_" UID_1, node);
   assert_return_code (g_mkdir_with_parents (log, 0755), errno);
   fixture_process (n->proc, 1, "systemd", 1, "0::/init.scope\n", NODE_ROOT);
+  nodes_link (n, 1, "root", node);
   nodes_process (n, 20, 200, ID_B, ROOT ("41") KUBELET ("db", "89abcdef"), "/");
   fixture_process (n->proc, 30, "sh", 300, "0::/docker/" ID_C "\n", ROOT ("42"));
   nodes_link (n, 30, "root", "/");

@@ -14,16 +14,26 @@
   "31 30 " device " /var/lib/kubelet/pods/" uid "/containers/" name "/" hex " /dev/termination-log rw - ext4 /dev/vda rw\n"
 
 static void
+put_folder (Fixture *f, const char *name)
+{
+  g_autofree char *path = g_strdup_printf ("%s/node/%s", f->dir, name);
+  assert_return_code (g_mkdir_with_parents (path, 0755), errno);
+}
+
+static void
 put_log_folder (Fixture *f, const char *name)
 {
-  g_autofree char *path = g_strdup_printf ("%s/1/root/var/log/pods/%s", f->dir, name);
-  assert_return_code (g_mkdir_with_parents (path, 0755), errno);
+  g_autofree char *path = g_strdup_printf ("var/log/pods/%s", name);
+  put_folder (f, path);
 }
 
 static void
 put_init (Fixture *f)
 {
+  g_autofree char *node = g_strdup_printf ("%s/node", f->dir), *link = g_strdup_printf ("%s/1/root", f->dir);
+
   fixture_process (f, 1, "systemd", 1, "0::/init.scope\n", NODE_ROOT);
+  assert_return_code (symlink (node, link), errno);
 }
 
 static void
@@ -153,16 +163,31 @@ static void
 reads_links_of_the_nodes_root (void **state)
 {
   Fixture *f = *state;
-  g_autofree char *var = g_strdup_printf ("%s/1/root/var", f->dir), *log = g_strdup_printf ("%s/log", var);
-  g_autofree char *target = g_strdup_printf ("%s/1/root/data/pods/default_web_" UID_1, f->dir);
+  g_autofree char *link = g_strdup_printf ("%s/node/var/log", f->dir);
 
   put_init (f);
-  assert_return_code (g_mkdir_with_parents (var, 0755), errno);
-  assert_return_code (g_mkdir_with_parents (target, 0755), errno);
-  assert_return_code (symlink ("/../data", log), errno);
+  put_folder (f, "var");
+  put_folder (f, "data/pods/default_web_" UID_1);
+  assert_return_code (symlink ("/../data", link), errno);
   put (f, 10, IN_POD (UID_1, ID_A), MOUNT ("254:0", UID_1, "nginx", "0123abcd"));
   open_node (f);
   assert_listing (f->table, "default/web/nginx:10");
+}
+
+/* A file system of another machine need not answer. */
+static void
+asks_no_remote_file_system (void **state)
+{
+  Fixture *f = *state;
+
+  put_node (f);
+  fixture_put (f, 1, "mountinfo", NODE_ROOT "21 20 0:77 / /var/log rw - nfs4 server:/log rw\n");
+  open_pod (f, UID_1);
+  assert_listing (f->table, "nginx:10");
+  g_clear_pointer (&f->table, pfs_table_unref);
+  g_clear_pointer (&f->proc, pfs_proc_unref);
+  open_pod (f, "default/web");
+  assert_listing (f->table, "");
 }
 
 static void
@@ -179,6 +204,8 @@ two_pods_of_one_name_are_told_apart (void **state)
   put (f, 15, IN_POD ("44444444-2222-3333-4444-555555555555", ID_E), "");
   assert_listing (f->table, "_/" UID_2 "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web~11111111-222/nginx:10 "
                             "default/web~44444444-222/eeeeeeeeeeee:15 kube-system/etcd-node-1/etcd:12");
+  fixture_kill (f, 10);
+  assert_listing (f->table, "_/" UID_2 "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web/eeeeeeeeeeee:15 kube-system/etcd-node-1/etcd:12");
 }
 
 /* In its own cgroup a container may make whatever it likes; mounts can be made to look like the kubelet's. */
@@ -254,6 +281,7 @@ main (void)
     CASE (all_pods_are_known),
     CASE (without_folders_the_uid_is_the_name),
     CASE (reads_links_of_the_nodes_root),
+    CASE (asks_no_remote_file_system),
     CASE (two_pods_of_one_name_are_told_apart),
     CASE (nobody_comes_into_another_pod),
     CASE (the_cgroup_vouches_for_a_name),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whose containers are meant, and what to say if they cannot be there. */
+#include "app.h"
+
+#include <string.h>
+
+#define PODS_SHOWN 20
+
+static bool
+sees_node (PfsTable *table)
+{
+  return pfs_table_shows_node (table) || !pfs_proc_is_live (pfs_table_proc (table));
+}
+
+/* Their places, but for those without a pod. */
+static char *
+places_of (const GPtrArray *pods)
+{
+  g_autoptr (GString) places = g_string_new (NULL);
+  guint n = 0;
+  for (guint i = 0; i < pods->len; i++) {
+    const PfsPod *pod = pods->pdata[i];
+    if (*pod->uid && n++ < PODS_SHOWN)
+      g_string_append_printf (places, "%s%s", places->len ? ", " : "", pod->place);
+  }
+  if (n > PODS_SHOWN)
+    g_string_append_printf (places, " and %u more (see peerfs --list --node)", n - PODS_SHOWN);
+  return g_string_free (g_steal_pointer (&places), n == 0);
+}
+
+/* The uids of the pods of that name, if there are several. */
+static char *
+uids_of (const GPtrArray *pods, const char *name)
+{
+  g_autofree char *prefix = g_strconcat (name, "~", NULL);
+  g_autoptr (GString) uids = g_string_new (NULL);
+  for (guint i = 0; i < pods->len; i++) {
+    const PfsPod *pod = pods->pdata[i];
+    if (g_str_has_prefix (pod->place, prefix))
+      g_string_append_printf (uids, "%s%s", uids->len ? ", " : "", pod->uid);
+  }
+  return g_string_free (g_steal_pointer (&uids), uids->len == 0);
+}
+
+static bool
+has_pod (const GPtrArray *pods, const char *name)
+{
+  for (guint i = 0; i < pods->len; i++) {
+    const PfsPod *pod = pods->pdata[i];
+    if (g_str_equal (pod->place, name) || g_str_equal (pod->uid, name))
+      return true;
+  }
+  return false;
+}
+
+int
+pfs_app_check_node (PfsTable *table, const PfsOptions *options)
+{
+  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
+  if (options->table.scope == PFS_SCOPE_OWN || sees_node (table) || (options->pod && has_pod (pods, options->pod)))
+    return PFS_EXIT_DONE;
+  if (options->pod)
+    pfs_say ("no pod '%s' in this process namespace, which is not the node's; set hostPID: true (podman: --pid host)",
+             options->pod);
+  else
+    pfs_say ("this process namespace is not the node's; set hostPID: true in the pod (podman: --pid host)");
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_app_check_pod (PfsTable *table, const PfsOptions *options)
+{
+  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
+  if (pfs_app_check_node (table, options) != PFS_EXIT_DONE)
+    return PFS_EXIT_FAILURE;
+  if (!options->pod || has_pod (pods, options->pod))
+    return PFS_EXIT_DONE;
+  g_autofree char *uids = uids_of (pods, options->pod), *places = places_of (pods);
+  if (uids)
+    pfs_say ("more than one pod is named '%s'; give the uid of one: %s", options->pod, uids);
+  else if (places)
+    pfs_say ("no pod '%s' on this node; there are: %s", options->pod, places);
+  else
+    pfs_say ("no pod '%s' on this node, none is visible; see peerfs --list --node", options->pod);
+  return PFS_EXIT_FAILURE;
+}
+
+size_t
+pfs_app_name_length (const PfsOptions *options, const char *target)
+{
+  const char *end = target + strcspn (target, "/");
+  for (guint i = 0; i < 2 && *end && options->table.scope == PFS_SCOPE_NODE; i++)
+    end += 1 + strcspn (end + 1, "/");
+  return (size_t) (end - target);
+}
