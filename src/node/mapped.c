@@ -116,43 +116,58 @@ same_inode (int pin_fd, const Mapped *object, int fd, const struct statx *st)
          && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, dev, makedev (object->major, object->minor));
 }
 
+static void
+range_of (const Mapped *object, char ret[40])
+{
+  g_snprintf (ret, 40, "%" PRIx64 "-%" PRIx64, object->start, object->end);
+}
+
 /* Older kernels print an overlay's lower file in maps: another device, and the inode number without the bits that xino
- * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. */
+ * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. To say
+ * that it was deleted is right for what was opened at the object's address, but not by its path. */
 static bool
-is_object (int pin_fd, const Mapped *object, int fd, const struct statx *st, int map_files, const char *range)
+is_object (int pin_fd, const Mapped *object, int fd, const struct statx *st, int map_files, bool by_path)
 {
   static const char deleted[] = " (deleted)";
   g_autofree char *target = NULL;
+  char range[40];
 
   if ((uint32_t) st->stx_ino != (uint32_t) object->inode)
     return false;
   if (same_inode (pin_fd, object, fd, st))
     return true;
-  if (pfs_readlink_at (map_files, range, &target) < 0)
+  range_of (object, range);
+  if (map_files < 0 || pfs_readlink_at (map_files, range, &target) < 0)
     return false;
-  if (g_str_has_suffix (target, deleted) && !g_str_has_suffix (object->path, deleted))
+  if (!by_path && g_str_has_suffix (target, deleted) && !g_str_has_suffix (object->path, deleted))
     target[strlen (target) - strlen (deleted)] = '\0';
   return strcmp (target, object->path) == 0;
+}
+
+static int
+open_map_files (int pin_fd)
+{
+  return openat (pin_fd, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* An O_PATH descriptor of what is mapped at the object's address, if it is the object. -ENOENT where it is not. */
 static int
 open_at_address (int pin_fd, const Mapped *object)
 {
-  pfs_autofd map_files = openat (pin_fd, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd map_files = open_map_files (pin_fd);
   char range[40];
   struct statx st;
 
   if (map_files < 0)
     return -errno;
-  g_snprintf (range, sizeof range, "%" PRIx64 "-%" PRIx64, object->start, object->end);
+  range_of (object, range);
   pfs_autofd fd = openat (map_files, range, O_PATH | O_CLOEXEC);
   if (fd < 0)
     return -errno;
   int r = look (fd, AT_STATX_DONT_SYNC, &st);
   if (r < 0)
     return r;
-  if (!S_ISREG (st.stx_mode) || !is_object (pin_fd, object, fd, &st, map_files, range))
+  if (!S_ISREG (st.stx_mode) || !is_object (pin_fd, object, fd, &st, map_files, false))
     return -ENOENT;
   return pfs_fd_steal (&fd);
 }
@@ -181,7 +196,10 @@ open_by_path (int pin_fd, const Mapped *object, const PfsCaller *who)
   int r = look (fd, AT_STATX_DONT_SYNC, &st);
   if (r < 0)
     return r;
-  return S_ISREG (st.stx_mode) && same_inode (pin_fd, object, fd, &st) ? pfs_fd_steal (&fd) : -ESTALE;
+  pfs_autofd map_files = open_map_files (pin_fd);
+  if (!S_ISREG (st.stx_mode) || !is_object (pin_fd, object, fd, &st, map_files, true))
+    return -ESTALE;
+  return pfs_fd_steal (&fd);
 }
 
 static int

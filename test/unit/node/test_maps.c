@@ -297,6 +297,56 @@ test_fallback (void **state)
   assert_int_equal (WEXITSTATUS (status), 0);
 }
 
+/* Before Linux 6.8 maps names the layer's device for a file of an overlay. */
+static void
+refresh_as_of_a_layer (Maps *m)
+{
+  g_autofree char *content = NULL;
+  g_autofree char *mine = g_strdup_printf ("%s/lib.so", m->dir);
+  g_autoptr (GString) changed = g_string_new (NULL);
+
+  assert_true (g_file_get_contents ("/proc/self/maps", &content, NULL, NULL));
+  g_auto (GStrv) lines = g_strsplit (content, "\n", -1);
+  for (guint i = 0; lines[i] && *lines[i]; i++) {
+    g_auto (GStrv) fields = g_strsplit (lines[i], " ", 5);
+    bool is_mine = strstr (lines[i], mine) != NULL;
+    g_string_append_printf (changed, "%s %s %s %s %s\n", fields[0], fields[1], fields[2], is_mine ? "ff:77" : fields[3],
+                            fields[4]);
+  }
+  nodes_put (m->n, 10, "maps", changed->str, (gssize) changed->len);
+}
+
+static int
+open_without_capabilities (PfsNode *node)
+{
+  const PfsCaller who = { .switching = true };
+  g_autoptr (PfsFile) file = NULL;
+
+  return node->ops->open (node, O_RDONLY, &who, &file);
+}
+
+static void
+test_fallback_to_a_layer (void **state)
+{
+  Maps *m = *state;
+  g_autofree char *in_tree = shown (m, "lib.so");
+  g_autofree char *path = at (m, "lib.so");
+  g_autofree char *other = at (m, "other");
+  void *address = map (m, "lib.so", "same");
+
+  refresh_as_of_a_layer (m);
+  g_autoptr (PfsNode) node = nodes_get (m->n, in_tree, NULL);
+  assert_int_equal (open_without_capabilities (node), 0);
+  /* The path may have been another file's meanwhile. */
+  assert_int_equal (rename (path, other), 0);
+  assert_true (g_file_set_contents (path, "new!", -1, NULL));
+  assert_int_equal (open_without_capabilities (node), -EACCES);
+  assert_int_equal (unlink (path), 0);
+  assert_int_equal (link (other, path), 0);
+  assert_int_equal (open_without_capabilities (node), -EACCES);
+  munmap (address, 4096);
+}
+
 static void
 test_ended (void **state)
 {
@@ -333,6 +383,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_devices, setup, teardown),
     cmocka_unit_test_setup_teardown (test_all_of_ours, setup, teardown),
     cmocka_unit_test_setup_teardown (test_fallback, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_fallback_to_a_layer, setup, teardown),
     cmocka_unit_test_setup_teardown (test_ended, setup, teardown),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
