@@ -30,7 +30,8 @@ pfs_rootnode_equal (gconstpointer a, gconstpointer b)
 
 /* The birth time tells a file from another one that has got its inode number. It says nothing of directories: those of
  * an overlay are born again when something is written below them, and they have no content of their own to mistake.
- * But it tells a directory that has got another number. */
+ * But it tells a directory that has got another number; if there is none (tmpfs of older kernels), its name has to
+ * do. */
 bool
 pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
 {
@@ -39,7 +40,7 @@ pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct s
   bool same_birth = node->btime == pfs_statx_btime (st);
   if (node->ino == st->stx_ino)
     return same_birth || S_ISDIR (st->stx_mode);
-  return same_birth && node->btime != 0 && S_ISDIR (st->stx_mode) && g_atomic_int_get (&mount->renumbers);
+  return same_birth && S_ISDIR (st->stx_mode) && g_atomic_int_get (&mount->renumbers);
 }
 
 void

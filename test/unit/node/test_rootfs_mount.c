@@ -11,6 +11,8 @@
 /* In the place of the C library's: all mounts have one device, and one number unless `numbers` is set, as those that follow
  * each other may have. */
 static bool numbers;
+/* What is added to each inode number, with which there are no times of birth. */
+static guint renumbered;
 
 int
 statx (int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret)
@@ -22,6 +24,10 @@ statx (int dirfd, const char *path, int flags, unsigned int mask, struct statx *
       ret->stx_mnt_id = G_MAXINT32;
     ret->stx_dev_major = 0;
     ret->stx_dev_minor = 1048575;
+    if (renumbered) {
+      ret->stx_ino += renumbered;
+      ret->stx_mask &= ~STATX_BTIME;
+    }
   }
   return r;
 }
@@ -171,6 +177,28 @@ test_other_line (void **state)
   assert_false (same);
 }
 
+/* A directory of an overlay over several filesystems that have no times of birth, once the kernel has forgotten it. */
+static void
+test_renumbered (void **state)
+{
+  Roots *r = *state;
+  struct stat st;
+
+  peer_dir (r, "d");
+  peer_file (r, "f", "");
+  renumbered = 1000;
+  g_autoptr (PfsNode) dir = roots_get (r, "d");
+  g_autoptr (PfsNode) file = roots_get (r, "f");
+  pfs_rootnode (dir)->mount->renumbers = 1;
+  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  renumbered = 2000;
+  int result = dir->ops->getattr (dir, NULL, WHO, &st);
+  int of_file = file->ops->getattr (file, NULL, WHO, &st);
+  renumbered = 0;
+  assert_int_equal (result, 0);
+  assert_int_equal (of_file, -ESTALE);
+}
+
 int
 main (void)
 {
@@ -180,6 +208,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_procfs_lists_nothing_in_the_place_of_another, setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_same_line, setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_other_line, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_renumbered, setup, roots_teardown),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
