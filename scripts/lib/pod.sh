@@ -123,10 +123,11 @@ pod_run_shell ()
   pod_until 50 pod_exec shell sh -c '[ -d /peers ] && peerfs --version' >/dev/null 2>&1
 }
 
-# pod_until TENTHS COMMAND...: until the command succeeds, asked every tenth of a second.
+# pod_until TENTHS COMMAND...: until the command succeeds, asked every tenth of a second; as many times longer on a slow
+# machine as PEERFS_SLOW says.
 pod_until ()
 {
-  local left=$1
+  local left=$(($1 * ${PEERFS_SLOW:-1}))
   shift
   until "$@"; do
     [ $((left -= 1)) -gt 0 ] || return 1
