@@ -40,11 +40,12 @@ image_base ()
   ) 9>"$image_base.lock" || exit 1
 }
 
-# What all builds have in common. The same sources give the same image: every layer is made anew, each time in it is
-# image_epoch, and nothing in it tells which tool made it.
+# What all builds have in common. The same sources give the same image: it is made anew, each time in it is image_epoch, and
+# nothing in it tells which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
 image_options ()
 {
-  printf '%s\0' --isolation chroot --pull=never --no-cache --layers --identity-label=false --timestamp "$(image_epoch)"
+  printf '%s\0' --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
+    --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --timestamp "$(image_epoch)"
 }
 
 # image_import PODMAN: the base as localhost/peerfs-base in its storage. Not by `import`, which writes the hour down.
@@ -77,9 +78,25 @@ image_target ()
   say "localhost/$tag: $size bytes"
 }
 
+# The ids of what has our names.
+image_ids ()
+{
+  local tag
+  for tag in peerfs:latest peerfs:static peerfs-base:trixie; do
+    "$1" images -q "localhost/$tag" 2>/dev/null
+  done
+}
+
 image_build ()
 {
+  local before id status=0
   image_base
+  before=$(image_ids "$1")
   image_import "$1" && image_target "$1" static peerfs:static "$image_static_limit" &&
-    image_target "$1" peerfs peerfs:latest "$image_size_limit"
+    image_target "$1" peerfs peerfs:latest "$image_size_limit" || status=1
+  # What had these names before, and has no other: it goes, unless somebody uses it.
+  for id in $before; do
+    "$1" images -q --filter dangling=true | grep -qx "$id" && "$1" rmi "$id" >/dev/null 2>&1
+  done
+  return "$status"
 }

@@ -14,7 +14,11 @@ mkdir -p "$pods"/{nginx,shell,peerfs}/00000001
 
 # The images that the manifest names, without a registry: nginx is the pod's root of the other tests.
 image_path='ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin'
+# One of that name, from before, is left to nobody.
+image_base
+image_import pod_podman && image_target pod_podman static peerfs:latest "$image_static_limit" || abandon "an image is built"
 image_build pod_podman || abandon "the images are built"
+check_output "no image without a name is left" "" sh -c 'grep "<none>" "$1"; true' sh <(pod_podman images -a --noheading)
 tar -C "$root_pod_dir" --one-file-system --exclude=./usr/share/perl5 --exclude=./var/lib/apt -c . |
   pod_podman import -q --change "$image_path" --change 'CMD ["nginx", "-g", "daemon off;"]' - \
     docker.io/library/nginx:latest >/dev/null 2>&1 || abandon "an nginx image"
