@@ -34,6 +34,7 @@ busy ()
 }
 temporary ()
 {
+  # shellcheck disable=SC2001 # a set of characters
   sed 's#etc/sed[A-Za-z0-9]*#etc/sedXXXXXX#' <<<"$1"
 }
 

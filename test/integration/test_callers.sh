@@ -170,6 +170,7 @@ check_equal "and so do descriptors from before" "after - - - - -" "$(tail -n 1 "
 
 perl=usr/lib/x86_64-linux-gnu/perl-base
 hidden=hid/auto/POSIX/POSIX.so
+# shellcheck disable=SC2174 # the folders above are to have the mode of the first
 mkdir -p -m 755 "$work/c/mapper/upper" && mkdir -p -m 700 "$work/c/mapper/upper/hid/auto"
 cp "$root_pod_dir/$perl/POSIX.pm" "$work/c/mapper/upper/hid/"
 cp -r "$root_pod_dir/$perl/auto/POSIX" "$work/c/mapper/upper/hid/auto/"

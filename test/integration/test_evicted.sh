@@ -62,6 +62,7 @@ cd /
 end=$((SECONDS + 5))
 walkers=()
 for _ in 1 2 3; do
+  # shellcheck disable=SC2069 # errors alone
   (while [ $SECONDS -lt $end ]; do find "$mounted" -size +1k 2>&1 >/dev/null; done) >>"$work/walks" &
   walkers+=($!)
 done

@@ -320,8 +320,10 @@ outcome ()
   echo "status $status, $(wc -c <"$work/got") bytes, $(md5sum <"$work/got"), $(grep -o 'Input/output error' "$work/got.err")"
 }
 for how in "cat " "dd status=none bs=1M if=" "dd status=none bs=5000 if="; do
+  # shellcheck disable=SC2086 # a command and the beginning of a path
   directly=$(outcome $how/proc/$imitated_pid/root/mnt/program)
   check "EIO in the middle: $how: $directly" grep -q 'Input/output error' "$work/got.err"
+  # shellcheck disable=SC2086
   check_equal "EIO in the middle: $how: as directly" "$directly" "$(outcome $how$mnt/worn/root/mnt/program)"
 done
 check "EIO in the middle: O_DIRECT" sh -c "! dd status=none iflag=direct bs=64k if='$mnt/worn/root/mnt/program' of=/dev/null"

@@ -147,7 +147,7 @@ check_equal "root of another group may look into a container of that group" 1 \
 check_equal "another may not" 1 "$(grep -c -F '| user-102 | user-101 | - | - | - | - | - | - | + | - | - |' "$work/table")"
 
 {
-  echo "| caller | target | $(sed 's/ / | /g' <<<"${objects[*]}") | stricter |"
+  echo "| caller | target$(printf ' | %s' "${objects[@]}") | stricter |"
   echo "|---|---|$(printf -- '---|%.0s' "${objects[@]}")---|"
   cat "$work/table"
   echo

@@ -91,6 +91,7 @@ check "the broker is waited for" "$PEERFS" --wait flux/sockets/local-0 --timeout
 check_output "its user, directly" broker as "$as_1000" ask "/proc/$broker/root/tmp/flux-a/local-0"
 check_output "its user, by the short name" broker as "$as_1000" ask "$sockets/local-0"
 check_output "its user, by the path" broker as "$as_1000" ask "$sockets/tmp/flux-a/local-0"
+# shellcheck disable=SC2086 # several words
 check_output "its user, in another mount namespace" broker \
   in_consumer $as_1000 perl "$work/ask" "$sockets/local-0"
 check_output "root is refused by the server" "Operation not permitted" ask "$sockets/local-0"
@@ -99,6 +100,7 @@ check_output "another user may not enter" "Permission denied" as "$as_1001" ask 
 check_output "nor directly" "Permission denied" as "$as_1001" ask "/proc/$broker/root/tmp/flux-a/local-0"
 check_output "nor list" "ls: cannot open directory '$sockets': Permission denied" \
   sh -c "LC_ALL=C $as_1001 ls '$sockets' 2>&1 || true"
+# shellcheck disable=SC2086 # several words
 check_output "the user sees its own" "./local-0 ./tmp/flux-a/local-0 " $as_1000 bash -c "$(declare -f below); below $sockets"
 check_output "root sees all" "./admin ./in ./jail/in ./local-0 ./tmp/flux-a/local-0 ./tmp/root/admin " below "$sockets"
 check_output "the user does not reach others'" "No such file or directory" as "$as_1000" ask "$sockets/admin"
