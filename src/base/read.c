@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
 
 #define CHUNK_FIRST (16 * 1024)
+#define PIECE (64 * 1024)
 
 /* Fills up to size bytes; less only at the end of the file. Returns the number of bytes or -errno. */
 static ssize_t
@@ -63,9 +65,15 @@ read_limited (int fd, size_t limit, char **ret_buf, size_t *ret_len)
 }
 
 static int
+open_to_read (int dirfd, const char *name)
+{
+  return openat (dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+}
+
+static int
 read_whole (int dirfd, const char *name, size_t max, bool cut, GBytes **ret_bytes)
 {
-  pfs_autofd fd = openat (dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  pfs_autofd fd = open_to_read (dirfd, name);
   g_autofree char *buf = NULL;
   size_t len = 0;
   int r;
@@ -100,6 +108,47 @@ int
 pfs_read_prefix_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes)
 {
   return read_whole (dirfd, name, max, true, ret_bytes);
+}
+
+/* How many bytes are left of the last line; -1: enough. */
+static ssize_t
+give_lines (const char *buf, size_t len, PfsLineFunc func, gpointer data)
+{
+  const char *end;
+
+  for (; (end = memchr (buf, '\n', len)); len -= (size_t) (end + 1 - buf), buf = end + 1)
+    if (!func (buf, (size_t) (end - buf), data))
+      return -1;
+  return (ssize_t) len;
+}
+
+int
+pfs_read_lines_at (int dirfd, const char *name, size_t max, PfsLineFunc func, gpointer data)
+{
+  pfs_autofd fd = open_to_read (dirfd, name);
+  g_autofree char *buf = NULL;
+  size_t have = 0;
+
+  if (fd < 0)
+    return -errno;
+  buf = g_malloc (PIECE);
+  for (size_t all = 0; all < max && have < PIECE;) {
+    ssize_t n = read_full (fd, buf + have, MIN (PIECE - have, max - all));
+    if (n < 0)
+      return (int) n;
+    if (n == 0 && have > 0)
+      func (buf, have, data);
+    if (n == 0)
+      return 0;
+    all += (size_t) n;
+    have += (size_t) n;
+    ssize_t left = give_lines (buf, have, func, data);
+    if (left < 0)
+      return 0;
+    memmove (buf, buf + have - left, (size_t) left);
+    have = (size_t) left;
+  }
+  return -EFBIG;
 }
 
 int

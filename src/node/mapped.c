@@ -23,8 +23,8 @@
 
 /* One mapped object, as the leaf of a mirror and in its node. */
 typedef struct {
-  char *shown;                  /* its path in the mirror */
   char *path;                   /* as mapped, absolute */
+  char *shown;                  /* its path in the mirror: in that one, or a string of its own; NULL in a node */
   uint64_t start, end;          /* where it was last seen; another file may have come there */
   unsigned int major, minor;
   uint64_t inode;
@@ -37,27 +37,14 @@ typedef struct {
 } MappedNode;
 
 static void
-mapped_clear (Mapped *object)
-{
-  g_free (object->shown);
-  g_free (object->path);
-}
-
-static void
 mapped_free (gpointer data)
 {
-  mapped_clear (data);
-  g_free (data);
-}
+  Mapped *object = data;
 
-static Mapped
-mapped_copy (const Mapped *object)
-{
-  Mapped copy = *object;
-
-  copy.shown = g_strdup (object->shown);
-  copy.path = g_strdup (object->path);
-  return copy;
+  if (object->shown != object->path + 1)
+    g_free (object->shown);
+  g_free (object->path);
+  g_free (object);
 }
 
 static const char *
@@ -78,21 +65,6 @@ main_pin (PfsContainer *c, PfsPin **ret)
 {
   int r = pfs_container_main (c, ret);
   return pfs_gone (r, -ESTALE);
-}
-
-/* "maps" of the main process, parsed. */
-static int
-mappings_read (int pin_fd, GPtrArray **ret)
-{
-  g_autoptr (GBytes) content = NULL;
-  gsize len;
-
-  int r = pfs_read_prefix_at (pin_fd, "maps", PFS_MAPS_MAX, &content);
-  if (r < 0)
-    return r;
-  const char *data = g_bytes_get_data (content, &len);
-  *ret = pfs_maps_parse (data, len);
-  return 0;
 }
 
 /* --- one object --- */
@@ -209,26 +181,40 @@ open_object (int pin_fd, const Mapped *object)
   return fd == -EPERM || fd == -EACCES ? open_by_path (pin_fd, object, &pfs_caller_self) : fd;
 }
 
+typedef struct {
+  const Mapped *object;
+  Mapped moved;                 /* end is 0 where it is not mapped any more */
+} Search;
+
+static bool
+search_line (const char *line, size_t len, gpointer data)
+{
+  Search *search = data;
+  const Mapped *object = search->object;
+  PfsMapping m;
+
+  if (!pfs_maps_parse_line (line, len, &m))
+    return true;
+  if (m.inode == object->inode && m.major == object->major && m.minor == object->minor
+      && strcmp (m.path, object->path) == 0) {
+    search->moved = *object;
+    search->moved.start = m.start;
+    search->moved.end = m.end;
+  }
+  g_free (m.path);
+  return search->moved.end == 0;
+}
+
 /* The object may be mapped elsewhere by now. */
 static int
 open_moved (int pin_fd, const Mapped *object)
 {
-  g_autoptr (GPtrArray) mappings = NULL;
+  Search search = { .object = object };
 
-  int r = mappings_read (pin_fd, &mappings);
-  if (r < 0)
-    return r;
-  for (guint i = 0; i < mappings->len; i++) {
-    const PfsMapping *m = mappings->pdata[i];
-    if (m->inode != object->inode || m->major != object->major || m->minor != object->minor
-        || strcmp (m->path, object->path) != 0)
-      continue;
-    Mapped moved = *object;
-    moved.start = m->start;
-    moved.end = m->end;
-    return open_object (pin_fd, &moved);
-  }
-  return -ESTALE;
+  int r = pfs_read_lines_at (pin_fd, "maps", PFS_MAPS_MAX, search_line, &search);
+  if (search.moved.end != 0)
+    return open_object (pin_fd, &search.moved);
+  return r < 0 && r != -EFBIG ? r : -ESTALE;
 }
 
 /* May the caller follow map_files itself (proc_map_files_get_link() in fs/proc/base.c)? It leads past the folders on the
@@ -337,13 +323,17 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 static void
 mapped_init (PfsNode *node, gpointer data)
 {
-  ((MappedNode *) node)->object = mapped_copy (data);
+  MappedNode *mapped = (MappedNode *) node;
+
+  mapped->object = *(const Mapped *) data;
+  mapped->object.path = g_strdup (mapped->object.path);
+  mapped->object.shown = NULL;
 }
 
 static void
 mapped_finalize (PfsNode *node)
 {
-  mapped_clear (&((MappedNode *) node)->object);
+  g_free (((MappedNode *) node)->object.path);
   pfs_peer_finalize (node);
 }
 
@@ -408,14 +398,14 @@ is_regular (Scan *scan, const PfsMapping *m)
   return !g_str_has_prefix (m->path, "/dev/") || g_str_has_prefix (m->path, "/dev/shm/");
 }
 
+/* Takes over its path. */
 static Mapped *
-mapped_of (const PfsMapping *m, char *shown, bool remote)
+mapped_of (PfsMapping *m, bool remote)
 {
   Mapped *object = g_new0 (Mapped, 1);
 
   *object = (Mapped){
-    .shown = shown,
-    .path = g_strdup (m->path),
+    .path = g_steal_pointer (&m->path),
     .start = m->start,
     .end = m->end,
     .major = m->major,
@@ -428,10 +418,10 @@ mapped_of (const PfsMapping *m, char *shown, bool remote)
 
 /* The shown path of the n-th object of that path. */
 static char *
-shown_path (GHashTable *paths, const char *path, guint *n)
+shown_path (GHashTable *paths, char *path, guint *n)
 {
   if (++*n == 1)
-    return g_strdup (path + 1);
+    return path + 1;
   for (;; ++*n) {
     char *numbered = g_strdup_printf ("%s~%u", path, *n);
     if (!g_hash_table_contains (paths, numbered)) {
@@ -442,39 +432,56 @@ shown_path (GHashTable *paths, const char *path, guint *n)
   }
 }
 
+static bool
+add_line (const char *line, size_t len, gpointer data)
+{
+  return pfs_mapped_files_add (data, line, len);
+}
+
+/* The objects that are shown of all that are mapped, sorted by path. */
+static GPtrArray *
+objects_of (Scan *scan, GPtrArray *mappings, dev_t own_device)
+{
+  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+  GPtrArray *objects = g_ptr_array_new_with_free_func (mapped_free);
+  const char *last = "";
+  guint n = 0;
+
+  for (guint i = 0; i < mappings->len; i++)
+    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
+  for (guint i = 0; i < mappings->len; i++) {
+    PfsMapping *m = mappings->pdata[i];
+
+    if (strcmp (last, m->path) != 0)
+      n = 0;
+    last = m->path;
+    /* A mapped file of our own mount would be asked of ourselves. */
+    if (makedev (m->major, m->minor) == own_device || !is_regular (scan, m))
+      continue;
+    Mapped *object = mapped_of (m, is_remote (scan, m));
+    object->shown = shown_path (paths, object->path, &n);
+    g_ptr_array_add (objects, object);
+  }
+  return objects;
+}
+
 static int
 mapped_scan (PfsNode *top, PfsMirror **ret)
 {
+  g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
   g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (GPtrArray) mappings = NULL;
-  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GBytes) mountinfo = NULL;
-  GPtrArray *objects;
-  guint n = 0;
 
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
-    r = mappings_read (pfs_pin_fd (pin), &mappings);
-  if (r < 0)
+    r = pfs_read_lines_at (pfs_pin_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
+  if (r < 0 && r != -EFBIG)
     return r;
   pfs_autofd map_files = openat (pfs_pin_fd (pin), "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   (void) pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
   Scan scan = { .map_files = map_files, .mountinfo = mountinfo, .major = UINT_MAX };
-  for (guint i = 0; i < mappings->len; i++)
-    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
-
-  objects = g_ptr_array_new_with_free_func (mapped_free);
-  for (guint i = 0; i < mappings->len; i++) {
-    const PfsMapping *m = mappings->pdata[i];
-    if (i > 0 && strcmp (((PfsMapping *) mappings->pdata[i - 1])->path, m->path) != 0)
-      n = 0;
-    /* A mapped file of our own mount would be asked of ourselves. */
-    if (makedev (m->major, m->minor) == top->tree->own_device)
-      continue;
-    if (m->path[0] == '/' && is_regular (&scan, m))
-      g_ptr_array_add (objects, mapped_of (m, shown_path (paths, m->path, &n), is_remote (&scan, m)));
-  }
-  *ret = pfs_mirror_new (objects, mapped_shown);
+  g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
+  *ret = pfs_mirror_new (objects_of (&scan, mappings, top->tree->own_device), mapped_shown);
   return 0;
 }
 

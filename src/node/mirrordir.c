@@ -50,19 +50,31 @@ pfs_mirror_top_finalize (PfsNode *node)
   dir_finalize (node);
 }
 
+static bool
+is_recent_locked (const PfsMirrorTop *top)
+{
+  gint64 age = g_get_monotonic_time () - top->taken - top->took;
+
+  return top->mirror && age < MAX (SNAPSHOT_USEC - top->took, SNAPSHOT_TIMES * top->took);
+}
+
 /* The last scan where it is young enough, as a reference, or NULL. */
 static PfsMirror *
 snapshot_recent (PfsMirrorTop *top, bool to_list)
 {
-  PfsMirror *mirror = NULL;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
 
+  return is_recent_locked (top) && (!to_list || top->took > SNAPSHOT_USEC) ? pfs_mirror_ref (top->mirror) : NULL;
+}
+
+/* Lets go of a scan that nobody will ask for any more. */
+static void
+snapshot_drop_old (PfsMirrorTop *top)
+{
   g_mutex_lock (&top->lock);
-  gint64 age = g_get_monotonic_time () - top->taken - top->took;
-  gint64 life = MAX (SNAPSHOT_USEC - top->took, SNAPSHOT_TIMES * top->took);
-  if (top->mirror && age < life && (!to_list || top->took > SNAPSHOT_USEC))
-    mirror = pfs_mirror_ref (top->mirror);
+  PfsMirror *old = is_recent_locked (top) ? NULL : g_steal_pointer (&top->mirror);
   g_mutex_unlock (&top->lock);
-  return mirror;
+  g_clear_pointer (&old, pfs_mirror_unref);
 }
 
 /* The last scan if it began after the given time, as a reference, or NULL. */
@@ -88,6 +100,7 @@ snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
     *ret = g_steal_pointer (&mirror);
     return 0;
   }
+  snapshot_drop_old (top);
   gint64 taken = g_get_monotonic_time ();
   int r = top->kind->scan (&top->dir.peer.node, &mirror);
   if (r < 0)

@@ -20,15 +20,16 @@ mapping_free (gpointer data)
 static char *
 unescape_path (Bytes raw)
 {
-  GString *path = g_string_sized_new (raw.len + 1);
+  char *path = g_malloc (raw.len + 1), *to = path;
 
   while (raw.len > 0) {
     bool newline = bytes_has_prefix (raw, "\\012");
 
-    g_string_append_c (path, newline ? '\n' : raw.p[0]);
+    *to++ = newline ? '\n' : raw.p[0];
     raw = bytes_skip (raw, newline ? 4 : 1);
   }
-  return g_string_free (path, FALSE);
+  *to = '\0';
+  return path;
 }
 
 /* Names the kernel gives to memory that no directory ever had. */
@@ -82,27 +83,38 @@ parse_line (Bytes line, PfsMapping *mapping, Bytes *ret_path)
   return is_file (line, mapping->deleted);
 }
 
-static int
-compare_objects (const PfsMapping *a, const PfsMapping *b)
+bool
+pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret)
 {
-  int r = strcmp (a->path, b->path);
+  Bytes path;
 
-  if (r == 0)
-    r = (a->major > b->major) - (a->major < b->major);
-  if (r == 0)
-    r = (a->minor > b->minor) - (a->minor < b->minor);
-  if (r == 0)
-    r = (a->inode > b->inode) - (a->inode < b->inode);
-  return r;
+  *ret = (PfsMapping){ 0 };
+  if (!parse_line (bytes_of (line, len), ret, &path))
+    return false;
+  ret->path = unescape_path (path);
+  return true;
 }
 
-static int
-by_object (gconstpointer a, gconstpointer b)
-{
-  const PfsMapping *x = *(PfsMapping *const *) a, *y = *(PfsMapping *const *) b;
-  int r = compare_objects (x, y);
+/* --- all of a process --- */
 
-  return r != 0 ? r : (x->start > y->start) - (x->start < y->start);
+struct PfsMappedFiles {
+  GHashTable *files;            /* a set of PfsMapping */
+  size_t size;                  /* of their paths */
+  bool full;
+};
+
+static guint
+hash_file (gconstpointer data)
+{
+  const PfsMapping *m = data;
+  return g_int64_hash (&m->inode) ^ g_str_hash (m->path);
+}
+
+static gboolean
+same_file (gconstpointer a, gconstpointer b)
+{
+  const PfsMapping *x = a, *y = b;
+  return x->inode == y->inode && x->major == y->major && x->minor == y->minor && strcmp (x->path, y->path) == 0;
 }
 
 static int
@@ -114,43 +126,68 @@ by_address (gconstpointer a, gconstpointer b)
   return r != 0 ? r : (x->start > y->start) - (x->start < y->start);
 }
 
-/* Keeps the first mapping of each object. */
-static GPtrArray *
-distinct (GPtrArray *all)
+PfsMappedFiles *
+pfs_mapped_files_new (void)
 {
-  GPtrArray *kept = g_ptr_array_new_with_free_func (mapping_free);
+  PfsMappedFiles *files = g_new0 (PfsMappedFiles, 1);
 
-  g_ptr_array_sort (all, by_object);
-  for (guint i = 0; i < all->len; i++) {
-    PfsMapping *mapping = all->pdata[i];
+  files->files = g_hash_table_new_full (hash_file, same_file, mapping_free, NULL);
+  return files;
+}
 
-    if (kept->len > 0 && compare_objects (kept->pdata[kept->len - 1], mapping) == 0)
-      continue;
-    g_ptr_array_add (kept, mapping);
-    all->pdata[i] = NULL;
+void
+pfs_mapped_files_free (PfsMappedFiles *files)
+{
+  g_hash_table_unref (files->files);
+  g_free (files);
+}
+
+/* Its first mapping counts: most of what is mapped are further segments of a library. */
+static void
+add_mapping (PfsMappedFiles *files, PfsMapping *mapping)
+{
+  PfsMapping *known = g_hash_table_lookup (files->files, mapping);
+  size_t size = strlen (mapping->path) + 1;
+
+  if (known && mapping->start < known->start) {
+    known->start = mapping->start;
+    known->end = mapping->end;
   }
-  g_ptr_array_sort (kept, by_address);
-  return kept;
+  files->full = !known && (g_hash_table_size (files->files) >= PFS_MAPS_FILES_MAX
+                           || files->size + size > PFS_MAPS_PATHS_MAX);
+  if (known || files->full)
+    return;
+  PfsMapping *kept = g_memdup2 (mapping, sizeof *mapping);
+  mapping->path = NULL;
+  g_hash_table_add (files->files, kept);
+  files->size += size;
+}
+
+bool
+pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len)
+{
+  PfsMapping mapping;
+
+  if (!files->full && pfs_maps_parse_line (line, len, &mapping)) {
+    add_mapping (files, &mapping);
+    g_free (mapping.path);
+  }
+  return !files->full;
 }
 
 GPtrArray *
-pfs_maps_parse (const char *content, size_t len)
+pfs_mapped_files_steal (PfsMappedFiles *files)
 {
-  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (mapping_free);
-  Bytes rest = bytes_of (content, len), line, path;
+  GPtrArray *all = g_ptr_array_new_full (g_hash_table_size (files->files), mapping_free);
+  GHashTableIter iter;
+  gpointer mapping;
 
-  while (bytes_split (&rest, '\n', &line)) {
-    const PfsMapping *last = all->len > 0 ? all->pdata[all->len - 1] : NULL;
-    PfsMapping mapping = { 0 };
-
-    if (!parse_line (line, &mapping, &path))
-      continue;
-    mapping.path = unescape_path (path);
-    /* The segments of a library follow one another: most of what is mapped is dropped here. */
-    if (last && last->start < mapping.start && compare_objects (last, &mapping) == 0)
-      g_free (mapping.path);
-    else
-      g_ptr_array_add (all, g_memdup2 (&mapping, sizeof mapping));
+  g_hash_table_iter_init (&iter, files->files);
+  while (g_hash_table_iter_next (&iter, &mapping, NULL)) {
+    g_hash_table_iter_steal (&iter);
+    g_ptr_array_add (all, mapping);
   }
-  return distinct (all);
+  files->size = 0;
+  g_ptr_array_sort (all, by_address);
+  return all;
 }

@@ -8,8 +8,15 @@
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  g_autoptr (GPtrArray) mappings = pfs_maps_parse ((const char *) data, size);
+  g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
+  const char *line = (const char *) data, *end = line + size;
   size_t total = 0;
+
+  for (const char *newline; line && line < end; line = newline ? newline + 1 : NULL) {
+    newline = memchr (line, '\n', (size_t) (end - line));
+    pfs_mapped_files_add (files, line, (size_t) ((newline ? newline : end) - line));
+  }
+  g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
 
   for (guint i = 0; i < mappings->len; i++) {
     const PfsMapping *m = mappings->pdata[i], *previous = i > 0 ? mappings->pdata[i - 1] : NULL;

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What a peer can make the daemon do, or keep, with little: links that lead round and round, an environment of many
-# variables, mounts that come and go. Counted in the daemon's own processor time, which a busy machine does not change much.
+# variables, mapped files of long paths, mounts that come and go. Counted in the daemon's own processor time, which a busy machine does not change much.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
-helper=${PEERFS_HELPERS:?the folder of the helper programs}/helper_remount
+helpers=${PEERFS_HELPERS:?the folder of the helper programs}
 mounts=${PEERFS_MOUNTS:-66000}
 getconf CLK_TCK >/dev/null || abandon "the unit of processor time is known"
 
@@ -69,6 +69,27 @@ check_output "and so have open values" "Cannot allocate memory" \
   "$mnt/value/env/BIG"
 check_output "closed, they can be read again" 120000 sh -c 'wc -c <"$1"' - "$mnt/value/env/BIG"
 
+# --- mapped files of long paths: what a scan keeps has a bound, and there is one scan of them at a time
+
+mkdir -p "$work/c/paths/upper/work"
+cp "$helpers/helper_hostile" "$work/c/paths/upper/hostile"
+imitate paths -- sh -c 'cd /work; exec /hostile paths 4400'
+pod_until 100 grep -q ready "$work/c/paths/log" || abandon "files are mapped" "$(cat "$work/c/paths/log")"
+check_equal "4,400 of them" "4400 files" "$(head -n 1 "$work/c/paths/log")"
+peerfs_stop
+peerfs_start
+for _ in {1..3}; do
+  check "they are listed" ls "$mnt/paths/maps/files"
+  sleep 0.5
+done
+seq 24 | xargs -P 24 -I {} ls "$mnt/paths/maps/files" >/dev/null
+peak=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$peerfs_pid/status")
+sanitized || check_less "memory at the most, also for two dozen at once, in kB" 40000 "$peak"
+# shellcheck disable=SC2016
+shown=$(perl -e 'chdir "$ARGV[0]/work" or die; 1 while chdir "d" x 255; print scalar (() = <*>)' "$mnt/paths/maps/files")
+check_less "not all are shown" 4000 "$shown"
+check_less "at least 1,000" "$shown" 1000
+
 # --- mounts that are gone, each looked at
 
 peerfs_stop
@@ -78,9 +99,9 @@ memory ()
 {
   awk '$1 == "RssAnon:" { print $2 }' "/proc/$peerfs_pid/status"
 }
-check "a thousand mounts come and go" "$helper" "$mnt/env/root" "$imitated_pid" 1000
+check "a thousand mounts come and go" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" 1000
 before=$(memory)
-check "and several thousand more" "$helper" "$mnt/env/root" "$imitated_pid" "$mounts"
+check "and several thousand more" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" "$mounts"
 check_output "what was there before is served" root grep -o -m1 ^root group
 check_output "what is seen for the first time too" root grep -o -m1 ^root "$mnt/env/root/etc/passwd"
 sanitized || check_less "memory that they cost in kB" 2000 "$(($(memory) - before))"

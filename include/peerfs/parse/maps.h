@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PFS_MAPS_MAX (16 * 1024 * 1024) /* 65,530 mappings (vm.max_map_count) of paths of 180 bytes */
+#define PFS_MAPS_MAX (64 * 1024 * 1024) /* bytes to read of it */
+/* What is kept of it: as many files as there may be mappings (65,530, vm.max_map_count), and bytes of their paths. */
+#define PFS_MAPS_FILES_MAX 65536u
+#define PFS_MAPS_PATHS_MAX (4u * 1024 * 1024)
 
 typedef struct {
   char *path;                   /* as mapped, absolute, "\012" undone, without " (deleted)" */
@@ -17,8 +20,18 @@ typedef struct {
   bool deleted;
 } PfsMapping;
 
-/* The distinct mapped files (device, inode, path) of the content, sorted by path, in address order within one path.
- * Anonymous memory, [heap], /dev/zero and other things without an inode, SysV segments and memfds (their names start
- * with "/memfd:" or "/SYSV" and are always deleted) are left out. *ret is a GPtrArray of PfsMapping
- * (g_ptr_array_unref frees all). Malformed lines are skipped. Never fails. */
-GPtrArray *pfs_maps_parse (const char *content, size_t len);
+/* A line of it, without newline. Is that a mapped file? Anonymous memory, [heap], /dev/zero and other things without an
+ * inode, SysV segments and memfds (their names start with "/memfd:" or "/SYSV" and are always deleted) are none, nor is a
+ * malformed line. ret->path is to be freed with g_free(). */
+bool pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret);
+
+/* The distinct mapped files (device, inode, path) of as many lines as are added. */
+typedef struct PfsMappedFiles PfsMappedFiles;
+
+PfsMappedFiles *pfs_mapped_files_new (void);
+void pfs_mapped_files_free (PfsMappedFiles *files);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMappedFiles, pfs_mapped_files_free)
+/* False: it is one too many, and no further one is taken. */
+bool pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len);
+/* All of them, sorted by path, in address order within one path: PfsMapping (g_ptr_array_unref frees them); none are left. */
+GPtrArray *pfs_mapped_files_steal (PfsMappedFiles *files);

@@ -132,6 +132,32 @@ mappings (int count)
     pause ();
 }
 
+/* Files of which each has a path of 3.7 kB. */
+_Noreturn static void
+long_paths (int count)
+{
+  char name[256];
+  int made = 0;
+
+  memset (name, 'd', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  for (int i = 0; i < 14; i++)
+    if (mkdir (name, 0755) < 0 || chdir (name) < 0)
+      perror ("a deep directory");
+  for (; made < count; made++) {
+    snprintf (name, sizeof name, "%0100d", made);
+    int fd = open (name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+    if (fd < 0 || write (fd, "x", 1) < 0 || mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+      break;
+    close (fd);
+  }
+  printf ("%d files\n", made);
+  ready ();
+  for (;;)
+    pause ();
+}
+
 _Noreturn static void
 map (const char *path)
 {
@@ -224,6 +250,8 @@ main (int argc, char **argv)
     return big_environment (argv);
   if (strcmp (what, "mappings") == 0)
     mappings (atoi (argument));
+  if (strcmp (what, "paths") == 0)
+    long_paths (atoi (argument));
   if (strcmp (what, "map") == 0)
     map (argument);
   if (strcmp (what, "sockets") == 0)

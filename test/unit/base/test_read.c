@@ -162,10 +162,66 @@ test_readlink (void **state)
   assert_string_equal (again, long_target);
 }
 
+typedef struct {
+  guint lines, most;
+  size_t bytes;
+  bool right;
+} Lines;
+
+/* The n-th line is n % 300 times the same letter. */
+static bool
+count_line (const char *line, size_t len, gpointer data)
+{
+  Lines *lines = data;
+
+  lines->right = lines->right && len == lines->lines % 300 && (len == 0 || (line[0] == 'x' && line[len - 1] == 'x'));
+  lines->bytes += len + 1;
+  return ++lines->lines < lines->most;
+}
+
+static Lines
+read_lines (Fixture *f, size_t max, guint most, int expected)
+{
+  Lines lines = { .most = most, .right = true };
+
+  assert_int_equal (pfs_read_lines_at (f->fd, "f", max, count_line, &lines), expected);
+  assert_true (lines.right);
+  return lines;
+}
+
+static void
+test_lines (void **state)
+{
+  Fixture *f = *state;
+  g_autofree char *path = g_build_filename (f->dir, "f", NULL);
+  g_autoptr (GString) content = g_string_new (NULL);
+  Lines none = { .most = 10 };
+
+  for (guint i = 0; i < 2000; i++) {
+    g_string_set_size (content, content->len + i % 300);
+    memset (content->str + content->len - i % 300, 'x', i % 300);
+    g_string_append_c (content, '\n');
+  }
+  assert_true (g_file_set_contents (path, content->str, (gssize) content->len - 1, NULL));
+  assert_int_equal (read_lines (f, SIZE_MAX, 9999, 0).lines, 2000);
+  assert_int_equal (read_lines (f, SIZE_MAX, 1234, 0).lines, 1234);
+  assert_int_equal (read_lines (f, content->len + 1, 9999, 0).bytes, content->len);
+  /* Half of a line is none. */
+  Lines cut = read_lines (f, 100000, 9999, -EFBIG);
+  assert_true (cut.bytes <= 100000 && cut.bytes > 100000 - 300);
+
+  memset (content->str, 'x', content->len);
+  assert_true (g_file_set_contents (path, content->str, (gssize) content->len, NULL));
+  assert_int_equal (pfs_read_lines_at (f->fd, "f", SIZE_MAX, count_line, &none), -EFBIG);
+  assert_int_equal (none.lines, 0);
+  assert_int_equal (pfs_read_lines_at (f->fd, "missing", SIZE_MAX, count_line, &none), -ENOENT);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown (test_lines, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_sizes, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_too_big, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_refused, set_up, tear_down),

@@ -21,7 +21,12 @@
 static GPtrArray *
 parse (const char *text)
 {
-  return pfs_maps_parse (text, strlen (text));
+  g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  for (guint i = 0; lines[i]; i++)
+    assert_true (pfs_mapped_files_add (files, lines[i], strlen (lines[i])));
+  return pfs_mapped_files_steal (files);
 }
 
 static const PfsMapping *
@@ -104,11 +109,32 @@ test_no_files (void **state G_GNUC_UNUSED)
     if (m->len != 0)
       fail_msg ("accepted: %s", lines[i]);
   }
-  {
-    g_autoptr (GPtrArray) m = pfs_maps_parse ("1000-2000" TAIL "1 /a\0b", sizeof ("1000-2000" TAIL "1 /a\0b") - 1);
+  PfsMapping mapping;
+  assert_false (pfs_maps_parse_line ("1000-2000" TAIL "1 /a\0b", sizeof ("1000-2000" TAIL "1 /a\0b") - 1, &mapping));
+}
 
-    assert_int_equal (m->len, 0);
-  }
+/* How many files of paths of that length there are; the mapping after it is of a file that is there already. */
+static guint
+how_many (int length)
+{
+  g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
+  char line[8192];
+  guint n = 0;
+
+  do
+    n++;
+  while (pfs_mapped_files_add (files, line, (size_t) g_snprintf (line, sizeof line, "%x000-%x001" TAIL "%u /%0*u", n, n, n, length - 1, n)));
+  assert_false (pfs_mapped_files_add (files, "1000-2000" TAIL "1 /a", strlen ("1000-2000" TAIL "1 /a")));
+  g_autoptr (GPtrArray) all = pfs_mapped_files_steal (files);
+  assert_int_equal (all->len, n - 1);
+  return n - 1;
+}
+
+static void
+test_bounds (void **state G_GNUC_UNUSED)
+{
+  assert_int_equal (how_many (10), PFS_MAPS_FILES_MAX);
+  assert_int_equal (how_many (4000), PFS_MAPS_PATHS_MAX / 4001);
 }
 
 /* The kernel is the oracle: a file of ours with a difficult name, before and after it is deleted. */
@@ -131,10 +157,9 @@ test_own (void **state G_GNUC_UNUSED)
     g_autofree char *content = NULL;
     g_autoptr (GPtrArray) m = NULL;
     guint found = 0;
-    gsize len;
 
-    assert_true (g_file_get_contents ("/proc/self/maps", &content, &len, NULL));
-    m = pfs_maps_parse (content, len);
+    assert_true (g_file_get_contents ("/proc/self/maps", &content, NULL, NULL));
+    m = parse (content);
     for (guint i = 0; i < m->len; i++) {
       if (strcmp (at (m, i)->path, path) != 0)
         continue;
@@ -158,6 +183,7 @@ main (void)
     cmocka_unit_test (test_order),
     cmocka_unit_test (test_names),
     cmocka_unit_test (test_no_files),
+    cmocka_unit_test (test_bounds),
     cmocka_unit_test (test_own),
   };
 
