@@ -3,21 +3,16 @@
 #include "jobs.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 
-#define THREADS_MAX 512u        /* of all mounts */
-#define IDLE_MAX 4u             /* threads that are kept */
-#define IDLE_US (5 * G_TIME_SPAN_SECOND)
+#define JOBS_MAX 512u           /* of all mounts, at once */
 #define QUEUE_MAX 256u          /* requests for one mount */
 #define LARGE_MAX 64u           /* requests for one mount, from which on no large one is queued */
-#define COPY_MAX 8192           /* bytes: a larger request takes the whole buffer along, a mebibyte */
-#define PATIENCE_US (G_TIME_SPAN_SECOND / 2)    /* at the end, for those who are busy */
+#define LARGE 8192u             /* bytes */
 #define SAY_AGAIN_MS 60000
 
 typedef struct {
   PfsPlace place;
-  guint running;                /* its threads */
+  guint running;
   GQueue waiting;               /* of PfsRequest */
 } Pool;
 
@@ -92,7 +87,16 @@ let_go (PfsRequest *request)
   }
 }
 
-/* --- the threads of mounts --- */
+/* --- the jobs of mounts --- */
+
+/* Whatever only lets go of something is never refused, and is done first. */
+static bool
+is_let_go (const PfsRequest *request)
+{
+  uint32_t opcode = request->in ? request->in->opcode : 0;
+
+  return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_FLUSH;
+}
 
 static Pool *
 pool_of_locked (PfsJobs *jobs, const PfsPlace *place)
@@ -109,134 +113,101 @@ pool_of_locked (PfsJobs *jobs, const PfsPlace *place)
   return pool;
 }
 
+static void
+pool_drop_empty_locked (PfsJobs *jobs, Pool *pool)
+{
+  if (pool->running == 0 && pool->waiting.length == 0)
+    g_ptr_array_remove_fast (jobs->pools, pool);
+}
+
 /* A container may take half of what all others have left of the threads, so that there is always something left for the
- * next one. */
+ * next one. One thread is enough for locks that nobody waits for. */
 static bool
 may_run_locked (PfsJobs *jobs, const Pool *pool)
 {
-  guint all = 0, mine = 0;
+  guint mine = 0, max = pool->place.mount == &jobs->later ? 1 : PFS_MOUNT_THREADS;
 
   for (guint i = 0; i < jobs->pools->len; i++) {
     const Pool *other = jobs->pools->pdata[i];
 
-    all += other->running;
     mine += other->place.container == pool->place.container ? other->running : 0;
   }
-  return pool->waiting.length > 0 && pool->running < PFS_MOUNT_THREADS && 2 * mine + all < THREADS_MAX;
+  return pool->waiting.length > 0 && pool->running < max && 2 * mine + jobs->running < JOBS_MAX;
 }
 
-static Pool *
-next_pool_locked (PfsJobs *jobs)
+/* True: it is done. */
+static bool
+run (PfsJobs *jobs, PfsRequest *request, bool answered)
 {
-  for (guint i = 0; i < jobs->pools->len; i++)
-    if (may_run_locked (jobs, jobs->pools->pdata[i]))
-      return jobs->pools->pdata[i];
-  return NULL;
-}
+  struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in ? request->in->len : 0 };
 
-/* Tells libfuse of a signal that came while the request waited for its turn: whoever is to wait for a lock must not. */
-static void
-tell_interrupted (PfsJobs *jobs, guint64 unique)
-{
-  struct {
-    struct fuse_in_header in;
-    struct fuse_interrupt_in body;
-  } interrupt = {
-    { .len = sizeof interrupt, .opcode = FUSE_INTERRUPT, .unique = unique | 1 }, /* as the kernel numbers it */
-    { .unique = unique },
-  };
-  struct fuse_buf buf = { .mem = &interrupt, .size = sizeof interrupt };
-
-  fuse_session_process_buf (jobs->session->fuse, &buf);
+  if (request->work) {
+    request->work (request->data);
+  } else if (request->retry) {
+    int r = answered ? -EINTR : request->retry (request->data);
+    if (r == -EAGAIN)
+      return false;
+    pfs_reply (request->req, r);
+    request->free_data (request->data);
+  } else if (!answered) {
+    fuse_session_process_buf (jobs->session->fuse, &buf);
+  }
+  let_go (request);
+  return true;
 }
 
 static void
 do_one_locked (PfsJobs *jobs, Pool *pool)
 {
   PfsRequest *request = g_queue_pop_head_link (&pool->waiting)->data;
-  bool answered = request->answered, interrupted = request->interrupted != 0;
+  bool answered = request->answered;
 
   request->running = true;
   request->thread = pthread_self ();
   pool->running++;
+  jobs->running++;
   g_mutex_unlock (&jobs->lock);
-  if (!request->in) {
-    request->func (request->data);
-  } else if (!answered) {
-    struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in->len };
-    if (interrupted)
-      tell_interrupted (jobs, request->in->unique);
-    fuse_session_process_buf (jobs->session->fuse, &buf);
-  }
+  bool done = run (jobs, request, answered);
   g_mutex_lock (&jobs->lock);
   g_queue_unlink (&jobs->requests, &request->link);
-  g_mutex_unlock (&jobs->lock);
-  let_go (request);
-  g_free ((void *) request->in);
-  g_free (request);
-  g_mutex_lock (&jobs->lock);
-  if (--pool->running == 0 && pool->waiting.length == 0)
-    g_ptr_array_remove_fast (jobs->pools, pool);
-}
-
-/* False: the thread is not needed any more. */
-static bool
-stay_idle_locked (PfsJobs *jobs)
-{
-  gint64 end = g_get_monotonic_time () + IDLE_US;
-  bool in_time = jobs->idle < IDLE_MAX;
-
-  if (in_time) {
-    g_mutex_unlock (&jobs->lock);
-    pfs_read_buffer_drop ();
-    g_mutex_lock (&jobs->lock);
+  pool->running--;
+  jobs->running--;
+  if (done) {
+    g_free ((void *) request->in);
+    g_free (request);
+  } else {
+    pfs_request_later_locked (jobs, request);
   }
-  jobs->idle++;
-  while (in_time && jobs->called == 0 && !jobs->stopping)
-    in_time = g_cond_wait_until (&jobs->call, &jobs->lock, end);
-  jobs->idle--;
-  bool called = jobs->called > 0;
-  jobs->called -= called;
-  return called;
+  pool_drop_empty_locked (jobs, pool);
 }
 
-static gpointer
-work (gpointer data)
+/* One thread has no job, to receive requests even if no other thread is to be had. */
+bool
+pfs_jobs_do_locked (PfsJobs *jobs)
 {
-  PfsJobs *jobs = data;
-
-  g_mutex_lock (&jobs->lock);
-  do {
-    for (Pool *pool = next_pool_locked (jobs); pool; pool = next_pool_locked (jobs))
-      do_one_locked (jobs, pool);
-  } while (stay_idle_locked (jobs));
-  jobs->threads--;
-  g_cond_signal (&jobs->left);
-  g_mutex_unlock (&jobs->lock);
-  return NULL;
+  for (guint i = 0; i < jobs->pools->len && (jobs->running + 1 < jobs->threads || jobs->stopping); i++)
+    if (may_run_locked (jobs, jobs->pools->pdata[i])) {
+      do_one_locked (jobs, jobs->pools->pdata[i]);
+      return true;
+    }
+  return false;
 }
 
-/* False: nobody would ever do it, for no thread is to be had. */
-static bool
-push_locked (PfsJobs *jobs, PfsRequest *request)
+bool
+pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request)
 {
   Pool *pool = pool_of_locked (jobs, &request->place);
-  GThread *thread = NULL;
 
   request->waiting.data = request;
-  g_queue_push_tail_link (&pool->waiting, &request->waiting);
-  if (jobs->idle > jobs->called) {
-    jobs->called++;
-    g_cond_signal (&jobs->call);
-  } else if (!may_run_locked (jobs, pool)) {
-    /* One of its threads takes it, or one of its container's. */
-  } else if ((thread = g_thread_try_new ("job", work, jobs, NULL))) {
-    jobs->threads++;
-    g_thread_unref (thread);
-  } else if (pool->running == 0) {
+  if (is_let_go (request))
+    g_queue_push_head_link (&pool->waiting, &request->waiting);
+  else
+    g_queue_push_tail_link (&pool->waiting, &request->waiting);
+  /* If it may not run yet, or enough threads are on their way, one of them takes it next. */
+  bool call = may_run_locked (jobs, pool) && pool->running + pool->waiting.length <= PFS_MOUNT_THREADS;
+  if (call && !pfs_loop_call_locked (jobs) && pool->running == 0) {
     g_queue_unlink (&pool->waiting, &request->waiting);
-    if (pool->waiting.length == 0)
-      g_ptr_array_remove_fast (jobs->pools, pool);
+    pool_drop_empty_locked (jobs, pool);
     return false;
   }
   pfs_request_add_locked (jobs, request);
@@ -249,12 +220,12 @@ pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpoint
   PfsPlace place = pfs_node_place (node);
   bool pushed = false;
 
-  if (place.remote && !jobs->stopping) {
+  if (place.remote) {
     PfsRequest *request = g_new0 (PfsRequest, 1);
 
-    *request = (PfsRequest){ .func = func, .data = data, .place = place };
+    *request = (PfsRequest){ .work = func, .data = data, .place = place };
     g_mutex_lock (&jobs->lock);
-    pushed = push_locked (jobs, request);
+    pushed = !jobs->stopping && pfs_jobs_push_locked (jobs, request);
     g_mutex_unlock (&jobs->lock);
     if (!pushed)
       g_free (request);
@@ -271,21 +242,6 @@ typedef enum {
   REFUSE,
 } Way;
 
-/* Whatever only lets go of something is never refused. */
-static bool
-is_let_go (const PfsRequest *request)
-{
-  uint32_t opcode = request->in->opcode;
-
-  return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_FLUSH;
-}
-
-static bool
-is_large (const PfsRequest *request)
-{
-  return request->in->len > COPY_MAX;
-}
-
 static Way
 way_locked (PfsJobs *jobs, const PfsRequest *request)
 {
@@ -299,10 +255,10 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
   /* Nobody is turned away: but however many wait, for a lease of the peer's or a slow disk, others have their threads. A
    * large request (a write, which waits for no lease) does not wait behind so many, for it takes a mebibyte along. */
   if (!place->remote)
-    return count.on_mount < PFS_MOUNT_THREADS || (is_large (request) && count.on_mount >= LARGE_MAX) ? HERE : JOB;
+    return count.on_mount < PFS_MOUNT_THREADS || (request->in->len > LARGE && count.on_mount >= LARGE_MAX) ? HERE : JOB;
   if (is_let_go (request))
     return JOB;
-  if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= THREADS_MAX / 3
+  if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= JOBS_MAX / 3
       || count.on_mount >= QUEUE_MAX || count.in_container >= 2 * QUEUE_MAX)
     return REFUSE;
   return JOB;
@@ -325,129 +281,76 @@ say_stalled (PfsJobs *jobs, const PfsPlace *place)
     fuse_log (FUSE_LOG_WARNING, "event=stalled name=%s waiting=%u\n", name, waiting);
 }
 
-/* True: a thread of the mount does the request, of which it has a copy, or the buffer. */
+/* True: a job does the request, of which it has a copy. */
 static bool
-hand_over (PfsJobs *jobs, const PfsRequest *request, struct fuse_buf *buf)
+hand_over_locked (PfsJobs *jobs, const PfsRequest *request)
 {
-  PfsRequest *job = g_memdup2 (request, sizeof *request);
-  bool large = is_large (request);
-
-  job->in = large ? buf->mem : g_memdup2 (request->in, request->in->len);
-  g_mutex_lock (&jobs->lock);
-  bool pushed = push_locked (jobs, job);
   g_mutex_unlock (&jobs->lock);
-  if (pushed && large)
-    buf->mem = NULL;
-  if (!pushed) {
-    if (!large)
-      g_free ((void *) job->in);
-    g_free (job);
-  }
-  return pushed;
+  PfsRequest *job = g_memdup2 (request, sizeof *request);
+  job->in = g_memdup2 (request->in, request->in->len);
+  g_mutex_lock (&jobs->lock);
+  if (pfs_jobs_push_locked (jobs, job))
+    return true;
+  g_free ((void *) job->in);
+  g_free (job);
+  return false;
+}
+
+/* A signal may come before its request is in the list; then the kernel sends it again. libfuse knows of neither. */
+static void
+interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
+{
+  const struct fuse_interrupt_in *body = (const void *) (in + 1);
+
+  if (pfs_request_interrupt_locked (jobs, body->unique))
+    return;
+  g_mutex_unlock (&jobs->lock);
+  g_thread_yield ();
+  pfs_request_refuse (jobs, in->unique, -EAGAIN);
+  g_mutex_lock (&jobs->lock);
 }
 
 static void
-begin_here_locked (PfsJobs *jobs, PfsRequest *request)
+do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
 {
   request->running = true;
   request->thread = pthread_self ();
   pfs_request_add_locked (jobs, request);
-}
-
-static void
-do_here (PfsJobs *jobs, PfsRequest *request, struct fuse_buf *buf)
-{
+  g_mutex_unlock (&jobs->lock);
   fuse_session_process_buf (jobs->session->fuse, buf);
+  let_go (request);
   g_mutex_lock (&jobs->lock);
   g_queue_unlink (&jobs->requests, &request->link);
+}
+
+static void
+refuse_locked (PfsJobs *jobs, PfsRequest *request)
+{
   g_mutex_unlock (&jobs->lock);
+  say_stalled (jobs, &request->place);
+  pfs_request_refuse (jobs, request->in->unique, -EBUSY);
+  let_go (request);
+  g_mutex_lock (&jobs->lock);
 }
 
 void
-pfs_jobs_dispatch (PfsJobs *jobs, struct fuse_buf *buf)
+pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained)
 {
   PfsRequest request = { .in = buf->mem };
-  Way way;
 
-  if (request.in->opcode == FUSE_INTERRUPT
-      && !pfs_request_interrupt (jobs, ((const struct fuse_interrupt_in *) (request.in + 1))->unique))
-    return;
-  if (request.in->nodeid == 0 || request.in->opcode == FUSE_FORGET) {
-    fuse_session_process_buf (jobs->session->fuse, buf);
-    return;
-  }
-  hold (jobs->session->tree, &request);
+  if (request.in->nodeid != 0 && request.in->opcode != FUSE_FORGET)
+    hold (jobs->session->tree, &request);
   g_mutex_lock (&jobs->lock);
-  way = way_locked (jobs, &request);
-  if (way == HERE)
-    begin_here_locked (jobs, &request);
-  g_mutex_unlock (&jobs->lock);
-  if (way == REFUSE)
-    say_stalled (jobs, &request.place);
-  if (way == JOB && hand_over (jobs, &request, buf))
+  pfs_loop_took_locked (jobs, drained);
+  if (request.in->opcode == FUSE_INTERRUPT) {
+    interrupt_locked (jobs, request.in);
     return;
-  if (way == JOB && (!request.place.remote || is_let_go (&request))) {
-    way = HERE;
-    g_mutex_lock (&jobs->lock);
-    begin_here_locked (jobs, &request);
-    g_mutex_unlock (&jobs->lock);
   }
-  if (way == HERE)
-    do_here (jobs, &request, buf);
+  Way way = way_locked (jobs, &request);
+  if (way == JOB && hand_over_locked (jobs, &request))
+    return;
+  if (way == HERE || (way == JOB && (!request.place.remote || is_let_go (&request))))
+    do_here_locked (jobs, &request, buf);
   else
-    pfs_request_refuse (jobs, request.in->unique, -EBUSY);
-  let_go (&request);
-}
-
-/* --- all of them --- */
-
-/* A signal with a handler interrupts a system call. */
-static void
-on_signal (int number)
-{
-  (void) number;
-}
-
-PfsJobs *
-pfs_jobs_new (PfsSession *session, int wake)
-{
-  struct sigaction action = { .sa_handler = on_signal };
-  PfsJobs *jobs = g_new0 (PfsJobs, 1);
-
-  sigemptyset (&action.sa_mask);
-  sigaction (SIGUSR1, &action, NULL);
-  *jobs = (PfsJobs){ .session = session, .wake = wake, .tend_at = G_MAXINT64 };
-  g_mutex_init (&jobs->lock);
-  g_cond_init (&jobs->call);
-  g_cond_init (&jobs->left);
-  g_queue_init (&jobs->requests);
-  jobs->pools = g_ptr_array_new_with_free_func (g_free);
-  jobs->early = g_array_new (FALSE, FALSE, sizeof (PfsEarly));
-  return jobs;
-}
-
-bool
-pfs_jobs_stop (PfsJobs *jobs)
-{
-  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
-
-  g_mutex_lock (&jobs->lock);
-  jobs->stopping = true;
-  g_cond_broadcast (&jobs->call);
-  while (jobs->threads > 0 && g_cond_wait_until (&jobs->left, &jobs->lock, deadline))
-    continue;
-  bool all = jobs->threads == 0;
-  g_mutex_unlock (&jobs->lock);
-  return all;
-}
-
-void
-pfs_jobs_free (PfsJobs *jobs)
-{
-  g_ptr_array_unref (jobs->pools);
-  g_array_unref (jobs->early);
-  g_cond_clear (&jobs->left);
-  g_cond_clear (&jobs->call);
-  g_mutex_clear (&jobs->lock);
-  g_free (jobs);
+    refuse_locked (jobs, &request);
 }

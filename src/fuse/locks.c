@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "lockwait.h"
 #include "peerfs/base/fd.h"
 #include "private.h"
 #include "ranges.h"
@@ -30,7 +29,7 @@ typedef struct {
 typedef struct {
   PfsLocks *locks;
   struct fuse_session *fuse;
-  PfsFile *file;                /* borrowed: the waiter has it */
+  PfsFile *file;                /* borrowed: the request has it */
   bool posix;                   /* else flock (op) */
   uint64_t id;                  /* of the owner */
   struct flock lock;
@@ -43,7 +42,7 @@ struct PfsLocks {
   GHashTable *nodes;            /* PfsNode -> GPtrArray of Owner */
   gint n_nodes;                 /* how many: written with the lock, atomic */
   GPtrArray *wants;             /* of Want, for POSIX locks: those that wait, borrowed */
-  PfsLockWait *waiting;
+  PfsJobs *jobs;
 };
 
 static void
@@ -70,20 +69,13 @@ pfs_locks_new (PfsSession *session)
   g_cond_init (&locks->idle);
   locks->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
   locks->wants = g_ptr_array_new ();
-  locks->waiting = pfs_lock_wait_new (session);
+  locks->jobs = session->jobs;
   return locks;
-}
-
-bool
-pfs_locks_end (PfsLocks *locks)
-{
-  return pfs_lock_wait_end (locks->waiting);
 }
 
 void
 pfs_locks_free (PfsLocks *locks)
 {
-  pfs_lock_wait_free (locks->waiting);
   g_ptr_array_unref (locks->wants);
   g_hash_table_unref (locks->nodes);
   g_cond_clear (&locks->idle);
@@ -257,7 +249,7 @@ drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
     owner_leave (locks, owner, NULL);
   }
   if (dropped->len > 0)
-    pfs_lock_wait_poke (locks->waiting);
+    pfs_requests_poke (locks->jobs);
 }
 
 void
@@ -385,7 +377,9 @@ wait_for (fuse_req_t req, const Want *want)
     g_free (waiting);
     return -EDEADLK;
   }
-  int r = pfs_lock_wait (locks->waiting, req, want->file, want_try, waiting, want_free);
+  int r = pfs_request_retry (locks->jobs, req, want_try, waiting, want_free);
+  if (r < 0)
+    want_free (waiting);
   return r == 0 ? 1 : r;
 }
 
@@ -403,7 +397,7 @@ pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
   if (r == -EAGAIN && sleep)
     r = wait_for (req, &want);
   if (r == 0)
-    pfs_lock_wait_poke (want.locks->waiting);
+    pfs_requests_poke (want.locks->jobs);
   if (r <= 0)
     pfs_reply (req, r);
 }
@@ -478,7 +472,7 @@ pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
   if (r == -EWOULDBLOCK && !(op & LOCK_NB))
     r = wait_for (req, &want);
   if (r == 0)
-    pfs_lock_wait_poke (want.locks->waiting);
+    pfs_requests_poke (want.locks->jobs);
   if (r <= 0)
     pfs_reply (req, r);
 }

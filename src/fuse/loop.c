@@ -1,130 +1,95 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The threads that take requests from the kernel.
+/* The threads. Each does the jobs that there are, receives requests, or sleeps.
  *
  * A client that waits for each answer before it asks on (nearly all do) is served fastest by one thread that looks again
  * for a moment before it sleeps: to be woken costs it more than most answers, and every further thread that waited as
- * well would be woken in its place. So one waits at a time, and the others are parked. The main thread looks now and then
- * whether anybody was waiting for a request at all. If nobody was, because all are at work, it calls one more. While there
- * is nothing to do, all of them sleep. */
+ * well would be woken in its place. So one receives at a time. The main thread looks now and then whether anybody was
+ * waiting for a request at all. If nobody was, because all are at work, it calls one more. While there is nothing to do,
+ * all of them sleep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "jobs.h"
 
-#define THREADS_MAX 512u
-#define PARKED_MAX 6u           /* more of them are not needed any more */
-#define PATIENCE_MS 500         /* at the end, for those who are busy */
+#define THREADS_MAX 1024u       /* half of them may have jobs: jobs.c */
+#define IDLE_MAX 6u             /* more of them are not needed any more */
+#define PATIENCE_US (G_TIME_SPAN_SECOND / 2)    /* at the end, for those who are busy */
 #define LOOK_US 20              /* before a thread sleeps that waits for a request */
 #define IN_VAIN_MAX 4u          /* looks without a request, one after the other; from then on one of IN_VAIN_SKIP */
 #define IN_VAIN_SKIP 16u
 #define TICK_MS 2               /* between two looks of the main thread */
 #define CALM_TICKS 50u          /* after which fewer threads may wait */
 
-struct PfsLoop {
-  PfsSession *session;
-  int ended;                    /* eventfd, readable once the session has ended */
-  int wake;                     /* eventfd, on which the main thread sleeps */
-  guint cpus;
-  GMutex lock;                  /* guards what follows */
-  GCond call, left;             /* on the first sleep those that are parked */
-  int error;                    /* -errno */
-  guint threads, parked, called;
-  guint waiting, waiting_max;   /* threads that wait for a request */
-  guint calm;                   /* ticks */
-  guint64 taken, seen_taken;    /* requests, and how many there were at the last look */
-  guint64 drained, seen_drained;        /* how often a thread found none */
-  bool asleep, woken, stopping; /* the main thread sleeps for good; it was woken by a request */
-};
+static gpointer work (gpointer data);
 
-static gpointer receive (gpointer data);
-
-static void
-call_one_locked (PfsLoop *loop)
+bool
+pfs_loop_call_locked (PfsJobs *jobs)
 {
-  GThread *thread;
+  GThread *thread = NULL;
 
-  if (loop->parked > loop->called) {
-    loop->called++;
-    g_cond_signal (&loop->call);
-  } else if (loop->threads < THREADS_MAX && (thread = g_thread_try_new ("request", receive, loop, NULL))) {
-    loop->threads++;
-    g_thread_unref (thread);
+  if (jobs->idle > jobs->called) {
+    jobs->called++;
+    g_cond_signal (&jobs->call);
+    return true;
   }
+  if (jobs->threads < THREADS_MAX)
+    thread = g_thread_try_new ("request", work, jobs, NULL);
+  if (!thread)
+    return false;
+  jobs->threads++;
+  g_thread_unref (thread);
+  return true;
 }
 
 /* False: the thread is not needed any more. */
 static bool
-park (PfsLoop *loop, struct fuse_buf *buf)
+idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
 {
+  if (jobs->idle >= IDLE_MAX)
+    return false;
+  jobs->idle++;
+  g_mutex_unlock (&jobs->lock);
   /* A mebibyte each, of which a large request may have used all. */
   g_clear_pointer (&buf->mem, free);
   pfs_read_buffer_drop ();
-  g_mutex_lock (&loop->lock);
-  bool stay = loop->parked < PARKED_MAX;
-  if (stay) {
-    loop->parked++;
-    while (loop->called == 0 && !loop->stopping)
-      g_cond_wait (&loop->call, &loop->lock);
-    loop->parked--;
-    stay = loop->called > 0;
-  }
-  if (stay) {
-    loop->called--;
-    loop->waiting++;
-  }
-  g_mutex_unlock (&loop->lock);
-  return stay;
+  g_mutex_lock (&jobs->lock);
+  while (jobs->called == 0 && !jobs->stopping)
+    g_cond_wait (&jobs->call, &jobs->lock);
+  jobs->idle--;
+  if (jobs->called > 0)
+    jobs->called--;
+  return true;
 }
 
-static bool
-begin_turn (PfsLoop *loop, struct fuse_buf *buf)
+void
+pfs_loop_took_locked (PfsJobs *jobs, bool drained)
 {
-  g_mutex_lock (&loop->lock);
-  bool wait = loop->waiting < loop->waiting_max;
-  loop->waiting += wait;
-  g_mutex_unlock (&loop->lock);
-  return wait || park (loop, buf);
+  jobs->receiving--;
+  jobs->taken++;
+  jobs->drained += drained;
+  if (!jobs->asleep)
+    return;
+  jobs->woken = true;
+  jobs->asleep = false;
+  pfs_eventfd_raise (jobs->wake);
 }
 
-static void
-end_turn (PfsLoop *loop)
-{
-  g_mutex_lock (&loop->lock);
-  loop->waiting--;
-  loop->taken++;
-  bool wake = loop->asleep;
-  loop->woken = loop->woken || wake;
-  loop->asleep = false;
-  g_mutex_unlock (&loop->lock);
-  if (wake)
-    pfs_eventfd_raise (loop->wake);
-}
-
-/* Looking again costs time of a core: it stops where it leads to nothing, and is tried again now and then. */
-static bool
-is_worth_a_look (PfsLoop *loop, guint in_vain)
-{
-  g_mutex_lock (&loop->lock);
-  bool worth = loop->cpus > 1 && loop->waiting == 1 && (in_vain < IN_VAIN_MAX || in_vain % IN_VAIN_SKIP == 0);
-  loop->drained++;
-  g_mutex_unlock (&loop->lock);
-  return worth;
-}
-
-/* The next request: its length; at the end of the session none, 0 or -errno. */
+/* The next request: its length; at the end of the session none, 0 or -errno. To look again costs time of a core: that
+ * stops if it leads to nothing, and is tried again now and then. */
 static int
-take (PfsLoop *loop, struct fuse_buf *buf, guint *in_vain)
+take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain)
 {
-  struct fuse_session *fuse = loop->session->fuse;
-  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = loop->ended, .events = POLLIN } };
+  struct fuse_session *fuse = jobs->session->fuse;
+  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
   int r = fuse_session_receive_buf (fuse, buf);
 
   while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse)) {
-    if (is_worth_a_look (loop, *in_vain)) {
+    if (alone && jobs->cpus > 1 && (*in_vain < IN_VAIN_MAX || *in_vain % IN_VAIN_SKIP == 0)) {
       gint64 end = g_get_monotonic_time () + LOOK_US;
       do
         r = fuse_session_receive_buf (fuse, buf);
@@ -141,130 +106,158 @@ take (PfsLoop *loop, struct fuse_buf *buf, guint *in_vain)
   return r;
 }
 
-static gpointer
-receive (gpointer data)
+static void
+receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain)
 {
-  PfsLoop *loop = data;
+  bool alone = ++jobs->receiving == 1;
+  guint before = *in_vain;
+
+  g_mutex_unlock (&jobs->lock);
+  int r = take (jobs, buf, alone, in_vain);
+  if (r > 0) {
+    pfs_jobs_dispatch_locked (jobs, buf, *in_vain != before);
+    return;
+  }
+  fuse_session_exit (jobs->session->fuse);
+  pfs_eventfd_raise (jobs->ended);
+  g_mutex_lock (&jobs->lock);
+  jobs->receiving--;
+  jobs->stopping = true;
+  if (r < 0 && r != -EAGAIN && r != -EINTR)
+    jobs->error = r;
+}
+
+static gpointer
+work (gpointer data)
+{
+  PfsJobs *jobs = data;
   struct fuse_buf buf = { 0 };
   guint in_vain = 0;
-  int r = 1;
+  bool stay = true;
 
-  while (r > 0 && begin_turn (loop, &buf)) {
-    r = take (loop, &buf, &in_vain);
-    end_turn (loop);
-    if (r > 0)
-      pfs_jobs_dispatch (loop->session->jobs, &buf);
+  g_mutex_lock (&jobs->lock);
+  while (stay) {
+    if (pfs_jobs_do_locked (jobs))
+      continue;
+    if (jobs->stopping)
+      stay = false;
+    else if (jobs->receiving < jobs->receiving_max)
+      receive_locked (jobs, &buf, &in_vain);
+    else
+      stay = idle_locked (jobs, &buf);
   }
   free (buf.mem);
-  if (r <= 0)
-    fuse_session_exit (loop->session->fuse), pfs_eventfd_raise (loop->ended);
-  g_mutex_lock (&loop->lock);
-  if (r < 0 && r != -EAGAIN && r != -EINTR)
-    loop->error = r;
-  loop->threads--;
-  g_cond_signal (&loop->left);
-  g_mutex_unlock (&loop->lock);
+  jobs->threads--;
+  g_cond_signal (&jobs->left);
+  g_mutex_unlock (&jobs->lock);
   return NULL;
 }
 
 /* One more is needed if no thread has found nothing to do since the last look, and something was done meanwhile, or
  * nobody is left to do it. Returns milliseconds until the next look; -1: until a request comes. */
 static int
-look_after (PfsLoop *loop)
+look_after (PfsJobs *jobs)
 {
-  g_mutex_lock (&loop->lock);
-  bool taken = loop->taken != loop->seen_taken;
-  if (!loop->woken && loop->drained == loop->seen_drained && (taken || loop->waiting == 0)) {
-    loop->waiting_max = MIN (loop->waiting_max + 1, MAX (loop->cpus, 1));
-    call_one_locked (loop);
-  } else if (++loop->calm >= CALM_TICKS && loop->waiting_max > 1) {
-    loop->waiting_max--;
-    loop->calm = 0;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+  bool taken = jobs->taken != jobs->seen_taken;
+
+  if (!jobs->woken && jobs->drained == jobs->seen_drained && (taken || jobs->receiving == 0)) {
+    jobs->receiving_max = MIN (jobs->receiving_max + 1, MAX (jobs->cpus, 1));
+    pfs_loop_call_locked (jobs);
+  } else if (++jobs->calm >= CALM_TICKS && jobs->receiving_max > 1) {
+    jobs->receiving_max--;
+    jobs->calm = 0;
   }
-  loop->seen_taken = loop->taken;
-  loop->seen_drained = loop->drained;
-  loop->asleep = !loop->woken && !taken && loop->waiting > 0;
-  loop->woken = false;
-  if (loop->asleep)
-    loop->waiting_max = 1;
-  int ms = loop->asleep ? -1 : TICK_MS;
-  g_mutex_unlock (&loop->lock);
-  return ms;
+  jobs->seen_taken = jobs->taken;
+  jobs->seen_drained = jobs->drained;
+  jobs->asleep = !jobs->woken && !taken && jobs->receiving > 0;
+  jobs->woken = false;
+  if (jobs->asleep)
+    jobs->receiving_max = 1;
+  return jobs->asleep ? -1 : TICK_MS;
 }
 
 /* True: all threads have left. Whoever waits for a peer may never leave. */
 static bool
-stop (PfsLoop *loop)
+stop (PfsJobs *jobs)
 {
-  gint64 deadline = g_get_monotonic_time () + PATIENCE_MS * G_TIME_SPAN_MILLISECOND;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
 
-  g_mutex_lock (&loop->lock);
-  loop->stopping = true;
-  g_cond_broadcast (&loop->call);
-  while (loop->threads > 0 && g_cond_wait_until (&loop->left, &loop->lock, deadline))
+  jobs->stopping = true;
+  pfs_requests_end_locked (jobs);
+  g_cond_broadcast (&jobs->call);
+  while (jobs->threads > 0 && g_cond_wait_until (&jobs->left, &jobs->lock, deadline))
     continue;
-  bool all = loop->threads == 0;
-  g_mutex_unlock (&loop->lock);
-  return all;
+  return jobs->threads == 0;
 }
 
 int
-pfs_loop_run (PfsLoop *loop, bool *ret_idle)
+pfs_loop_run (PfsJobs *jobs, bool *ret_idle)
 {
-  struct pollfd fds[] = { { .fd = loop->ended, .events = POLLIN }, { .fd = loop->wake, .events = POLLIN } };
-  int fd = fuse_session_fd (loop->session->fuse);
+  struct pollfd fds[] = { { .fd = jobs->ended, .events = POLLIN }, { .fd = jobs->wake, .events = POLLIN } };
+  int fd = fuse_session_fd (jobs->session->fuse);
 
   if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
     return -errno;
-  g_mutex_lock (&loop->lock);
-  call_one_locked (loop);
-  bool started = loop->threads > 0;
-  g_mutex_unlock (&loop->lock);
+  g_mutex_lock (&jobs->lock);
+  bool started = pfs_loop_call_locked (jobs);
+  g_mutex_unlock (&jobs->lock);
   if (!started)
     return -EAGAIN;
-  while (!fuse_session_exited (loop->session->fuse)) {
-    int look_ms = look_after (loop), tend_ms = pfs_jobs_tend (loop->session->jobs);
+  while (!fuse_session_exited (jobs->session->fuse)) {
+    int look_ms = look_after (jobs), tend_ms = pfs_requests_tend (jobs);
 
     poll (fds, G_N_ELEMENTS (fds), look_ms < 0 || (tend_ms >= 0 && tend_ms < look_ms) ? tend_ms : look_ms);
-    pfs_eventfd_clear (loop->wake);
+    pfs_eventfd_clear (jobs->wake);
   }
-  *ret_idle = stop (loop);
-  return loop->error;
+  *ret_idle = stop (jobs);
+  return jobs->error;
 }
 
 int
-pfs_loop_ended_fd (const PfsLoop *loop)
+pfs_loop_ended_fd (const PfsJobs *jobs)
 {
-  return loop->ended;
+  return jobs->ended;
 }
 
-PfsLoop *
-pfs_loop_new (PfsSession *session)
+/* A signal with a handler interrupts a system call. */
+static void
+on_signal (int number)
 {
-  PfsLoop *loop = g_new0 (PfsLoop, 1);
+  (void) number;
+}
 
-  *loop = (PfsLoop){ .session = session, .cpus = g_get_num_processors (), .waiting_max = 1 };
-  g_mutex_init (&loop->lock);
-  g_cond_init (&loop->call);
-  g_cond_init (&loop->left);
-  loop->ended = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  loop->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (loop->ended < 0 || loop->wake < 0) {
-    pfs_loop_free (loop);
-    return NULL;
-  }
-  session->jobs = pfs_jobs_new (session, loop->wake);
-  return loop;
+PfsJobs *
+pfs_jobs_new (PfsSession *session)
+{
+  struct sigaction action = { .sa_handler = on_signal };
+  PfsJobs *jobs = g_new0 (PfsJobs, 1);
+
+  sigemptyset (&action.sa_mask);
+  sigaction (SIGUSR1, &action, NULL);
+  *jobs = (PfsJobs){ .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
+  g_mutex_init (&jobs->lock);
+  g_cond_init (&jobs->call);
+  g_cond_init (&jobs->left);
+  g_queue_init (&jobs->requests);
+  g_queue_init (&jobs->later);
+  jobs->pools = g_ptr_array_new_with_free_func (g_free);
+  jobs->ended = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  jobs->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (jobs->ended < 0 || jobs->wake < 0)
+    g_clear_pointer (&jobs, pfs_jobs_free);
+  return jobs;
 }
 
 void
-pfs_loop_free (PfsLoop *loop)
+pfs_jobs_free (PfsJobs *jobs)
 {
-  g_clear_pointer (&loop->session->jobs, pfs_jobs_free);
-  g_cond_clear (&loop->left);
-  g_cond_clear (&loop->call);
-  g_mutex_clear (&loop->lock);
-  pfs_fd_cleanup (&loop->wake);
-  pfs_fd_cleanup (&loop->ended);
-  g_free (loop);
+  g_ptr_array_unref (jobs->pools);
+  g_cond_clear (&jobs->left);
+  g_cond_clear (&jobs->call);
+  g_mutex_clear (&jobs->lock);
+  pfs_fd_cleanup (&jobs->wake);
+  pfs_fd_cleanup (&jobs->ended);
+  g_free (jobs);
 }

@@ -16,7 +16,6 @@
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
 typedef struct PfsLocks PfsLocks;
-typedef struct PfsLoop PfsLoop;
 typedef struct PfsJobs PfsJobs;
 typedef struct PfsTrimmer PfsTrimmer;
 
@@ -36,7 +35,6 @@ typedef struct {
   PfsTree *tree;
   struct fuse_session *fuse;
   PfsPassthrough *passthrough;  /* NULL where it is not in use */
-  PfsLoop *loop;
   PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
@@ -163,33 +161,28 @@ void pfs_mountpoint_remember (PfsSession *session);
  * mounted since, is not ours. False where it stays, with errno. For signal handlers too. */
 bool pfs_mountpoint_clear (PfsSession *session);
 
-/* --- loop.c: the threads that receive requests --- */
+/* --- loop.c, jobs.c and requests.c: what is under way, and who does it; see jobs.h --- */
 
-/* And session->jobs. NULL: errno says why. */
-PfsLoop *pfs_loop_new (PfsSession *session);
-void pfs_loop_free (PfsLoop *loop);
+/* NULL: errno says why. */
+PfsJobs *pfs_jobs_new (PfsSession *session);
+void pfs_jobs_free (PfsJobs *jobs);
 /* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
  * Else some wait for what may never come, and the process has to end. */
-int pfs_loop_run (PfsLoop *loop, bool *ret_idle);
+int pfs_loop_run (PfsJobs *jobs, bool *ret_idle);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
-int pfs_loop_ended_fd (const PfsLoop *loop);
-
-/* --- jobs.c and requests.c: what is under way; see jobs.h --- */
-
-PfsJobs *pfs_jobs_new (PfsSession *session, int wake);
-void pfs_jobs_free (PfsJobs *jobs);
-/* Answers the request, or leaves that to a thread of what it may have to wait for, which may take over buf->mem. */
-void pfs_jobs_dispatch (PfsJobs *jobs, struct fuse_buf *buf);
-/* Calls func about what lies on the node's file system: here, or in a thread of a mount that may not answer. func keeps
- * the node by a reference of its own. */
+int pfs_loop_ended_fd (const PfsJobs *jobs);
+/* Calls func about what lies on the node's file system: here, or as a job of a mount that may not answer. func keeps the
+ * node by a reference of its own. */
 void pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data);
-/* Answers callers who wait in vain. In how many milliseconds it is to be called again; -1: once `wake` is readable. */
-int pfs_jobs_tend (PfsJobs *jobs);
-/* Once no request comes any more: are all threads gone? */
-bool pfs_jobs_stop (PfsJobs *jobs);
 gint64 pfs_now (void);          /* milliseconds */
-/* Has somebody killed that process? */
-bool pfs_is_dying (pid_t caller);
+
+/* 0, -EAGAIN: not yet, or another -errno. */
+typedef int (*PfsRetry) (gpointer data);
+/* The request that the calling thread is about to answer has to wait: it is tried again and again, and answered with what
+ * comes of it, or -EINTR. Takes over data, which free_data frees. -ENOLCK: too many wait; nothing is taken over. */
+int pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data);
+/* What they wait for may be there. */
+void pfs_requests_poke (PfsJobs *jobs);
 
 /* --- janitor.c: the thread that lets go of what is idle or has ended --- */
 PfsJanitor *pfs_janitor_start (PfsSession *session);
@@ -214,8 +207,6 @@ int pfs_sandbox_enter (void);
 
 /* --- locks.c --- */
 PfsLocks *pfs_locks_new (PfsSession *session);
-/* Interrupts those who wait: false where one of them cannot be. Then nothing may be freed any more. */
-bool pfs_locks_end (PfsLocks *locks);
 void pfs_locks_free (PfsLocks *locks);
 /* Has anybody a POSIX lock on the node? */
 bool pfs_locks_any (PfsLocks *locks, PfsNode *node);

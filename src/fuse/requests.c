@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "jobs.h"
 #include "peerfs/base/read.h"
@@ -19,14 +18,14 @@
 #define GRACE_MS 200            /* for the thread to answer by itself */
 #define LOCKED_MS 10000         /* for how long a directory may be locked */
 #define STATUS_MAX 16384        /* of /proc/<pid>/status */
+#define WAITING_MAX 1024u       /* for locks */
+#define SOON_MS 1               /* until the second try; the longer somebody waits, the longer he waits for the next */
+#define LATE_MS 50
 
 gint64
 pfs_now (void)
 {
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
-  return now.tv_sec * G_GINT64_CONSTANT (1000) + now.tv_nsec / 1000000;
+  return g_get_monotonic_time () / 1000;
 }
 
 /* Those for which the kernel locks a directory: others who want to look there cannot even be killed. */
@@ -57,11 +56,6 @@ pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request)
   request->link.data = request;
   request->since = pfs_now ();
   g_queue_push_tail_link (&jobs->requests, &request->link);
-  for (guint i = jobs->early->len; request->in && i > 0; i--)
-    if (g_array_index (jobs->early, PfsEarly, i - 1).unique == request->in->unique) {
-      request->interrupted = request->since;
-      g_array_remove_index_fast (jobs->early, i - 1);
-    }
   if (locks_directory (request))
     tend_from_locked (jobs, request->since + LOCKED_MS);
 }
@@ -86,27 +80,32 @@ pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place)
   return count;
 }
 
-bool
-pfs_request_interrupt (PfsJobs *jobs, guint64 unique)
+/* Of one that waits there are two for a moment. */
+static bool
+mark_locked (const GQueue *queue, guint64 unique, gint64 now)
 {
-  PfsEarly early = { unique, pfs_now () };
-  PfsRequest *found = NULL;
+  bool found = false;
 
-  g_mutex_lock (&jobs->lock);
-  for (GList *link = jobs->requests.head; link && !found; link = link->next) {
+  for (GList *link = queue->head; link; link = link->next) {
     PfsRequest *request = link->data;
 
-    if (request->in && request->in->unique == unique)
-      found = request;
+    if (!request->in || request->in->unique != unique)
+      continue;
+    request->interrupted = now;
+    found = true;
   }
-  if (found)
-    found->interrupted = early.since;
-  else
-    g_array_append_val (jobs->early, early);
-  bool known_to_libfuse = !found || found->running;
-  tend_from_locked (jobs, early.since);
-  g_mutex_unlock (&jobs->lock);
-  return known_to_libfuse;
+  return found;
+}
+
+bool
+pfs_request_interrupt_locked (PfsJobs *jobs, guint64 unique)
+{
+  gint64 now = pfs_now ();
+  bool under_way = mark_locked (&jobs->requests, unique, now), waits = mark_locked (&jobs->later, unique, now);
+
+  if (under_way || waits)
+    tend_from_locked (jobs, now);
+  return under_way || waits;
 }
 
 void
@@ -120,8 +119,8 @@ pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r)
 }
 
 /* Whoever dies has SIGKILL pending, whichever signal it was that kills him (kernel/signal.c, complete_signal). */
-bool
-pfs_is_dying (pid_t caller)
+static bool
+is_dying (pid_t caller)
 {
   g_autoptr (GBytes) content = NULL;
   char path[48];
@@ -151,7 +150,9 @@ verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
     return -ETIMEDOUT;
   if (request->interrupted == 0)
     return 0;
-  bool dying = pfs_is_dying ((pid_t) request->in->pid);
+  if (request->retry && !request->running)
+    return -EINTR;
+  bool dying = is_dying ((pid_t) request->in->pid);
   if (request->running && (dying || request->place.remote || request->in->opcode == FUSE_OPEN))
     pthread_kill (request->thread, SIGUSR1);
   if (!dying || (request->running && now - request->interrupted < GRACE_MS && !is_dead_locked (jobs, request)))
@@ -167,33 +168,148 @@ answer_locked (PfsJobs *jobs, PfsRequest *request, int r)
   pfs_request_refuse (jobs, request->in->unique, r);
 }
 
+/* When to look again. */
+static gint64
+tend_one_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
+{
+  if (!request->in || request->answered)
+    return G_MAXINT64;
+  int r = verdict_locked (jobs, request, now);
+  if (r < 0)
+    answer_locked (jobs, request, r);
+  else if (request->interrupted)
+    return now + TEND_MS;
+  else if (locks_directory (request))
+    return request->since + LOCKED_MS;
+  return G_MAXINT64;
+}
+
+/* Those that need not wait any longer become jobs. */
+static gint64
+tend_later_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
+{
+  tend_one_locked (jobs, request, now);
+  if (!request->answered && request->due > now)
+    return request->due;
+  g_queue_unlink (&jobs->later, &request->link);
+  if (pfs_jobs_push_locked (jobs, request))
+    return G_MAXINT64;
+  g_queue_push_tail_link (&jobs->later, &request->link);
+  return now + LATE_MS;
+}
+
 int
-pfs_jobs_tend (PfsJobs *jobs)
+pfs_requests_tend (PfsJobs *jobs)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
   gint64 now = pfs_now (), next = G_MAXINT64;
 
   if (jobs->tend_at > now)
     return jobs->tend_at == G_MAXINT64 ? -1 : (int) (jobs->tend_at - now);
-  for (GList *link = jobs->requests.head, *after; link; link = after) {
+  for (GList *link = jobs->requests.head; link; link = link->next) {
+    gint64 when = tend_one_locked (jobs, link->data, now);
+    next = MIN (next, when);
+  }
+  for (GList *link = jobs->later.head, *after; link; link = after) {
+    after = link->next;
+    gint64 when = tend_later_locked (jobs, link->data, now);
+    next = MIN (next, when);
+  }
+  jobs->tend_at = next;
+  return next == G_MAXINT64 ? -1 : (int) MAX (next - now, 1);
+}
+
+/* --- those that have to wait for a lock --- */
+
+void
+pfs_request_later_locked (PfsJobs *jobs, PfsRequest *request)
+{
+  gint64 now = pfs_now ();
+
+  request->running = false;
+  request->link.data = request;
+  request->due = now + CLAMP ((now - request->asked) / 8, SOON_MS, LATE_MS);
+  g_queue_push_tail_link (&jobs->later, &request->link);
+  if (jobs->stopping)
+    pfs_requests_end_locked (jobs);
+  else
+    tend_from_locked (jobs, request->interrupted ? now : request->due);
+}
+
+void
+pfs_requests_end_locked (PfsJobs *jobs)
+{
+  for (GList *link = jobs->later.head, *after; link; link = after) {
     PfsRequest *request = link->data;
 
     after = link->next;
-    if (!request->in || request->answered)
-      continue;
-    int r = verdict_locked (jobs, request, now);
-    if (r < 0)
-      answer_locked (jobs, request, r);
-    else if (request->interrupted)
-      next = MIN (next, now + TEND_MS);
-    else if (locks_directory (request))
-      next = MIN (next, request->since + LOCKED_MS);
+    request->answered = true;
+    g_queue_unlink (&jobs->later, link);
+    if (!pfs_jobs_push_locked (jobs, request))
+      g_queue_push_tail_link (&jobs->later, link);
   }
-  for (guint i = jobs->early->len; i > 0; i--)
-    if (now - g_array_index (jobs->early, PfsEarly, i - 1).since >= STALLED_MS)
-      g_array_remove_index_fast (jobs->early, i - 1);
-    else
-      next = MIN (next, now + TEND_MS);
-  jobs->tend_at = next;
-  return next == G_MAXINT64 ? -1 : (int) MAX (next - now, 1);
+}
+
+/* What the calling thread is busy with. */
+static PfsRequest *
+mine_locked (PfsJobs *jobs)
+{
+  for (GList *link = jobs->requests.head; link; link = link->next) {
+    PfsRequest *request = link->data;
+
+    if (request->running && pthread_equal (request->thread, pthread_self ()))
+      return request;
+  }
+  return NULL;
+}
+
+/* A container's callers may take half of what others have left. */
+static bool
+may_wait_locked (const GQueue *queue, const PfsContainer *container, guint *left)
+{
+  for (GList *link = queue->head; link; link = link->next) {
+    const PfsRequest *request = link->data;
+    guint takes = !request->retry ? 0 : pfs_node_place_container (request->nodes[0]) == container ? 2 : 1;
+
+    if (takes >= *left)
+      return false;
+    *left -= takes;
+  }
+  return true;
+}
+
+int
+pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+  PfsRequest *mine = mine_locked (jobs);
+  const PfsContainer *container = mine->place.container;
+  PfsPlace anywhere = { .mount = &jobs->later };
+  guint left = WAITING_MAX;
+
+  if (jobs->stopping || !may_wait_locked (&jobs->later, container, &left)
+      || !may_wait_locked (&jobs->requests, container, &left))
+    return -ENOLCK;
+  PfsRequest *request = g_new0 (PfsRequest, 1);
+  *request = (PfsRequest){ .in = g_memdup2 (mine->in, sizeof *mine->in), .retry = retry, .free_data = free_data,
+                           .data = data, .req = req, .place = mine->place.remote ? mine->place : anywhere,
+                           .interrupted = mine->interrupted, .asked = pfs_now () };
+  /* It takes over what the first one holds. */
+  for (guint i = 0; i < G_N_ELEMENTS (request->nodes); i++) {
+    request->nodes[i] = g_steal_pointer (&mine->nodes[i]);
+    request->files[i] = g_steal_pointer (&mine->files[i]);
+  }
+  pfs_request_later_locked (jobs, request);
+  return 0;
+}
+
+void
+pfs_requests_poke (PfsJobs *jobs)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+
+  for (GList *link = jobs->later.head; link; link = link->next)
+    ((PfsRequest *) link->data)->due = 0;
+  if (jobs->later.head)
+    tend_from_locked (jobs, 0);
 }

@@ -127,10 +127,8 @@ serve (PfsSession *session)
   session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
   pfs_tree_set_run_func (session->tree, run_job, session);
   session->janitor = pfs_janitor_start (session);
-  int r = pfs_loop_run (session->loop, &idle);
+  int r = pfs_loop_run (session->jobs, &idle);
   unmount (session);
-  idle = pfs_locks_end (session->locks) && idle;
-  idle = pfs_jobs_stop (session->jobs) && idle;
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
   if (!idle)
@@ -190,7 +188,7 @@ static void
 session_clear (PfsSession *session)
 {
   g_clear_pointer (&session->locks, pfs_locks_free);
-  g_clear_pointer (&session->loop, pfs_loop_free);
+  g_clear_pointer (&session->jobs, pfs_jobs_free);
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   g_clear_pointer (&session->passthrough, pfs_passthrough_free);
   g_clear_pointer (&session->files, g_hash_table_unref);
@@ -216,7 +214,6 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
   raise_limits (&session);
-  session.locks = pfs_locks_new (&session);
   session.open_files = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   session.fuse = fuse_session_make (&session);
@@ -224,11 +221,12 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
     *ret_error = g_strdup ("libfuse does not take the mount options: see mount.fuse3(8) for those there are");
     return 1;
   }
-  session.loop = pfs_loop_new (&session);
-  if (!session.loop || pfs_signals_set (&session) < 0) {
+  session.jobs = pfs_jobs_new (&session);
+  if (!session.jobs || pfs_signals_set (&session) < 0) {
     *ret_error = g_strdup_printf ("cannot set signal handlers: %s", g_strerror (errno));
     return 1;
   }
+  session.locks = pfs_locks_new (&session);
   int status = mount_and_serve (&session, ret_error);
   pfs_signals_remove (&session);
   return status;

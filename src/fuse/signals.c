@@ -55,7 +55,7 @@ pfs_signals_set (PfsSession *session)
     return -1;
   handling.session = session;
   handling.end_session = theirs.sa_handler;
-  handling.ended = pfs_loop_ended_fd (session->loop);
+  handling.ended = pfs_loop_ended_fd (session->jobs);
   if (set (SIGALRM, on_alarm) < 0)
     return -1;
   for (guint i = 0; i < G_N_ELEMENTS (ending); i++) {

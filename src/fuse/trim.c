@@ -18,17 +18,16 @@
 struct PfsTrimmer {
   PfsSession *session;
   GThread *thread;
-  GMutex lock;
+  GMutex lock;                  /* guards what follows */
   GCond cond;
-  bool poked, shrunk, stopping; /* guarded by lock */
-  gint busy;
-  guint forgotten;              /* nodes since memory was given back; atomic */
+  guint forgotten;              /* nodes since memory was given back */
+  bool poked, stopping;
 };
 
 void
 pfs_trimmer_poke (PfsTrimmer *trimmer)
 {
-  if (g_atomic_int_get (&trimmer->busy) || pfs_tree_size (trimmer->session->tree) <= NODES_MAX)
+  if (pfs_tree_size (trimmer->session->tree) <= NODES_MAX)
     return;
   g_mutex_lock (&trimmer->lock);
   trimmer->poked = true;
@@ -39,39 +38,29 @@ pfs_trimmer_poke (PfsTrimmer *trimmer)
 void
 pfs_trimmer_forgot (PfsTrimmer *trimmer, size_t n)
 {
-  guint before = g_atomic_int_add ((gint *) &trimmer->forgotten, (gint) n);
-
-  if (before >= GIVE_BACK_MIN || before + n < GIVE_BACK_MIN)
-    return;
   g_mutex_lock (&trimmer->lock);
-  trimmer->shrunk = true;
-  g_cond_signal (&trimmer->cond);
+  guint before = trimmer->forgotten;
+  trimmer->forgotten += (guint) n;
+  if (before < GIVE_BACK_MIN && trimmer->forgotten >= GIVE_BACK_MIN)
+    g_cond_signal (&trimmer->cond);
   g_mutex_unlock (&trimmer->lock);
-}
-
-static bool
-stopping (PfsTrimmer *trimmer)
-{
-  g_mutex_lock (&trimmer->lock);
-  bool stop = trimmer->stopping;
-  g_mutex_unlock (&trimmer->lock);
-  return stop;
 }
 
 /* A name that is in use, or gone meanwhile, stays as it is; the kernel's answers come a moment later. */
 static void
-trim (PfsTrimmer *trimmer)
+trim (PfsSession *session)
 {
-  PfsSession *session = trimmer->session;
-
-  for (guint fruitless = 0; fruitless < FRUITLESS_MAX && !stopping (trimmer);) {
+  for (guint fruitless = 0; fruitless < FRUITLESS_MAX;) {
     size_t before = pfs_tree_size (session->tree);
     g_autoptr (GPtrArray) names = before > NODES_LOW ? pfs_tree_idle_names (session->tree, NODES_BATCH) : NULL;
 
     if (!names || names->len == 0)
       break;
-    for (guint i = 0; i < names->len && !stopping (trimmer); i++) {
+    for (guint i = 0; i < names->len; i++) {
       const PfsName *name = names->pdata[i];
+
+      if (fuse_session_exited (session->fuse))
+        return;
       fuse_lowlevel_notify_inval_entry (session->fuse, name->parent->number, name->name, strlen (name->name));
     }
     if (pfs_tree_size (session->tree) < before) {
@@ -86,19 +75,18 @@ trim (PfsTrimmer *trimmer)
 /* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
  * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
 static void
-give_back (PfsTrimmer *trimmer)
+give_back_locked (PfsTrimmer *trimmer)
 {
-  gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
+  while (trimmer->forgotten > 0 && !trimmer->stopping) {
+    gint64 next = g_get_monotonic_time () + GIVE_BACK_US;
 
-  malloc_trim (0);
-  g_mutex_lock (&trimmer->lock);
-  while (!trimmer->stopping && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
-    ;
-  bool again = g_atomic_int_and (&trimmer->forgotten, 0) > 0;
-  trimmer->shrunk = again;
-  g_mutex_unlock (&trimmer->lock);
-  if (!again)
+    trimmer->forgotten = 0;
+    g_mutex_unlock (&trimmer->lock);
     malloc_trim (0);
+    g_mutex_lock (&trimmer->lock);
+    while (!trimmer->stopping && g_cond_wait_until (&trimmer->cond, &trimmer->lock, next))
+      continue;
+  }
 }
 
 static gpointer
@@ -106,20 +94,20 @@ trimmer_main (gpointer data)
 {
   PfsTrimmer *trimmer = data;
 
-  while (!stopping (trimmer)) {
-    g_mutex_lock (&trimmer->lock);
-    while (!trimmer->poked && !trimmer->shrunk && !trimmer->stopping)
+  g_mutex_lock (&trimmer->lock);
+  while (!trimmer->stopping) {
+    if (trimmer->poked) {
+      trimmer->poked = false;
+      g_mutex_unlock (&trimmer->lock);
+      trim (trimmer->session);
+      g_mutex_lock (&trimmer->lock);
+    } else if (trimmer->forgotten >= GIVE_BACK_MIN) {
+      give_back_locked (trimmer);
+    } else {
       g_cond_wait (&trimmer->cond, &trimmer->lock);
-    bool poked = trimmer->poked, shrunk = trimmer->shrunk;
-    trimmer->poked = trimmer->shrunk = false;
-    g_mutex_unlock (&trimmer->lock);
-    g_atomic_int_set (&trimmer->busy, 1);
-    if (poked)
-      trim (trimmer);
-    g_atomic_int_set (&trimmer->busy, 0);
-    if (shrunk)
-      give_back (trimmer);
+    }
   }
+  g_mutex_unlock (&trimmer->lock);
   return NULL;
 }
 

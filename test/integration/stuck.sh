@@ -62,8 +62,3 @@ others ()
   fi
 }
 
-# Threads that take requests from the kernel.
-receivers ()
-{
-  grep -cx request "/proc/$peerfs_pid/task/"*/comm | awk -F: '{ n += $2 } END { print n }'
-}

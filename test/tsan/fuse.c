@@ -25,13 +25,11 @@ __tsan_default_options (void)
   return "io_sync=0:history_size=4:report_thread_leaks=0";
 }
 
-/* What libfuse calls; not what it is called from or calls back. */
+/* What libfuse calls; not what it calls back. */
 __attribute__ ((visibility ("default"))) const char *
 __tsan_default_suppressions (void)
 {
-  /* The second: that function ends in a jump to pthread_mutex_unlock(), which so seems to be called from ours. */
-  return "called_from_lib:libfuse3.so\n"
-         "mutex:__wrap_fuse_req_interrupt_func\n";
+  return "called_from_lib:libfuse3.so\n";
 }
 
 /* Stands for INIT, whose answer comes before all other requests: the end of op_init(). */
@@ -161,27 +159,6 @@ WRAP (int, fuse_reply_lock, fuse_req_t req, const struct flock *lock)
   ANSWER (fuse_reply_lock, req, lock)
 WRAP (int, fuse_reply_lseek, fuse_req_t req, off_t off)
   ANSWER (fuse_reply_lseek, req, off)
-
-/* An interrupt finds its function and data, and a change waits for the end of that function, by libfuse's locks. */
-static fuse_interrupt_func_t interrupt;
-
-static void
-on_interrupt (fuse_req_t req, void *data)
-{
-  __tsan_acquire (data);
-  __atomic_load_n (&interrupt, __ATOMIC_RELAXED) (req, data);
-  __tsan_release (req);
-}
-
-WRAP (void, fuse_req_interrupt_func, fuse_req_t req, fuse_interrupt_func_t func, void *data)
-{
-  if (func) {
-    __atomic_store_n (&interrupt, func, __ATOMIC_RELAXED);      /* we have but one */
-    __tsan_release (data);
-  }
-  __real_fuse_req_interrupt_func (req, func ? on_interrupt : NULL, data);
-  __tsan_acquire (req);
-}
 
 /* Unseen, as libfuse's own close() of that descriptor is: else its next user would seem to race with us. */
 WRAP (int, dup3, int from, int to, int flags)
