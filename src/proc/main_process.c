@@ -21,8 +21,6 @@
 #include "peerfs/base/read.h"
 #include "procfile.h"
 
-#define CMDLINE_MAX 256
-
 static bool
 has_mount (const char *content, gsize len, guint64 id)
 {
@@ -44,23 +42,6 @@ has_finished_exec (int dir, const char *content, gsize len)
 
   return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
          has_mount (content, len, stx.stx_mnt_id);
-}
-
-static bool
-is_catatonit (int dir)
-{
-  static const char argument[] = "-P";
-  g_autoptr (GBytes) bytes = NULL;
-  gsize len;
-
-  if (pfs_read_prefix_at (dir, "cmdline", CMDLINE_MAX, &bytes) < 0)
-    return false;
-  const char *args = g_bytes_get_data (bytes, &len);
-  const char *end = args ? memchr (args, '\0', len) : NULL;
-  if (!end || !g_str_has_suffix (args, "catatonit"))
-    return false;
-  end++;
-  return (gsize) (args + len - end) >= sizeof argument && memcmp (end, argument, sizeof argument) == 0;
 }
 
 /* True for the root that a process has until it gets its container's own. */
@@ -212,8 +193,8 @@ is_alive (PfsTable *table, const PfsRecord *record)
   return !pfs_stat_is_dead (&stat);
 }
 
-/* Kubernetes' pause, or podman's infra container. Its arguments are in its memory, and reading there may take as long as
- * the process likes (a mapping of a dead mount): only what calls itself so is asked. Returns 1, 0, or -errno. */
+/* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they are
+ * in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
 static int
 is_sandbox_process (PfsTable *table, const PfsRecord *record)
 {
@@ -221,11 +202,7 @@ is_sandbox_process (PfsTable *table, const PfsRecord *record)
 
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
   int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
-  if (r < 0)
-    return r;
-  if (g_str_equal (stat.comm, "catatonit"))
-    return is_catatonit (dir);
-  return g_str_equal (stat.comm, "pause");
+  return r < 0 ? r : g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
 }
 
 /* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */

@@ -51,10 +51,11 @@ short_id (const PfsContainer *c)
   return g_strndup (id_for_names (c), SHORT_ID);
 }
 
+/* It is alone in its container: an application that catatonit started is another process. */
 static bool
 is_sandbox (const PfsContainer *c, const GPtrArray *live)
 {
-  if (!c->main_is_sandbox || c->kubelet.name[0])
+  if (!c->main_is_sandbox || c->members->len > 1 || c->kubelet.name[0])
     return false;
   for (guint i = 0; i < live->len; i++)
     if (((PfsContainer *) g_ptr_array_index (live, i))->kubelet.name[0])
