@@ -2,8 +2,10 @@
 /* From a request to a caller and a node; from a result to a reply. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "peerfs/proc/proc.h"
 #include "private.h"
 
 #define OPEN_SIZE_MAX (16u << 20)        /* bytes that open generated files of one container may keep */
@@ -22,6 +24,15 @@ read_groups (PfsRequester *requester)
   requester->who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
 }
 
+/* Is it one of our own threads? So a peer has laid a file system of its own over our mount, and we were led into that. */
+static bool
+is_ours (fuse_req_t req)
+{
+  pid_t pid = fuse_req_ctx (req)->pid;
+
+  return pid > 0 && syscall (SYS_tgkill, getpid (), pid, 0) == 0;
+}
+
 /* While the caller waits for the answer: his pid is his own only until then. */
 static void
 learn (PfsCaller *who)
@@ -30,6 +41,8 @@ learn (PfsCaller *who)
   const PfsSession *session = pfs_request_session (requester->req);
 
   who->caps = pfs_caps_of (session->proc_fd, who->pid, session->user_ns);
+  if (who->caps && pfs_proc_is_worker (session->proc_fd, who->pid))
+    who->caps = 0;
   bool has_groups = (who->caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !who->own_ids);
   who->switching = !who->own_ids || has_groups || (session->caps & ~who->caps);
   if (has_groups)
@@ -75,7 +88,7 @@ PfsNode *
 pfs_request_node (fuse_req_t req, fuse_ino_t ino)
 {
   PfsTree *tree = pfs_request_session (req)->tree;
-  PfsNode *node = pfs_tree_node (tree, ino);
+  PfsNode *node = is_ours (req) ? NULL : pfs_tree_node (tree, ino);
 
   return node ? node : pfs_tree_nowhere (tree);
 }
