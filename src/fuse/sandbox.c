@@ -155,12 +155,14 @@ allow (scmp_filter_ctx filter, uint32_t action, const char *call, unsigned int n
 static int
 add_rules (scmp_filter_ctx filter)
 {
-  const struct scmp_arg_cmp own = IS (0, (guint64) getpid ());
+  const struct scmp_arg_cmp own = IS (0, (guint64) getpid ()), none = IS (2, 0);
   /* The C library then makes threads by clone(2), whose flags can be seen. */
   int r = allow (filter, SCMP_ACT_ERRNO (ENOSYS), "clone3", 0, NULL);
 
   if (r == 0)
     r = allow (filter, SCMP_ACT_ALLOW, "tgkill", 1, &own);
+  if (r == 0)
+    r = allow (filter, SCMP_ACT_ALLOW, "tgkill", 1, &none);
   for (guint i = 0; r == 0 && i < G_N_ELEMENTS (allowed); i++)
     r = allow (filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
   for (guint i = 0; r == 0 && i < G_N_ELEMENTS (filtered); i++)

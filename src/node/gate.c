@@ -104,8 +104,9 @@ pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
     return target_ns == -ESRCH ? -ESRCH : -EACCES;
 
   /* The pid may name another process by now than the one that asked. */
-  uint64_t caps = caller.fsuid == who->uid && caller.fsgid == who->gid ? caller.cap_eff : 0;
-  if (has_ptrace (target_ns, &caller_ns, caps, caller.euid, &same))
+  bool is_same = caller.fsuid == who->uid && caller.fsgid == who->gid && !pfs_proc_is_worker (callers_fd, who->pid);
+  uint64_t caps = is_same ? caller.cap_eff : 0;
+  if (has_ptrace (target_ns, &caller_ns, caps, is_same ? caller.euid : (uid_t) -1, &same))
     return 0;
   if (!same || !ids_match (&target, who) || owner.st_uid != target.euid || owner.st_gid != target.egid)
     return -EACCES;

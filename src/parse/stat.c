@@ -8,7 +8,7 @@
 
 #define GROUPS_MAX 65536        /* NGROUPS_MAX of linux/limits.h */
 
-enum { FIELD_STATE, FIELD_PPID, FIELD_START_TIME = 19 };
+enum { FIELD_STATE, FIELD_PPID, FIELD_FLAGS = 6, FIELD_START_TIME = 19 };
 
 static bool
 parse_fields (Bytes rest, PfsStat *stat)
@@ -29,6 +29,11 @@ parse_fields (Bytes rest, PfsStat *stat)
       if (!bytes_to_number (field, 10, INT_MAX, &number))
         return false;
       stat->ppid = (pid_t) number;
+      break;
+    case FIELD_FLAGS:
+      if (!bytes_to_number (field, 10, UINT32_MAX, &number))
+        return false;
+      stat->flags = (uint32_t) number;
       break;
     case FIELD_START_TIME:
       if (!bytes_to_number (field, 10, UINT64_MAX, &stat->start_time))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/stat.h"
 #include "procfile.h"
+
+#define IO_WORKER 0x10          /* PF_IO_WORKER of include/linux/sched.h */
 
 #define LOADAVG_MAX 128
 
@@ -66,6 +69,20 @@ pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret)
   gsize len;
   const char *content = g_bytes_get_data (bytes, &len);
   return pfs_status_parse (content ? content : "", len, ret);
+}
+
+bool
+pfs_proc_is_worker (int proc_fd, pid_t pid)
+{
+  char name[16];
+  PfsStat stat;
+
+  /* Such a thread never leads its process: only that one's number is right for both. */
+  if (syscall (SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH)
+    return false;
+  g_snprintf (name, sizeof name, "%d", (int) pid);
+  pfs_autofd dir = openat (proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return dir < 0 || pfs_proc_stat_at (dir, &stat) < 0 || (stat.flags & IO_WORKER);
 }
 
 int

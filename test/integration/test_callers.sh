@@ -186,6 +186,36 @@ libc=$(awk '$6 ~ /\/libc\.so/ { print $6; exit }' "/proc/$mapper/maps")
 check_equal "what he may open by its path he may open there" + "$(ask as_101 read "$mnt/mapper/maps/files$libc")"
 check "root reads both" sh -c 'cat "$1" "$2" >/dev/null' - "$mnt/mapper/maps/files/$hidden" "$mnt/mapper/maps/files$libc"
 
+# --- io_uring: its threads keep the capabilities of the time when they were made
+
+TOKEN=hidden imitate able -- setpriv --reuid 101 --regid 101 --clear-groups --inh-caps=-all,+net_bind_service \
+  --ambient-caps=+net_bind_service sleep infinity
+able=$imitated_pid
+pod_until 50 grep -q '^CapEff:.*400$' "/proc/$able/status"
+check_output "io_uring: neither /proc nor peerfs opens more than its user may" "- - - - -" "$helpers/helper_uring" \
+  "/proc/$able/environ" "/proc/$able/root/etc/passwd" "$mnt/able/env/TOKEN" "$mnt/able/root/etc/passwd" "$mnt/able/maps/maps"
+check_output "io_uring: what the user may open" "+" "$helpers/helper_uring" "$mnt/mapper/maps/files$libc"
+
+# --- our own mount below a file system that a peer has laid over it: the daemon would ask itself, with its own rights
+
+peerfs_stop
+peerfs_start -o allow_other,passthrough=off
+mkdir "/proc/$mine/root/ours" "/proc/$mine/root/low" "/proc/$mine/root/over"
+# By open_tree(2) and move_mount(2), as the mount would be propagated.
+python3 - "$mnt" "/proc/$mine/ns/mnt" <<'END' || abandon "the mount gets into a peer"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+tree = libc.syscall(428, -100, sys.argv[1].encode(), 1)
+namespace = os.open(sys.argv[2], os.O_RDONLY)
+assert tree >= 0 and libc.unshare(0x200) == 0 and libc.setns(namespace, 0x20000) == 0
+assert libc.syscall(429, tree, b"", -100, b"/ours", 4) == 0, os.strerror(ctypes.get_errno())
+END
+nsenter --target "$mine" --mount mount -t overlay -o lowerdir=/ours:/low over /over || abandon "an overlay over it"
+over=$mnt/mine/root/over/changing/root/etc
+check "an admin finds nothing in it" sh -c '! ls "$1" 2>/dev/null' sh "$over"
+check_equal "and then nobody else does" - "$(ask as_default read "$over/passwd")"
+nsenter --target "$mine" --mount umount -l /over /ours
+
 # --- descriptors: a caller in one container takes half of them, and nobody else's
 
 peerfs_stop

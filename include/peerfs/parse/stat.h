@@ -16,6 +16,7 @@ typedef struct {
   char comm[65];                /* as the kernel cut it; may hold any byte but NUL */
   char state;                   /* 'Z' and 'X' are dead */
   pid_t ppid;
+  uint32_t flags;               /* PF_* of the kernel's include/linux/sched.h */
   uint64_t start_time;          /* clock ticks since boot; with the pid, a process's identity */
 } PfsStat;
 

@@ -48,6 +48,11 @@ int pfs_pin_pidfd (const PfsPin *pin);  /* borrowed; -1 where there is none. Rea
 /* False once the process has ended (zombies have). */
 bool pfs_pin_alive (const PfsPin *pin);
 
+/* Is it a thread of io_uring(7)'s? It works with the credentials of whoever submitted a request, but capget(2) and its
+ * status file tell its own, which may be those of a time when its process had more. True also if that cannot be told.
+ * proc_fd is a /proc of our own PID namespace. */
+bool pfs_proc_is_worker (int proc_fd, pid_t pid);
+
 /* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of a
  * process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
 int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);

@@ -54,7 +54,7 @@ static const Call refused[] = {
   { "code in new memory", SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1ul } },
   { "code in old memory", SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC } },
   { "a signal to another process", SYS_kill, { 1, 0 } },
-  { "a signal to a thread of another", SYS_tgkill, { 1, 1, 0 } },
+  { "a signal to a thread of another", SYS_tgkill, { 1, 1, SIGTERM } },
   { "a signal by a pidfd", SYS_pidfd_send_signal, { 0, 0, 0, 0 } },
   { "the signal of a descriptor", SYS_fcntl, { 0, F_SETSIG, SIGKILL } },
   { "the owner of a descriptor", SYS_fcntl, { 0, F_SETOWN, 1 } },
