@@ -197,17 +197,14 @@ pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
   return 0;
 }
 
-int
-pfs_sockets_list (PfsContainer *c, GPtrArray **ret)
+static int
+list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
 {
   PfsProc *proc = pfs_container_proc (c);
   g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (GArray) pids = NULL;
   PfsStat stat;
 
-  int r = pfs_container_pids_now (c, &pids);
-  if (r >= 0)
-    r = pfs_container_main (c, &pin);
+  int r = pfs_container_main (c, &pin);
   if (r >= 0)
     r = pfs_proc_stat_at (pfs_pin_fd (pin), &stat);
   if (r < 0)
@@ -222,6 +219,23 @@ pfs_sockets_list (PfsContainer *c, GPtrArray **ret)
     .n_pids = pids->len,
   };
   return pfs_sockets_scan (&scan, ret);
+}
+
+int
+pfs_sockets_list (PfsContainer *c, GPtrArray **ret)
+{
+  g_autoptr (GArray) pids = NULL;
+
+  int r = pfs_container_pids_now (c, &pids);
+  return r < 0 ? r : list_of (c, pids, ret);
+}
+
+int
+pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret)
+{
+  g_autoptr (GArray) pids = pfs_container_pids (c);
+
+  return list_of (c, pids, ret);
 }
 
 int

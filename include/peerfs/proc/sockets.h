@@ -39,6 +39,9 @@ typedef struct {
  * PFS_SOCKETS_MAX entries. */
 int pfs_sockets_list (PfsContainer *c, GPtrArray **ret);
 
+/* The same without another scan: of the processes that the last one knew. */
+int pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret);
+
 #define PFS_SOCKETS_MAX 65536
 
 /* Who listens at sockets/NAME (the whole path or the short name): the oldest process that holds it, pinned
