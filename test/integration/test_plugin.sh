@@ -16,8 +16,8 @@ mkdir -p "$STUB/bin"
 ln -s "$test_dir/helpers/kubectl-stub" "$STUB/bin/kubectl"
 : >"$STUB/denied"
 : >"$STUB/level"
-cat >"$STUB/facts" <<'END'
-Running shared
+cat >"$STUB/facts" <<END
+Running shared $pod_uid this-node
 app 1000 1000
 shell - -
 END
@@ -25,6 +25,18 @@ END
 peers ()
 {
   PATH=$STUB/bin:$PATH "$plugin" "$@"
+}
+
+fields ()
+{
+  /usr/bin/python3 "$test_dir/helpers/check_fields.py" "$test_dir/../fixtures/kubernetes/fields.tsv" "$1" <"$2"
+}
+
+# whoami_in ARG...: the user and the group that the plugin's container has by links.
+whoami_in ()
+{
+  # shellcheck disable=SC2016
+  peers -c app "$@" pod -- sh -c 'echo $(id -u) $(id -g)' 2>/dev/null
 }
 
 # status STATUS WORDS ARG...: the exit status, and words that the one line has.
@@ -42,7 +54,8 @@ status ()
 
 status 2 "one POD is needed"
 status 2 "unknown option --nmaespace" --nmaespace x pod
-status 2 "--way takes fuse or links" --way tar pod
+status 2 "--way takes fuse, node or links" --way tar pod
+status 2 "--user takes numbers" --user redis pod
 status 2 "-n takes a value" pod -n
 status 2 "one of the two is POD:CONTAINER/PATH" cp a b
 status 1 'pods "nothing" not found' nothing
@@ -67,7 +80,8 @@ check_equal "the containers that were added have ended" "" \
 # By links: what Pod Security "restricted" admits, as the container's own user.
 echo restricted >"$STUB/level"
 check_equal "links: a command" "hello" "$(peers -c app pod -- cat /tmp/peers/app/root/tmp/greeting 2>"$STUB/err")"
-check "links: it says why" grep -q "Pod Security enforces 'restricted'" "$STUB/err"
+check "links: fields of the container" fields Container "$STUB/spec"
+check "links: it says why" grep -q "not by way of fuse: Pod Security enforces 'restricted'" "$STUB/err"
 check_equal "links: what is asked for" "$(cat <<'END'
 imagePullPolicy: IfNotPresent
 env:
@@ -75,13 +89,40 @@ env:
 securityContext:
   allowPrivilegeEscalation: false
   capabilities: {drop: [ALL]}
-  runAsNonRoot: true
   seccompProfile: {type: RuntimeDefault}
+  runAsNonRoot: true
   runAsUser: 1000
   runAsGroup: 1000
 END
 )" "$(cat "$STUB/spec")"
 status 2 "Permission denied" -c app pod -- ls /tmp/peers/shell/root/
-check "dry run: what would be created" sh -c 'PATH=$STUB/bin:$PATH "$1" --dry-run pod | grep -q "drop: \[ALL\]"' sh "$plugin"
+status 2 "Permission denied" -c app --user 1000:1000 pod -- ls /tmp/peers/shell/root/
+# A pod that names no user: what the container's status says, what it is asked, what is given.
+sed -i 's/^app .*/app - -/' "$STUB/facts"
+check_equal "links: the user is asked for" "1000 1000" "$(whoami_in)"
+echo "user app 1000 1001" >>"$STUB/facts"
+check_equal "links: the user is in the status" "1000 1001" "$(whoami_in)"
+check_equal "links: the user is given" "1000 1002" "$(whoami_in --user 1000:1002)"
+: >"$STUB/level"
+: >"$STUB/calls"
+check_output "dry run: what would be created" 1 sh -c \
+  'PATH=$STUB/bin:$PATH "$1" --dry-run --way links pod | grep -c "drop: \[ALL\]"' sh "$plugin"
+check_equal "dry run: nothing is made, and nothing ended" "" "$(grep -E '^(debug|create|delete|exec)' "$STUB/calls")"
 check_equal "and they have ended" "" "$(pod_podman ps --format '{{.Names}}' | grep '^peers-')"
+
+# By the node: for a pod that does not share its process namespace. This one does, but its containers are only to be
+# found by the pod's uid.
+sed -i 's/shared/private/' "$STUB/facts"
+check_equal "node: a command" hello "$(peers pod -- cat /peers/app/root/tmp/greeting 2>"$STUB/err")"
+check "node: it says what it makes" \
+  grep -q "creating pod peers-[0-9a-f]* on node this-node (privileged, hostPID" "$STUB/err"
+check "node: hostPID, on that node" \
+  sh -c 'grep -q "hostPID: true" "$1" && grep -q "nodeName: this-node" "$1"' sh "$STUB/spec"
+check "node: fields of the pod" fields Pod "$STUB/spec"
+check_equal "node: ls" "app shell" "$(peers ls pod 2>/dev/null | awk '$1 ~ /^(app|shell)$/ { print $1 }' | xargs)"
+check_equal "node: the pods are deleted" 2 "$(grep -c '^delete pod peers-' "$STUB/calls")"
+echo "create pods " >"$STUB/denied"
+check_equal "not by the node: that container alone" hello \
+  "$(peers -c app pod -- cat /peers/app/root/tmp/greeting 2>"$STUB/err")"
+check "and it says why" grep -q "not by way of node: you may not make and delete pods here" "$STUB/err"
 finish
