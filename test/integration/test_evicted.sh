@@ -45,8 +45,10 @@ cd "$mounted/8" && ls >/dev/null || abandon "the directory can be entered"
 sleep 0.7
 mv "$data/8" "$data/gone" && mv "$data/other" "$data/8"
 forget
-# By this shell itself: a new one would complain of its working directory.
-check_equal "who stands in a directory that was replaced does not see the other" "" "$(ls 2>/dev/null)"
+# By this shell itself: a new one would complain of its working directory. Without a time of birth (tmpfs of older kernels)
+# nothing tells the two from each other.
+case $(stat -c %W "$data/8") in 0|-) expected=another ;; *) expected= ;; esac
+check_equal "who stands in a directory that was replaced does not see the other" "$expected" "$(ls 2>/dev/null)"
 cd /
 check_output "who comes anew does" another bash -c 'sleep 1.2; ls "$1"' - "$mounted/8"
 
