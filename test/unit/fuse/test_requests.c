@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel.h"
+
+static gint tries, enough;
+
+/* 0 once it was tried often enough. */
+static int
+try_often (gpointer data)
+{
+  (void) data;
+  return g_atomic_int_add (&tries, 1) + 1 >= g_atomic_int_get (&enough) ? 0 : -EAGAIN;
+}
+
+static int
+setup (void **state)
+{
+  int r = kernel_setup (state);
+  Kernel *kernel = *state;
+
+  kernel->retry = try_often;
+  g_atomic_int_set (&tries, 0);
+  g_atomic_int_set (&enough, G_MAXINT);
+  return r;
+}
+
+static void
+until_waiting (Kernel *kernel, guint n)
+{
+  PfsJobs *jobs = kernel->session.jobs;
+  guint waiting = 0;
+
+  for (guint i = 0; i < 500 && waiting != n; i++) {
+    g_mutex_lock (&jobs->lock);
+    waiting = jobs->later.length;
+    g_mutex_unlock (&jobs->lock);
+    if (waiting != n)
+      g_usleep (10000);
+  }
+  assert_int_equal (waiting, n);
+}
+
+static void
+test_retry (void **state)
+{
+  Kernel *kernel = *state;
+
+  g_atomic_int_set (&enough, 5);
+  kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
+  assert_answer (kernel, 2, 0);
+  assert_int_equal (g_atomic_int_get (&tries), 5);
+  assert_true (kernel_end (kernel));
+  assert_int_equal (kernel->freed, 1);
+}
+
+/* Who pokes need not wait for the next try. */
+static void
+test_poke (void **state)
+{
+  Kernel *kernel = *state;
+
+  kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
+  until_waiting (kernel, 1);
+  g_mutex_lock (&kernel->session.jobs->lock);
+  for (GList *link = kernel->session.jobs->later.head; link; link = link->next)
+    ((PfsRequest *) link->data)->due = G_MAXINT64;
+  g_mutex_unlock (&kernel->session.jobs->lock);
+  g_atomic_int_set (&enough, 0);
+  pfs_requests_poke (kernel->session.jobs);
+  assert_answer (kernel, 2, 0);
+}
+
+static void
+test_signal_ends_waiting (void **state)
+{
+  Kernel *kernel = *state;
+
+  for (guint i = 0; i < 200; i++) {
+    kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
+    if (i % 2)
+      until_waiting (kernel, 1);
+    kernel_interrupt (kernel, 2);
+    for (;;) {
+      uint64_t of;
+      int error = kernel_answer (kernel, &of);
+
+      if (of == 2) {
+        assert_int_equal (error, -EINTR);
+        break;
+      }
+      /* It came before its request was known: as the kernel does, again. */
+      assert_int_equal (of, 3);
+      assert_int_equal (error, -EAGAIN);
+      kernel_interrupt (kernel, 2);
+    }
+    until_waiting (kernel, 0);
+    /* The one that cleans up answers as well; the kernel would not know the number any more. */
+    assert_answer (kernel, 2, -EINTR);
+  }
+}
+
+static void
+test_signal_for_nobody (void **state)
+{
+  Kernel *kernel = *state;
+
+  kernel_interrupt (kernel, 76);
+  assert_answer (kernel, 77, -EAGAIN);
+}
+
+/* A container's callers may take half of what others have left. */
+static void
+test_too_many_wait (void **state)
+{
+  Kernel *kernel = *state;
+
+  for (guint i = 1; i <= 512; i++) {
+    kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2 * i);
+    if (i % 64 == 0)
+      g_usleep (1000);
+  }
+  kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 5000);
+  uint64_t of;
+  assert_int_equal (kernel_answer (kernel, &of), -ENOLCK);
+}
+
+static void
+test_end_beside_waiting (void **state)
+{
+  Kernel *kernel = *state;
+
+  kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
+  until_waiting (kernel, 1);
+  assert_true (kernel_end (kernel));
+  assert_int_equal (kernel->session.jobs->later.length, 0);
+}
+
+static void
+test_count (void **state)
+{
+  Kernel *kernel = *state;
+  PfsJobs *jobs = kernel->session.jobs;
+  char one, two;
+  PfsPlace here = { (gpointer) &one, &one, false }, there = { (gpointer) &one, &two, false }, other = { (gpointer) &two, &one, false };
+  PfsRequest requests[] = { { .place = here }, { .place = here }, { .place = there }, { .place = other } };
+
+  g_mutex_lock (&jobs->lock);
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    pfs_request_add_locked (jobs, &requests[i]);
+  requests[0].since -= 2000;
+  requests[2].since -= 2000;
+  PfsCount count = pfs_requests_count_locked (jobs, &here);
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    g_queue_unlink (&jobs->requests, &requests[i].link);
+  g_mutex_unlock (&jobs->lock);
+  assert_int_equal (count.on_mount, 2);
+  assert_int_equal (count.in_container, 3);
+  assert_int_equal (count.stalled_on_mount, 1);
+  assert_int_equal (count.stalled_in_container, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown (name, setup, kernel_teardown)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    TEST (test_retry),
+    TEST (test_poke),
+    TEST (test_signal_ends_waiting),
+    TEST (test_signal_for_nobody),
+    TEST (test_too_many_wait),
+    TEST (test_end_beside_waiting),
+    TEST (test_count),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
