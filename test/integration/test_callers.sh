@@ -71,6 +71,30 @@ check "and access(2) says so" sh -c '! "$@"' sh $as_no_dac test -x "$root/closed
 check_equal "the peer's devices are none here" - "$(ask as_root read "$root/dev/zero")"
 check_equal "nor are its setuid programs" "nosuid nodev" "$(findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x 'nosuid\|nodev' | xargs)"
 
+# Who owns a file needs no capability for what its mode grants him: that is looked at anew each time.
+own=/proc/$consumer/root/own
+mkdir -p "$own/sub"
+echo content | tee "$own/sub/one" "$own/sub/two" >"$own/file"
+check_equal "root reads his own file without CAP_DAC_OVERRIDE" + "$(ask as_no_dac read "$root/own/file")"
+check_equal "and in his own directory" + "$(ask as_no_dac read "$root/own/sub/one")"
+chmod 0 "$own/file" "$own/sub"
+check_equal "not once its mode says no" - "$(ask as_no_dac read "$root/own/file")"
+check_equal "nor the directory's" - "$(ask as_no_dac read "$root/own/sub/two")"
+check_equal "with it he does" + "$(ask as_root read "$root/own/sub/two")"
+chmod 755 "$own/sub"
+chown 101 "$own/sub/one"
+chmod 600 "$own/sub/one"
+check_equal "nor another user's" - "$(ask as_no_dac read "$root/own/sub/one")"
+as_no_fsetid="setpriv --inh-caps=-fsetid --bounding-set=-fsetid"
+chmod 4755 "$own/sub/two"
+exec {held}<"$root/own/sub/two"
+printf x | dd of="$root/own/sub/two" conv=notrunc status=none
+check_output "a write with CAP_FSETID keeps the setuid bit" 4755 stat -c %a "$own/sub/two"
+# shellcheck disable=SC2086
+printf x | $as_no_fsetid dd of="$root/own/sub/two" conv=notrunc status=none
+check_output "one without takes it away, also if the file is open for reading" 755 stat -c %a "$own/sub/two"
+exec {held}<&-
+
 mkdir "/proc/$consumer/root/closed/dir"
 ln -s closed/dir/../file "/proc/$consumer/root/link"
 check_output "root is told where a link leads" closed/file readlink "$root/link"

@@ -42,7 +42,7 @@ many=$work/c/env/many
 mkdir -p "${many%/*}"
 perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "cat", "/proc/self/environ"' "$variables" >"$many"
 imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "sleep", "infinity"' "$variables"
-pod_until 50 test "$(readlink "/proc/$imitated_pid/exe")" = /usr/bin/sleep
+pod_until 300 sh -c "readlink /proc/$imitated_pid/exe | grep -q sleep"
 imitate value -- env "BIG=$(head -c 120000 /dev/zero | tr '\0' v)" sleep infinity
 
 peerfs_start
@@ -68,6 +68,31 @@ check_output "and so have open values" "Cannot allocate memory" \
   perl -e 'my @held; while (@held < 200) { open (my $f, "<", $ARGV[0]) or print ("$!\n"), last; push @held, $f }' \
   "$mnt/value/env/BIG"
 check_output "closed, they can be read again" 120000 sh -c 'wc -c <"$1"' - "$mnt/value/env/BIG"
+
+# --- what is asked about callers
+
+# asked COMMAND...: how often the daemon asks or changes who somebody is while the command runs.
+asked ()
+{
+  local tracer
+  strace -f -qq -e trace=capget,capset,readlinkat,setfsuid,setfsgid,setgroups -o "$work/trace" -p "$peerfs_pid" &
+  tracer=$!
+  pod_until 50 grep -q "^TracerPid:.*[1-9]" "/proc/$peerfs_pid/status" || abandon "the daemon can be traced"
+  "$@" >/dev/null || abandon "the command runs: $*"
+  kill -INT "$tracer"
+  wait "$tracer"
+  wc -l <"$work/trace"
+}
+# With libfuse before 3.17 the kernel opens handles, so that each way into a container has to be asked for.
+questions=20
+[[ $("$PEERFS" --version) != *'libfuse 3.1'[0-6]* ]] || questions=2000
+# shellcheck disable=SC2016
+own=(perl -e 'chdir $ARGV[0]; for (1..200) { open (my $f, "<", "passwd") or die; <$f> }' "$mnt/env/root/etc")
+"${own[@]}" || abandon "the file can be read"
+check_less "200 opens of one's own file: questions about the caller" "$questions" "$(asked "${own[@]}")"
+mkdir "/proc/$imitated_pid/root/many"
+touch "/proc/$imitated_pid/root/many/"{1..200}
+check_less "a listing of 200 files, and a look at each" 20 "$(asked find "$mnt/value/root/many" -size +1)"
 
 # --- mapped files of long paths: what a scan keeps has a bound, and there is one scan of them at a time
 
