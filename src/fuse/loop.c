@@ -79,15 +79,16 @@ pfs_loop_took_locked (PfsJobs *jobs, bool drained)
   pfs_eventfd_raise (jobs->wake);
 }
 
-/* The next request: its length; at the end of the session none, 0 or -errno. To look again costs time of a core: that
- * stops if it leads to nothing, and is tried again now and then. */
+/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. To look
+ * again costs time of a core: that stops if it leads to nothing, and is tried again now and then. */
 static int
-take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain)
+take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain, bool *ret_drained)
 {
   struct fuse_session *fuse = jobs->session->fuse;
   struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
   int r = fuse_session_receive_buf (fuse, buf);
 
+  *ret_drained = r == -EAGAIN;
   while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse)) {
     if (alone && jobs->cpus > 1 && (*in_vain < IN_VAIN_MAX || *in_vain % IN_VAIN_SKIP == 0)) {
       gint64 end = g_get_monotonic_time () + LOOK_US;
@@ -110,12 +111,12 @@ static void
 receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain)
 {
   bool alone = ++jobs->receiving == 1;
-  guint before = *in_vain;
+  bool drained;
 
   g_mutex_unlock (&jobs->lock);
-  int r = take (jobs, buf, alone, in_vain);
+  int r = take (jobs, buf, alone, in_vain, &drained);
   if (r > 0) {
-    pfs_jobs_dispatch_locked (jobs, buf, *in_vain != before);
+    pfs_jobs_dispatch_locked (jobs, buf, drained);
     return;
   }
   fuse_session_exit (jobs->session->fuse);
