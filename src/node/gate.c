@@ -27,17 +27,31 @@ same_file (const struct stat *a, const struct stat *b)
   return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
+/* What is not told about a process is a no. That we have no descriptor or memory left says nothing about it. */
+static int
+refusal (int error, int gone)
+{
+  if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+    return error;
+  return error == -ENOENT || error == -ESRCH ? gone : -EACCES;
+}
+
 /* Does the caller hold CAP_SYS_PTRACE over the user namespace target_fd? Capabilities count in the caller's own
  * namespace and those below it; and who made a namespace has all of them in it (cap_capable()). *ret_same tells whether
- * caller and target are in the same one. */
-static bool
+ * caller and target are in the same one. 1, 0 or -errno. */
+static int
 has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t caller_euid, bool *ret_same)
 {
   pfs_autofd ns = fcntl (target_fd, F_DUPFD_CLOEXEC, 0);
   bool owner = false;
   struct stat st;
 
-  for (int depth = 0; ns >= 0 && depth < USERNS_DEPTH_MAX && fstat (ns, &st) == 0; depth++) {
+  for (int depth = 0; depth < USERNS_DEPTH_MAX; depth++) {
+    *ret_same = false;
+    if (ns < 0 || fstat (ns, &st) < 0) {
+      int r = refusal (-errno, -EACCES);
+      return r == -EACCES ? 0 : r;
+    }
     if (same_file (&st, caller_ns)) {
       *ret_same = depth == 0;
       return owner || (caps & PFS_CAP_BIT (CAP_SYS_PTRACE));
@@ -48,21 +62,21 @@ has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t ca
     close (ns);
     ns = parent;
   }
-  *ret_same = false;
-  return false;
+  return 0;
 }
 
 /* A process of root is shown as root's whether it is dumpable or not. So the kernel is asked, by following its root
  * link on this thread as the caller, with every capability but the one that overrides the answer. It says no also where
  * we have fewer capabilities than the process: then it stays no. */
-static bool
+static int
 root_dumpable (int pin_fd, const PfsCaller *who)
 {
   const PfsCaller caller = { .uid = 0, .gid = who->gid, .caps = ~PFS_CAP_BIT (CAP_SYS_PTRACE), .switching = true };
   pfs_auto_creds const PfsCaller *as = NULL;
   struct stat st;
 
-  return pfs_creds_take (&caller, &as) == 0 && fstatat (pin_fd, "root", &st, 0) == 0;
+  int r = pfs_creds_take (&caller, &as);
+  return r < 0 ? refusal (r, -EACCES) : fstatat (pin_fd, "root", &st, 0) < 0 ? refusal (-errno, -EACCES) : 0;
 }
 
 static bool
@@ -72,14 +86,30 @@ ids_match (const PfsStatus *target, const PfsCaller *who)
          && who->gid == target->sgid && who->gid == target->gid;
 }
 
-/* The target's user namespace, opened; *ret_owner is who may follow its root link. */
 static int
-target_open (int pin_fd, struct stat *ret_owner)
+caller_look (int callers_fd, const PfsCaller *who, PfsStatus *ret_status, struct stat *ret_ns)
 {
-  if (fstatat (pin_fd, "root", ret_owner, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? -ESRCH : -errno;
-  int fd = openat (pin_fd, "ns/user", O_RDONLY | O_CLOEXEC);
-  return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
+  char pid[16];
+
+  g_snprintf (pid, sizeof pid, "%d", (int) who->pid);
+  pfs_autofd fd = openat (callers_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int r = fd < 0 ? -errno : pfs_proc_status_at (fd, "status", ret_status);
+  if (r == 0 && fstatat (fd, "ns/user", ret_ns, 0) < 0)
+    r = -errno;
+  return r < 0 ? refusal (r, -EACCES) : 0;
+}
+
+/* The target's user namespace, opened, and its status; *ret_owner is who may follow its root link. */
+static int
+target_look (int pin_fd, PfsStatus *ret_status, struct stat *ret_owner)
+{
+  int r = pfs_proc_status_at (pin_fd, "status", ret_status);
+  if (r == 0 && fstatat (pin_fd, "root", ret_owner, AT_SYMLINK_NOFOLLOW) < 0)
+    r = -errno;
+  int fd = r < 0 ? -1 : openat (pin_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+  if (r == 0 && fd < 0)
+    r = -errno;
+  return r < 0 ? refusal (r, -ESRCH) : fd;
 }
 
 int
@@ -88,31 +118,26 @@ pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
   g_auto (PfsStatus) target = { 0 };
   g_auto (PfsStatus) caller = { 0 };
   struct stat owner, caller_ns;
-  char pid[16];
   bool same;
 
-  g_snprintf (pid, sizeof pid, "%d", (int) who->pid);
-  pfs_autofd caller_fd = who->pid > 0 ? openat (callers_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (caller_fd < 0 || pfs_proc_status_at (caller_fd, "status", &caller) < 0 || fstatat (caller_fd, "ns/user", &caller_ns, 0) < 0)
-    return -EACCES;
-
-  int r = pfs_proc_status_at (pin_fd, "status", &target);
+  int r = who->pid > 0 ? caller_look (callers_fd, who, &caller, &caller_ns) : -EACCES;
   if (r < 0)
-    return r == -ENOENT ? -ESRCH : r == -ESRCH ? r : -EACCES;
-  pfs_autofd target_ns = target_open (pin_fd, &owner);
+    return r;
+  pfs_autofd target_ns = target_look (pin_fd, &target, &owner);
   if (target_ns < 0)
-    return target_ns == -ESRCH ? -ESRCH : -EACCES;
+    return target_ns;
 
   /* The pid may name another process by now than the one that asked. */
   bool is_same = caller.fsuid == who->uid && caller.fsgid == who->gid && !pfs_proc_is_worker (callers_fd, who->pid);
   uint64_t caps = is_same ? caller.cap_eff : 0;
-  if (has_ptrace (target_ns, &caller_ns, caps, is_same ? caller.euid : (uid_t) -1, &same))
-    return 0;
+  r = has_ptrace (target_ns, &caller_ns, caps, is_same ? caller.euid : (uid_t) -1, &same);
+  if (r != 0)
+    return MIN (r, 0);
   if (!same || !ids_match (&target, who) || owner.st_uid != target.euid || owner.st_gid != target.egid)
     return -EACCES;
   if (target.cap_prm & ~caps)
     return -EACCES;
-  return target.euid != 0 || root_dumpable (pin_fd, who) ? 0 : -EACCES;
+  return target.euid != 0 ? 0 : root_dumpable (pin_fd, who);
 }
 
 /* Whom the kernel lets in needs no rule of ours: it is asked by a look at the root link, on this thread as the caller.
@@ -143,7 +168,7 @@ pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who)
     return kernel_allows (pfs_proc_fd (proc), pin, who) ? 0
                                                          : pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
   pfs_autofd own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return own < 0 ? -EACCES : pfs_gate_check (own, pfs_pin_fd (pin), who);
+  return own < 0 ? refusal (-errno, -EACCES) : pfs_gate_check (own, pfs_pin_fd (pin), who);
 }
 
 int

@@ -314,7 +314,9 @@ mapped_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   }
   /* As below root/. */
   struct statfs fs;
-  if (!remote && (fstatfs (fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC))
+  if (!remote && fstatfs (fd, &fs) < 0)
+    return -errno;
+  if (!remote && fs.f_type == PROC_SUPER_MAGIC)
     return -EACCES;
   /* What the kernel was told of its size may be out of date. */
   return pfs_maps_file (node, pfs_fd_steal (&fd), PFS_FILE_AS_CALLER | (remote ? PFS_FILE_DIRECT_IO : 0), ret);

@@ -68,9 +68,10 @@ typedef struct {
   /* The attributes of a leaf that is looked up, without waiting for its file system. NULL: those of getattr. */
   int (*leaf_attr) (PfsNode *leaf, const PfsCaller *who, struct stat *ret);
   mode_t leaf_type;             /* S_IFREG, S_IFLNK */
-  /* Whether this caller may see the leaf. NULL: whoever got here may. With it, the top is entered by those who may enter
-   * the main process or see a leaf. verdicts (pid -> answer) is the kind's own, for one request. */
-  bool (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
+  /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may. With
+   * it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the kind's
+   * own, for one request. */
+  int (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
 } PfsMirrorKind;
 
 /* A directory of a mirrored tree. */

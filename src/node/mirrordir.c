@@ -140,13 +140,17 @@ typedef struct {
   const PfsMirrorTop *top;
   const PfsCaller *who;
   GHashTable *verdicts;
+  int error;                    /* -errno: some leaf may be missing */
 } Looker;
 
 static bool
 looker_sees (gconstpointer leaf, gpointer data)
 {
-  const Looker *looker = data;
-  return looker->top->kind->may_see (looker->top->dir.peer.container, leaf, looker->who, looker->verdicts);
+  Looker *looker = data;
+  int r = looker->top->kind->may_see (looker->top->dir.peer.container, leaf, looker->who, looker->verdicts);
+
+  looker->error = MIN (looker->error, r);
+  return r > 0;
 }
 
 static void
@@ -154,7 +158,7 @@ looker_init (Looker *looker, const PfsMirrorTop *top, const PfsCaller *who)
 {
   bool all = !top->kind->may_see || who == &pfs_caller_self;
 
-  *looker = (Looker){ { all ? NULL : looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL) };
+  *looker = (Looker){ { all ? NULL : looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL), 0 };
 }
 
 static void
@@ -166,7 +170,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Looker, looker_clear)
 
 /* May he enter the top? 0, or -EACCES as the kernel says at a directory whose mode shuts him out. */
 static int
-looker_enter (const Looker *looker, PfsMirror *mirror)
+looker_enter (Looker *looker, PfsMirror *mirror)
 {
   if (!looker->eyes.see)
     return 0;
@@ -174,7 +178,7 @@ looker_enter (const Looker *looker, PfsMirror *mirror)
   for (guint i = 0; r == -EACCES && i < pfs_mirror_size (mirror); i++)
     if (pfs_mirror_sees (&looker->eyes, pfs_mirror_nth (mirror, i)))
       r = 0;
-  return r;
+  return r == -EACCES && looker->error < 0 ? looker->error : r;
 }
 
 static int
@@ -199,6 +203,7 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
   g_auto (Looker) looker = { 0 };
   gconstpointer leaf = NULL;
   g_autofree char *key = NULL;
+  int r;
 
   looker_init (&looker, dir->top, who);
   switch (pfs_mirror_find (mirror, dir->dir, name, &looker.eyes, &leaf)) {
@@ -208,7 +213,8 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
     key = kind->key (name, leaf);
     return leaf_entry (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), kind, who, ret);
   default:
-    return looker_enter (&looker, mirror) == -EACCES ? -EACCES : -ENOENT;
+    r = pfs_gone (looker_enter (&looker, mirror), -ENOENT);
+    return r < 0 ? r : looker.error < 0 ? looker.error : -ENOENT;
   }
 }
 
@@ -269,6 +275,10 @@ pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
     return pfs_gone (r, -ESTALE);
   list.listing = pfs_listing_new ();
   pfs_mirror_foreach (mirror, dir->dir, &looker.eyes, list_add, &list);
+  if (looker.error < 0) {
+    pfs_listing_free (list.listing);
+    return looker.error;
+  }
   *ret = pfs_file_new (node, -1, NULL, list.listing);
   return 0;
 }

@@ -53,7 +53,7 @@ socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   return result;
 }
 
-static bool
+static int
 socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts)
 {
   const GArray *ways = ((const PfsSocket *) leaf)->ways;
@@ -62,13 +62,16 @@ socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHash
     const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
     gpointer verdict;
     if (!g_hash_table_lookup_extended (verdicts, GINT_TO_POINTER (way->process.pid), NULL, &verdict)) {
-      verdict = GINT_TO_POINTER (way_check (c, way, who) == 0);
+      int r = way_check (c, way, who);
+      if (r < 0 && r != -EACCES && r != -ESRCH)
+        return r;
+      verdict = GINT_TO_POINTER (r == 0);
       g_hash_table_insert (verdicts, GINT_TO_POINTER (way->process.pid), verdict);
     }
     if (verdict)
-      return true;
+      return 1;
   }
-  return false;
+  return 0;
 }
 
 static void

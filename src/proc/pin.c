@@ -96,9 +96,10 @@ pfs_pin_alive (const PfsPin *pin)
     do
       n = poll (&p, 1, 0);
     while (n < 0 && errno == EINTR);
-    return n == 0;
+    return n < 1;
   }
   if (!pin->live)
     return faccessat (pin->fd, "stat", F_OK, 0) == 0;
-  return pfs_proc_stat_at (pin->fd, &stat) == 0 && !pfs_stat_is_dead (&stat);
+  int r = pfs_proc_stat_at (pin->fd, &stat);
+  return r < 0 ? r != -ENOENT && r != -ESRCH : !pfs_stat_is_dead (&stat);
 }

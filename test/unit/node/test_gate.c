@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -261,6 +262,37 @@ test_nothing_left_behind (void **state)
   actor_end (&caller);
 }
 
+/* With fewer and fewer descriptors left the answer becomes EMFILE, and is never no. */
+static void
+test_no_descriptors (void **state)
+{
+  const Kind *user = &kinds[6];
+  struct rlimit before, few;
+  int answers[12], lowest;
+
+  (void) state;
+  Actor target = actor_start (user), caller = actor_start (user);
+  g_autofree char *path = g_strdup_printf ("/proc/%d", target.pid);
+  pfs_autofd proc = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd pin = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const PfsCaller who = { .uid = user->uid, .gid = user->gid, .pid = caller.pid, .switching = true };
+  assert_int_equal (getrlimit (RLIMIT_NOFILE, &before), 0);
+  lowest = dup (pin);
+  close (lowest);
+  for (int i = 0; i < (int) G_N_ELEMENTS (answers); i++) {
+    few = (struct rlimit){ (rlim_t) (lowest + i), before.rlim_max };
+    assert_int_equal (setrlimit (RLIMIT_NOFILE, &few), 0);
+    answers[i] = pfs_gate_check (proc, pin, &who);
+  }
+  assert_int_equal (setrlimit (RLIMIT_NOFILE, &before), 0);
+  actor_end (&target);
+  actor_end (&caller);
+  assert_int_equal (answers[0], -EMFILE);
+  for (guint i = 1; i < G_N_ELEMENTS (answers); i++)
+    assert_int_equal (answers[i], answers[i - 1] == 0 ? 0 : answers[i] == 0 ? 0 : -EMFILE);
+  assert_int_equal (answers[G_N_ELEMENTS (answers) - 1], 0);
+}
+
 int
 main (void)
 {
@@ -268,6 +300,7 @@ main (void)
     cmocka_unit_test (test_as_the_kernel),
     cmocka_unit_test (test_unknown_callers),
     cmocka_unit_test (test_nothing_left_behind),
+    cmocka_unit_test (test_no_descriptors),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
