@@ -121,7 +121,7 @@ pfs_app_wait (const PfsOptions *options)
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
   int status = pfs_app_table (options, true, &table);
-  if (status == PFS_EXIT_DONE)
+  if (status == PFS_EXIT_DONE && options->table.scope != PFS_SCOPE_OWN)
     status = pfs_app_containers (table, &containers);
   if (status == PFS_EXIT_DONE)
     status = pfs_app_check_node (table, options);

@@ -224,6 +224,26 @@ nobody_comes_into_another_pod (void **state)
   assert_listing (f->table, "default/web/nginx:10 shop/web/nginx:12 shop/web/nginx~cccccccccccc:11");
 }
 
+static void
+each_pod_has_its_sandbox (void **state)
+{
+  const PfsTableOptions options = { .scope = PFS_SCOPE_NODE, .sandbox = true };
+  Fixture *f = *state;
+
+  put_node (f);
+  put (f, 20, IN_POD (UID_1, ID_E), "");
+  fixture_state (f, 20, "pause", 5, 'S');
+  put (f, 21, IN_POD (UID_2, "ffffffffffff6666666666666666666666666666666666666666666666666666"), "");
+  fixture_state (f, 21, "pause", 6, 'S');
+  fixture_open (f, &options);
+  assert_listing (f->table, "_/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 default/web/pause:20 kube-system/etcd-node-1/etcd:12 "
+                            "shop/web/nginx:11 shop/web/pause:21");
+  g_clear_pointer (&f->table, pfs_table_unref);
+  g_clear_pointer (&f->proc, pfs_proc_unref);
+  open_pod (f, "shop/web");
+  assert_listing (f->table, "nginx:11");
+}
+
 /* A docker container shows a mount like the kubelet's and is newer: the cgroup vouches for the other one. */
 static void
 the_cgroup_vouches_for_a_name (void **state)
@@ -284,6 +304,7 @@ main (void)
     CASE (asks_no_remote_file_system),
     CASE (two_pods_of_one_name_are_told_apart),
     CASE (nobody_comes_into_another_pod),
+    CASE (each_pod_has_its_sandbox),
     CASE (the_cgroup_vouches_for_a_name),
     CASE (beside_us_is_our_pod),
     CASE (a_pod_is_no_node),
