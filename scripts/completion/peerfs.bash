@@ -26,7 +26,7 @@ _peerfs() {
     mapfile -t COMPREPLY < <(compgen -W "$(_peerfs_names)" -- "$cur")
     return
     ;;
-  --proc)
+  --proc | --links)
     compopt -o dirnames
     return
     ;;
@@ -53,8 +53,8 @@ _peerfs() {
   esac
 
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --node --pod --proc --name --sandbox --help
-      --version' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --links --node --pod --proc --name
+      --sandbox --help --version' -- "$cur")
   else
     compopt -o dirnames
   fi
