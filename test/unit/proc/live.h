@@ -31,7 +31,7 @@ typedef struct {
 static char *
 writable_hierarchy (void)
 {
-  static const char *const tries[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified",
+  static const char *const tries[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd",
                                        "/sys/fs/cgroup/pids" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (tries); i++) {
