@@ -91,6 +91,9 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
   int r = pfs_rootfs_statx (rootfs, fd, "", false, &st, &mount);
   if (r < 0)
     return r == -EXDEV ? -EACCES : r;
+  pfs_tree_lock (rootfs->tree);
+  rootfs->anchor->flags = mount->flags & PFS_MOUNT_REMOTE;
+  pfs_tree_unlock (rootfs->tree);
   /* The magic link was followed by pid: only a process that still lives makes it this container's root. */
   if (!pfs_pin_alive (pin))
     return -ESTALE;

@@ -257,20 +257,22 @@ pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
     attr->st_size = (off_t) strlen (target);
 }
 
+/* -EAGAIN, and everything but the size, where that takes a walk: over whatever mounts, which may not answer, while the
+ * kernel has the directory locked for the lookup. */
 static int
-fill_link (PfsNode *dir, int dirfd, const char *name, bool walk, const PfsCaller *who, struct stat *attr)
+fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, struct stat *attr)
 {
   g_autofree char *target = NULL;
 
-  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, walk, who, &target);
-  if (r == -ESTALE || r == -ENOENT || r == -EAGAIN)
+  int r = pfs_rootfs_target (dir, dirfd, name, attr->st_mode & S_IFMT, false, who, &target);
+  if (r == -ESTALE || r == -ENOENT)
     return r;
   pfs_rootfs_link_attr (dirfd, target, attr);
-  return 0;
+  return r == -EAGAIN ? r : 0;
 }
 
 int
-pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool walk,
+pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool wait,
                   const PfsCaller *who, PfsEntry *ret)
 {
   PfsEntry entry = {
@@ -280,9 +282,11 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
 
   pfs_rootfs_attr (st, &entry.attr);
   if (pfs_rootfs_has_own_nodes (dir->tree, st->stx_mode & S_IFMT)) {
-    int r = fill_link (dir, dirfd, name, walk, who, &entry.attr);
-    if (r < 0)
+    int r = fill_link (dir, dirfd, name, who, &entry.attr);
+    if (r < 0 && !(r == -EAGAIN && wait))
       return r;
+    if (r < 0)
+      entry.attr_timeout = 0;
   }
   entry.node = intern (dir, name, st, mount);
   *ret = entry;

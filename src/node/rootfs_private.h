@@ -155,9 +155,9 @@ bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const str
 void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
 /* Would the node be below itself there? */
 bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
-/* The entry for what statx found under that name: its node is found or made, attributes filled. Without walk, see
- * pfs_rootfs_target(). */
-int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool walk,
+/* The entry for what statx found under that name: its node is found or made, attributes filled. A link whose
+ * size takes a walk is asked for it in its own name, by getattr; without wait, it is -EAGAIN. */
+int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool wait,
                       const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 /* As lookup, with the directory's descriptor at hand, which is searched by the right of `search`. With wait, see
