@@ -113,10 +113,11 @@ for way in STOP USR2; do
 done
 
 # mortal NAME: a peer with a mount on /mnt, whose server $badfuse can be stopped. Its main process, $dead, has a file of that
-# mount mapped, and $listener listens at a socket beside it.
+# mount mapped, and $listener listens at a socket beside it. A link that is not on the mount leads over it.
 mortal ()
 {
-  hostile "$1" "$with_fuse; mkdir /data; echo data >/data/file; /hostile sockets 1 & exec /hostile map /mnt/program"
+  hostile "$1" "$with_fuse; mkdir /data /links; echo data >/data/file; ln -s /mnt/program/../../data/file /links/over
+    /hostile sockets 1 & exec /hostile map /mnt/program"
   dead=$imitated_pid
   pod_until 300 eval "[ \"\$(grep -c ready '$work/c/$1/log')\" = 2 ]" || failed "$1 gets ready" "$(cat "$work/c/$1/log")"
   badfuse=$(pgrep -P "$dead" -x badfuse)
@@ -168,12 +169,37 @@ for way in STOP USR2; do
   check_less "$way: threads beside those who wait, while a hundred do" 12 "$(($(threads) - 64))"
   the_rest_is_served "$way, a hundred wait" "$name"
   check_output "$way: its sockets are listed" s0 ls "$mnt/$name/sockets/work"
+  stat "$mnt/$name/root/links/over" >/dev/null &
+  over=$!
+  sleep 0.3
+  check "$way: who looks where a link leads waits" kill -0 "$over"
+  soon "$way: nobody else does who looks at that directory" ls "$mnt/$name/root/links"
+  soon "$way: or changes it" touch "$mnt/$name/root/links/new"
+  kill -KILL "$over"
   stuck_killed "$way, a hundred"
   others "$way, a hundred have been killed" 1
   end_of_mortal "$way"
 done
 
-# The same, and the container ends meanwhile; the server is none of its processes, and stays.
+# A container whose main process has its root on such a mount.
+hostile rooted "$with_fuse; echo ready; until [ -e /work/go ]; do sleep 0.05; done; cd /mnt; exec chroot /mnt /program map /program"
+is_ready rooted
+dead=$imitated_pid
+ls "$mnt/rooted/root" >/dev/null
+badfuse=$(pgrep -P "$dead" -x badfuse)
+: >"/proc/$dead/root/work/go"
+# A directory in use is held for a second.
+pod_until 10 sh -c 'test -e "$1" || { sleep 1.5; exit 1; }' - "$mnt/rooted/root/program" || failed "it has its root there"
+# shellcheck disable=SC2086 # several words
+stuck_in=. stuck rooted STOP 100 $writers mapped mapped-getattr mapped-open mapped-read
+others "100 wait for a root that is dead"
+pod_until 20 eval '[ "$(receivers)" -lt 12 ]'
+check_less "threads that receive while 100 wait for a root" 12 "$(receivers)"
+stuck_killed "100 wait for a root"
+kill -KILL "$badfuse"
+end_of "$dead"
+
+# A hundred, and their container ends meanwhile; the server is none of its processes, and stays.
 hostile outlived "mknod /dev/fuse c 10 229; echo ready; exec sleep infinity"
 is_ready outlived
 dead=$imitated_pid
