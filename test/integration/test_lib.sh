@@ -201,10 +201,10 @@ check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" 
 check "no test at all is a failure" sh -c '! bash -c ". \"$1\"; suite_run \"$2\" -R nothing"' sh \
   "$peerfs_top/scripts/lib/suite.sh" "$scripts/suite"
 
-for script in test demo build-static coverage image; do
-  check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  scripts/$2"' sh \
-    "$peerfs_top/scripts/$script" "$script"
+for script in scripts/{test,demo,build-static,coverage,image} test/{bench,mutants,soak,suites}/run; do
+  check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  \(PEERFS=<binary> \)\?$2"' sh \
+    "$peerfs_top/$script" "$script"
   check_equal "$script: what it does not know is one line" "2 1" \
-    "$(timeout 5 "$peerfs_top/scripts/$script" --unknown >"$scripts/error" 2>&1; echo "$? $(wc -l <"$scripts/error")")"
+    "$(timeout 5 "$peerfs_top/$script" --unknown >"$scripts/error" 2>&1; echo "$? $(wc -l <"$scripts/error")")"
 done
 finish
