@@ -297,7 +297,7 @@ test_fallback (void **state)
   assert_int_equal (WEXITSTATUS (status), 0);
 }
 
-/* Before Linux 6.8 maps names the layer's device for a file of an overlay. */
+/* On older kernels maps names the device of the layer for a file of an overlay. */
 static void
 refresh_as_of_a_layer (Maps *m)
 {
