@@ -65,6 +65,8 @@ user_namespace ()
   "$PEERFS" -f "$mnt" 2>"$work/inner.log" &
   pod_until 100 test -d "$mnt/inner" || return 1
   grep -r -c root "$mnt/inner/root/etc" >"$work/grepped"
+  # Nobody may follow map_files there.
+  cmp "$mnt/inner/maps/files/usr/bin/sleep" "$mnt/inner/root/usr/bin/sleep" >"$work/mapped" 2>&1 && echo same >"$work/mapped"
   umount "$mnt"
   wait "$!"
 }
@@ -79,6 +81,7 @@ export $(san_options "$work")
 check "a user namespace: peerfs mounts there" unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc \
   --propagation private bash -c user_namespace
 check_equal "files are read" yes "$([ "$(wc -l <"$work/grepped")" -gt 50 ] && echo yes)"
+check_output "so is what is mapped" same cat "$work/mapped"
 check_equal "two lines are logged, passthrough=off" "event=mounted mountpoint=$mnt passthrough=off,event=unmounted mountpoint=$mnt" \
   "$(sed 's/ libfuse=.*//' "$work/inner.log" | grep -v warning: | paste -s -d ,)"
 if [ "$offers" ]; then
