@@ -109,6 +109,27 @@ check_output "no others" $'app\nside' ls "$work/links"
 kill "$links_pid"
 wait "$links_pid"
 
+# --- a whole node: PEERFS_NODE="PODS CONTAINERS PROCESSES", the last two multiples of the one before; 110 330 4950 is a full one
+
+read -r pods containers processes <<<"${PEERFS_NODE:-20 40 400}"
+crowd=$(make_cgroup "$(random_id)") && mkdir "$work/crowd-logs" || abandon "a cgroup can be made"
+mount --bind "$work/crowd-logs" "$logs"
+"$PEERFS_HELPERS/helper_crowd" "$work/crowd" "$crowd" "$logs" "$pods" "$containers" "$processes" >"$work/crowd.log" 2>&1 &
+crowd_pid=$!
+check "$processes processes in $containers containers of $pods pods" pod_until 600 grep -q ready "$work/crowd.log"
+peerfs_start --node
+begun=$(milliseconds)
+found=$(find "$mnt" -mindepth 3 -maxdepth 3 -path "$mnt/ns*" | wc -l)
+echo "# found in $(($(milliseconds) - begun)) ms; $(xargs <"/proc/$peerfs_pid/status" | grep -o 'VmHWM: [0-9]* kB')"
+check_equal "all are found" "$containers" "$found"
+check_output "in their pods" "$((containers / pods))" bash -c 'ls "$1" | wc -l' - "$mnt/ns1/pod-1"
+check_output "one process of each" "$((processes / containers))" bash -c 'ls "$1" | wc -l' - "$mnt/ns1/pod-1/c1/pids"
+sanitized || check_less "64 MiB are enough" 65536 "$(awk '/^VmHWM/ { print $2 }' "/proc/$peerfs_pid/status")"
+{ kill -KILL "$crowd_pid"; wait "$crowd_pid"; } 2>/dev/null
+check "all are gone" pod_until 100 test ! -e "$mnt/ns1"
+peerfs_stop
+umount "$logs"
+
 # --- commands
 
 check_output "--list --node" "_/_/$lone default/web-7d9f/app default/web-7d9f/side kube-system/etcd-node-1/etcd late/pod/late shop/web.v2/app2" \
