@@ -254,16 +254,17 @@ open_signals (void)
   return signalfd (-1, &set, SFD_CLOEXEC);
 }
 
-/* Sleeps until it is time for a scan, a main process has ended or a signal came: true for that. */
+/* Sleeps until it is time for a scan, a process that a link leads through has ended or a signal came: true for that. */
 static bool
 sleep_until_news (Links *links, int signals)
 {
-  g_autofree struct pollfd *fds = g_new0 (struct pollfd, links->peers->len + 1);
+  g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
+  struct pollfd signal = { .fd = signals, .events = POLLIN };
 
-  fds[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+  g_array_append_val (fds, signal);
   for (guint i = 0; i < links->peers->len; i++)
-    fds[i + 1] = (struct pollfd){ .fd = ((PfsPeerLinks *) links->peers->pdata[i])->pidfd, .events = POLLIN };
-  return poll (fds, links->peers->len + 1, SCAN_MS) > 0 && fds[0].revents;
+    pfs_peer_links_poll (links->peers->pdata[i], fds);
+  return poll ((struct pollfd *) (void *) fds->data, fds->len, SCAN_MS) > 0 && g_array_index (fds, struct pollfd, 0).revents;
 }
 
 static void

@@ -15,6 +15,8 @@
 #include "peerfs/proc/sockets.h"
 
 #define PIDS_MAX 4096u          /* links in one pids/ */
+#define HOLDERS_MAX 64u         /* of one container that are watched for their end, */
+#define HOLDER_FD_MAX 768       /* while there are descriptors left */
 #define SOCKETS_NEW ".sockets"  /* what is about to become sockets/ */
 
 static char *
@@ -105,6 +107,65 @@ update_pids (PfsPeerLinks *links)
 /* --- sockets/ --- */
 
 static void
+holder_clear (gpointer data)
+{
+  pfs_fd_cleanup (&((PfsHolder *) data)->pidfd);
+}
+
+static GArray *
+holders_new (void)
+{
+  GArray *holders = g_array_new (FALSE, FALSE, sizeof (PfsHolder));
+
+  g_array_set_clear_func (holders, holder_clear);
+  return holders;
+}
+
+/* May a link lead through it? It is watched from then on, as far as there is room. */
+static bool
+holder_lives (const PfsPeerLinks *links, GArray *holders, const PfsProcessId *process)
+{
+  g_autoptr (PfsPin) pin = NULL;
+
+  if (process->pid == links->pid)
+    return true;
+  for (guint i = 0; i < holders->len; i++) {
+    const PfsProcessId *known = &g_array_index (holders, PfsHolder, i).process;
+    if (known->pid == process->pid && known->start_time == process->start_time)
+      return true;
+  }
+  int r = pfs_pin_open (pfs_container_proc (links->container), process->pid, process->start_time, &pin);
+  PfsHolder holder = { *process, r == 0 ? fcntl (pfs_pin_pidfd (pin), F_DUPFD_CLOEXEC, 0) : -1 };
+  if (holder.pidfd >= 0 && holder.pidfd < HOLDER_FD_MAX && holders->len < HOLDERS_MAX)
+    g_array_append_val (holders, holder);
+  else
+    holder_clear (&holder);
+  return r != -ESRCH;
+}
+
+static const PfsSocketWay *
+way_of (const PfsPeerLinks *links, GArray *holders, const PfsSocket *socket)
+{
+  for (guint i = 0; i < socket->ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, i);
+    if (holder_lives (links, holders, &way->process))
+      return way;
+  }
+  return NULL;
+}
+
+static bool
+holder_ended (const PfsPeerLinks *links)
+{
+  for (guint i = 0; i < links->holders->len; i++) {
+    struct pollfd fd = { .fd = g_array_index (links->holders, PfsHolder, i).pidfd, .events = POLLIN };
+    if (poll (&fd, 1, 0) == 1)
+      return true;
+  }
+  return false;
+}
+
+static void
 add_socket (GString *out, const char *name, const char *target)
 {
   g_string_append (out, name);
@@ -116,7 +177,7 @@ add_socket (GString *out, const char *name, const char *target)
 /* Pairs of a name and a target, each with a NUL behind it: canonical names first, so that a short one that is a folder's
  * name fails. -errno where the sockets cannot be told. */
 static int
-list_sockets (PfsPeerLinks *links, GBytes **ret)
+list_sockets (PfsPeerLinks *links, GArray *holders, GBytes **ret)
 {
   g_autoptr (GPtrArray) sockets = NULL;
   g_autoptr (GString) out = g_string_new (NULL);
@@ -125,7 +186,9 @@ list_sockets (PfsPeerLinks *links, GBytes **ret)
   for (int pass = 0; r == 0 && pass < 2; pass++) {
     for (guint i = 0; i < sockets->len; i++) {
       const PfsSocket *socket = sockets->pdata[i];
-      const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, 0);
+      const PfsSocketWay *way = way_of (links, holders, socket);
+      if (!way)
+        continue;
       g_autofree char *below = g_strconcat ("/root", way->physical, NULL);
       g_autofree char *target = proc_target (links, way->process.pid, below);
       const char *slash = strrchr (socket->path, '/');
@@ -171,10 +234,13 @@ put_sockets (PfsPeerLinks *links, GBytes *sockets)
 static int
 update_sockets (PfsPeerLinks *links)
 {
+  GArray *holders = holders_new ();
   g_autoptr (GBytes) now = NULL;
 
-  if (list_sockets (links, &now) < 0)
+  if (list_sockets (links, holders, &now) < 0)
     now = g_bytes_new (NULL, 0);
+  g_array_unref (links->holders);
+  links->holders = holders;
   if (links->sockets && g_bytes_equal (links->sockets, now))
     return 0;
   int r = put_sockets (links, now);
@@ -192,7 +258,19 @@ pfs_peer_links_update (PfsPeerLinks *links, bool sockets)
 {
   int r = update_pids (links);
 
-  return r == 0 && sockets ? update_sockets (links) : r;
+  return r == 0 && (sockets || holder_ended (links)) ? update_sockets (links) : r;
+}
+
+void
+pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds)
+{
+  struct pollfd fd = { .fd = links->pidfd, .events = POLLIN };
+
+  g_array_append_val (fds, fd);
+  for (guint i = 0; i < links->holders->len; i++) {
+    fd.fd = g_array_index (links->holders, PfsHolder, i).pidfd;
+    g_array_append_val (fds, fd);
+  }
 }
 
 bool
@@ -228,6 +306,7 @@ pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks *
   links->name = g_strdup (name);
   links->dirfd = -1;
   links->pids = g_hash_table_new (NULL, NULL);
+  links->holders = holders_new ();
   int r = links->pid > 0 ? pfs_folder_remove (dirfd, name) : -ESRCH;
   if (r == 0)
     r = pfs_folder_open (dirfd, name, false, &links->dirfd);
@@ -249,6 +328,7 @@ pfs_peer_links_free (PfsPeerLinks *links)
   pfs_fd_cleanup (&links->pidfd);
   pfs_fd_cleanup (&links->dirfd);
   g_hash_table_unref (links->pids);
+  g_array_unref (links->holders);
   g_clear_pointer (&links->sockets, g_bytes_unref);
   g_free (links->name);
   g_free (links);

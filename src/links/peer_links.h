@@ -2,7 +2,12 @@
 /* The links of one container, while it has one main process: another main process means other links, all made anew. */
 #pragma once
 
-#include "peerfs/proc/table.h"
+#include "peerfs/proc/sockets.h"
+
+typedef struct {
+  PfsProcessId process;
+  int pidfd;
+} PfsHolder;
 
 typedef struct {
   PfsContainer *container;      /* a reference */
@@ -12,6 +17,7 @@ typedef struct {
   int dirfd;                    /* the folder */
   GHashTable *pids;             /* a set of pids: those that have a link */
   GBytes *sockets;              /* what sockets/ shows, as a text to compare */
+  GArray *holders;              /* of PfsHolder: the processes that sockets/ leads through, but the main one */
   bool published;
 } PfsPeerLinks;
 
@@ -25,5 +31,9 @@ bool pfs_peer_links_hold (const PfsPeerLinks *links);
 /* Has the main process ended? By its pidfd alone. */
 bool pfs_peer_links_ended (const PfsPeerLinks *links);
 
-/* Brings pids/ (and, if asked, sockets/) up to date with the last scan. -errno of the first failure. */
+/* Adds what has to be polled for the end of a process that a link leads through: struct pollfd. */
+void pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds);
+
+/* Brings pids/ up to date with the last scan, and sockets/ if asked, or if one of its processes has ended. -errno of the
+ * first failure. */
 int pfs_peer_links_update (PfsPeerLinks *links, bool sockets);

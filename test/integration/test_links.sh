@@ -77,6 +77,25 @@ peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 check_equal "SIGTERM clears it" mine "$(ls -A "$links")"
 
+# A socket whose holder ends while others of its container live: its link goes at once, not with the next look at sockets.
+links_start
+mkdir -p "$work/c/holders/upper/run"
+cp "$PEERFS_HELPERS/helper_hostile" "$work/c/holders/upper/hostile"
+imitate holders -- sh -c 'cd /run; while :; do /hostile sockets 1 >/dev/null; rm -f s0; done'
+fastest=10000
+for _ in 1 2 3 4; do
+  check "a socket is there" pod_until 50 test -L "$links/holders/sockets/run/s0"
+  holder=$(link holders/sockets/run/s0 | cut -d / -f 3)
+  before=$(milliseconds)
+  kill -KILL "$holder"
+  until [ "$(link holders/sockets/run/s0 | cut -d / -f 3)" != "$holder" ]; do sleep 0.01; done
+  took=$(($(milliseconds) - before))
+  [ "$took" -ge "$fastest" ] || fastest=$took
+done
+check_less "milliseconds that a link through an ended process stays, at best" 600 "$fastest"
+kill -KILL "$imitated_pid"
+peerfs_stop
+
 # Readers beside starts and ends: a name never leads to another container's file.
 links_start
 cat >"$work/reader" <<'END'
