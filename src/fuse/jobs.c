@@ -214,23 +214,37 @@ pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request)
   return true;
 }
 
+static bool
+start_locked (PfsJobs *jobs, const PfsPlace *place, void (*func) (gpointer data), gpointer data)
+{
+  PfsRequest *request = g_new0 (PfsRequest, 1);
+
+  *request = (PfsRequest){ .work = func, .data = data, .place = *place };
+  if (!jobs->stopping && pfs_jobs_push_locked (jobs, request))
+    return true;
+  g_free (request);
+  return false;
+}
+
+void
+pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+  PfsPlace place = { .mount = (gpointer) func };
+
+  if (pfs_requests_count_locked (jobs, &place).on_mount == 0)
+    start_locked (jobs, &place, func, data);
+}
+
 void
 pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data)
 {
   PfsPlace place = pfs_node_place (node);
-  bool pushed = false;
 
-  if (place.remote) {
-    PfsRequest *request = g_new0 (PfsRequest, 1);
-
-    *request = (PfsRequest){ .work = func, .data = data, .place = place };
-    g_mutex_lock (&jobs->lock);
-    pushed = !jobs->stopping && pfs_jobs_push_locked (jobs, request);
-    g_mutex_unlock (&jobs->lock);
-    if (!pushed)
-      g_free (request);
-  }
-  if (!pushed)
+  g_mutex_lock (&jobs->lock);
+  bool started = place.remote && start_locked (jobs, &place, func, data);
+  g_mutex_unlock (&jobs->lock);
+  if (!started)
     func (data);
 }
 

@@ -57,7 +57,7 @@ op_forget (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
   if (ino != FUSE_ROOT_ID)
     pfs_node_forget (pfs_request_node (req, ino), nlookup);
-  pfs_trimmer_forgot (pfs_request_session (req)->trimmer, 1);
+  pfs_trim_forgot (pfs_request_session (req), 1);
   fuse_reply_none (req);
 }
 
@@ -67,7 +67,7 @@ op_forget_multi (fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
   for (size_t i = 0; i < count; i++)
     if (forgets[i].ino != FUSE_ROOT_ID)
       pfs_node_forget (pfs_request_node (req, forgets[i].ino), forgets[i].nlookup);
-  pfs_trimmer_forgot (pfs_request_session (req)->trimmer, count);
+  pfs_trim_forgot (pfs_request_session (req), count);
   fuse_reply_none (req);
 }
 

@@ -104,7 +104,7 @@ read_directory (fuse_req_t req, size_t size, off_t off, struct fuse_file_info *f
     return;
   }
   if (plus)
-    pfs_trimmer_poke (pfs_request_session (req)->trimmer);
+    pfs_trim_poke (pfs_request_session (req));
   if (fuse_reply_buf (req, buffer, reply.used) != 0)
     for (guint i = 0; i < known->len; i++)
       pfs_node_forget (known->pdata[i], 1);

@@ -17,7 +17,6 @@ typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
 typedef struct PfsLocks PfsLocks;
 typedef struct PfsJobs PfsJobs;
-typedef struct PfsTrimmer PfsTrimmer;
 
 typedef struct {
   const PfsMountOptions *options;
@@ -38,7 +37,7 @@ typedef struct {
   PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
-  PfsTrimmer *trimmer;
+  gint forgotten;               /* nodes since memory was given back: trim.c; atomic */
   GMutex lock;
   GHashTable *files;            /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
   GHashTable *open_files;       /* container -> what of them is its own; request.c */
@@ -174,6 +173,8 @@ int pfs_loop_ended_fd (const PfsJobs *jobs);
 /* Calls func about what lies on the node's file system: here, or as a job of a mount that may not answer. func keeps the
  * node by a reference of its own. */
 void pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data);
+/* Calls func as a job, unless it is under way already. */
+void pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data);
 gint64 pfs_now (void);          /* milliseconds */
 
 /* 0, -EAGAIN: not yet, or another -errno. */
@@ -188,13 +189,14 @@ void pfs_requests_poke (PfsJobs *jobs);
 PfsJanitor *pfs_janitor_start (PfsSession *session);
 void pfs_janitor_stop (PfsJanitor *janitor);
 
-/* --- trim.c: the thread that keeps the number of nodes bounded, however many files a caller walks over --- */
-PfsTrimmer *pfs_trimmer_start (PfsSession *session);
-void pfs_trimmer_stop (PfsTrimmer *trimmer);
+/* --- trim.c: the number of nodes is bounded, however many files a caller walks over --- */
+
+/* Before there are threads: it sets how they get memory. */
+void pfs_trim_init (void);
 /* A node may have been added. Cheap. */
-void pfs_trimmer_poke (PfsTrimmer *trimmer);
+void pfs_trim_poke (PfsSession *session);
 /* The kernel forgot n nodes: their memory goes back to the system. Cheap. */
-void pfs_trimmer_forgot (PfsTrimmer *trimmer, size_t n);
+void pfs_trim_forgot (PfsSession *session, size_t n);
 
 /* --- signals.c: SIGTERM, SIGINT and SIGHUP end the session, within two seconds even where a caller hangs --- */
 int pfs_signals_set (PfsSession *session);

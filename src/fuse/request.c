@@ -127,7 +127,7 @@ pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
   }
   pfs_entry_param (entry, &param);
   pfs_node_remember (entry->node);
-  pfs_trimmer_poke (pfs_request_session (req)->trimmer);
+  pfs_trim_poke (pfs_request_session (req));
   if (fuse_reply_entry (req, &param) != 0)
     pfs_node_forget (entry->node, 1);
   pfs_node_unref (entry->node);

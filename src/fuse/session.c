@@ -95,7 +95,7 @@ raise_limits (PfsSession *session)
     session->open_files_max = (guint) limit.rlim_cur;
 }
 
-/* Comes before the end of the two threads: it ends whatever they may be waiting for in the kernel. libfuse by itself
+/* Comes before the end of the janitor: it ends whatever it may be waiting for in the kernel. libfuse by itself
  * would run umount(8), which the sandbox forbids. A busy mount lives until the connection ends, with the descriptor of
  * /dev/fuse; in its place libfuse gets one that polls as /dev/fuse does after an unmount, so that it only cleans up. */
 static void
@@ -124,7 +124,7 @@ serve (PfsSession *session)
 {
   bool idle = true;
 
-  session->trimmer = pfs_trimmer_start (session);       /* the first: it sets how threads get memory */
+  pfs_trim_init ();
   pfs_tree_set_run_func (session->tree, run_job, session);
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->jobs, &idle);
@@ -133,7 +133,6 @@ serve (PfsSession *session)
   /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
   if (!idle)
     _exit (r < 0 ? 1 : 0);
-  pfs_trimmer_stop (session->trimmer);
   pfs_janitor_stop (session->janitor);
   pfs_tree_set_run_func (session->tree, NULL, NULL);
   return r;
