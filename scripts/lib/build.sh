@@ -13,19 +13,22 @@ build_preset ()
   quietly "build" cmake --build "$peerfs_top/build/$preset" --target "$target" || exit 1
 }
 
-# The static binary: build/static/src/peerfs, made from Debian 13's packages; on another release in a Debian 13 root,
-# with this tree mounted at /mnt in a mount namespace of its own.
+# build_static [ARCH]: the static binary, build/static/src/peerfs, or build/static-ARCH/src/peerfs for another architecture
+# than this machine's. It is made from Debian 13's packages; on another release, or for another architecture, in a Debian
+# 13 root, with this tree mounted at /mnt in a mount namespace of its own.
 build_static ()
 {
-  if [ "$(root_host_suite)" = trixie ]; then
+  local arch=${1:-} preset
+  preset=static${arch:+-$arch}
+  if [ -z "$arch" ] && [ "$(root_host_suite)" = trixie ]; then
     apt_need "${apt_build_packages[@]}"
     build_preset static
     return
   fi
   local PEERFS_ERROR_LINES=20
   apt_need mmdebstrap debian-archive-keyring util-linux
-  root_trixie
-  say "building (static, in $root_trixie_dir)"
+  root_trixie "$arch"
+  say "building ($preset, in $root_trixie_dir)"
   mkdir -p "$peerfs_top/build"
   # shellcheck disable=SC2016
   quietly "static build" unshare --mount --propagation private sh -c '
@@ -34,6 +37,6 @@ build_static ()
     mount -t proc proc "$2/proc"
     # A ccache of this machine is not in that root.
     unset CMAKE_C_COMPILER_LAUNCHER
-    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset static && cmake --build build/static"' \
-    build "$peerfs_top" "$root_trixie_dir" || exit 1
+    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset $3 && cmake --build build/$3"' \
+    build "$peerfs_top" "$root_trixie_dir" "$preset" || exit 1
 }

@@ -54,10 +54,13 @@ root_make ()
 
 root_bootstrap ()
 {
-  local suite=$1 packages=$2 new=$3
+  local suite=$1 packages=$2 new=$3 native foreign
+  native=$(dpkg --print-architecture)
+  # The packages name another architecture, if any: gcc, libc6-dev:arm64.
+  foreign=$(grep -o ':[a-z0-9]*' <<<"$packages" | sort -u | tr ':\n' ',' | sed 's/,,*/,/g; s/,$//')
   chmod 755 "$new"
   # shellcheck disable=SC2046 # no mirror is no argument
-  quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
+  quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --architectures="$native$foreign" --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror)
 }
@@ -118,9 +121,17 @@ root_servers ()
   root_servers_dir=$peerfs_cache/servers-$suite
 }
 
-# A Debian 13 root with compiler, for static builds.
+# root_trixie [ARCH]: a Debian 13 root with compiler, for static builds; with ARCH one that builds for that.
 root_trixie ()
 {
-  root_make trixie trixie "$(IFS=, && echo "${apt_build_packages[*]}")"
-  root_trixie_dir=$peerfs_cache/trixie
+  local arch=${1:-} packages=()
+  for package in "${apt_build_packages[@]}"; do
+    case $arch:$package in
+    ?*:gcc) packages+=(gcc crossbuild-essential-"$arch") ;;
+    ?*:*-dev) packages+=("$package:$arch") ;;
+    *) packages+=("$package") ;;
+    esac
+  done
+  root_make "trixie${arch:+-$arch}" trixie "$(IFS=, && echo "${packages[*]}")"
+  root_trixie_dir=$peerfs_cache/trixie${arch:+-$arch}
 }
