@@ -18,29 +18,41 @@ mounted=$?
 losetup --detach "$loop" # once it is unmounted
 [ "$mounted" = 0 ] || abandon "the disk is mounted"
 : >"$root/slow/other"
+peerfs_nofile=4096
 peerfs_start -o allow_other
 check "slow" timeout -s KILL 100 python3 -B "$test_dir/helpers/slow.py" "$mnt/slow/root/slow" "$root/slow"
 fsfreeze -u "$root/slow/disk" 2>/dev/null
 
-# More callers than there are threads wait for a lease that nobody gives up.
-setsid python3 - "$root/slow/kept" "$mnt/slow/root/slow/kept" >"$work/crowd" <<'EOF' &
-import fcntl, os, signal, sys, time
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR, 0o644)
-fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-for i in range(900):
-    if os.fork() == 0:
-        os.close(file)
-        os.close(os.open(sys.argv[2], os.O_RDONLY))
-        os._exit(0)
-time.sleep(1)
-print("waiting", flush=True)
-signal.pause()
-EOF
+# More callers than there are threads wait for a lease that nobody gives up. Then 200 write a mebibyte each.
+: >"$root/slow/locked"
+flock "$root/slow/locked" sleep infinity &
+holder=$!
+perl -e 'use Fcntl ":flock"; open (my $f, "<", $ARGV[0]) or die; $SIG{USR1} = sub { exit 7 }; open (my $o, ">", "$ARGV[1].open");
+  select (undef, undef, undef, 0.05) until -e "$ARGV[1].go"; open ($o, ">", "$ARGV[1].asks"); flock ($f, LOCK_EX); exit 1' \
+  "$mnt/slow/root/slow/locked" "$work/waiter" &
+waiter=$!
+pod_until 50 test -e "$work/waiter.open" || failed "a file is open"
+setsid python3 -B "$test_dir/helpers/crowd.py" "$root/slow/kept" "$mnt/slow/root/slow" >"$work/crowd" &
 crowd=$!
+memory ()
+{
+  awk '$1 == "RssAnon:" { print $2 }' "/proc/$peerfs_pid/status"
+}
 check "900 callers come to a lease" pod_until 300 grep -q waiting "$work/crowd"
 check "others are served meanwhile" timeout -s KILL 10 cmp "$mnt/calm/root/etc/passwd" "/proc/$calm/root/etc/passwd"
+touch "$work/waiter.go"
+pod_until 50 test -e "$work/waiter.asks"
+sleep 0.3
+kill -USR1 "$waiter"
+before=$(memory)
+kill -USR1 "$crowd"
+check "what they write does not wait behind the crowd" pod_until 300 grep -q written "$work/crowd"
+check_less "memory for it in kB" 120000 "$(($(memory) - before))"
 kill -KILL "$crowd"
 wait "$crowd" 2>/dev/null
 check "and so is the file, once its lease has ended" timeout -s KILL 60 cat "$mnt/slow/root/slow/kept"
+pod_until 100 eval '! kill -0 "$waiter" 2>/dev/null' || kill -KILL "$waiter"
+wait "$waiter"
+check_equal "a signal that came while a request waited for its turn ends the wait for a lock" 7 $?
+kill -KILL "$holder"
 finish
