@@ -258,6 +258,20 @@ the_cgroup_vouches_for_a_name (void **state)
   assert_listing (f->table, "default/web/nginx:10 default/web/nginx~bbbbbbbbbbbb:11");
 }
 
+/* A container without a pod makes cgroups as kind has them, and mounts that vouch for its name: the outer one has it. */
+static void
+an_outer_container_keeps_its_name (void **state)
+{
+  Fixture *f = *state;
+
+  put_init (f);
+  put_log_folder (f, "default_web_" UID_1);
+  put (f, 10, IN_POD (UID_1, ID_A), MOUNT ("254:0", UID_1, "nginx", "0123abcd"));
+  put (f, 11, "0::/docker/" ID_B "/kubepods/pod" UID_1 "/" ID_C "\n", MOUNT ("254:0", UID_1, "nginx", "0123abce"));
+  open_node (f);
+  assert_listing (f->table, "default/web/nginx:10 default/web/nginx~cccccccccccc:11");
+}
+
 /* Our own pod's cgroup is hidden from us by our cgroup namespace: what is beside us is of our pod. */
 static void
 beside_us_is_our_pod (void **state)
@@ -306,6 +320,7 @@ main (void)
     CASE (nobody_comes_into_another_pod),
     CASE (each_pod_has_its_sandbox),
     CASE (the_cgroup_vouches_for_a_name),
+    CASE (an_outer_container_keeps_its_name),
     CASE (beside_us_is_our_pod),
     CASE (a_pod_is_no_node),
   };
