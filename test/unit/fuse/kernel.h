@@ -73,9 +73,12 @@ static inline void
 kernel_readlink (fuse_req_t req, fuse_ino_t ino)
 {
   Kernel *kernel = G_STRUCT_MEMBER_P (fuse_req_userdata (req), -(glong) G_STRUCT_OFFSET (Kernel, session));
-  int r = pfs_request_retry (kernel->session.jobs, req, kernel->retry, kernel, kernel_free);
 
   (void) ino;
+  g_mutex_lock (&kernel->lock);
+  PfsRetry retry = kernel->retry;
+  g_mutex_unlock (&kernel->lock);
+  int r = pfs_request_retry (kernel->session.jobs, req, retry, kernel, kernel_free);
   if (r < 0)
     fuse_reply_err (req, -r);
 }

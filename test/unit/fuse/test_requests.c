@@ -17,7 +17,9 @@ setup (void **state)
   int r = kernel_setup (state);
   Kernel *kernel = *state;
 
+  g_mutex_lock (&kernel->lock);
   kernel->retry = try_often;
+  g_mutex_unlock (&kernel->lock);
   g_atomic_int_set (&tries, 0);
   g_atomic_int_set (&enough, G_MAXINT);
   return r;
