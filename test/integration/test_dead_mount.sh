@@ -193,8 +193,8 @@ pod_until 10 sh -c 'test -e "$1" || { sleep 1.5; exit 1; }' - "$mnt/rooted/root/
 # shellcheck disable=SC2086 # several words
 stuck_in=. stuck rooted STOP 100 $writers mapped mapped-getattr mapped-open mapped-read
 others "100 wait for a root that is dead"
-pod_until 20 eval '[ "$(receivers)" -lt 12 ]'
-check_less "threads that receive while 100 wait for a root" 12 "$(receivers)"
+pod_until 20 eval '[ "$(threads)" -lt $((64 + 12)) ]'
+check_less "threads beside those who wait, while 100 wait for a root" 12 "$(($(threads) - 64))"
 stuck_killed "100 wait for a root"
 kill -KILL "$badfuse"
 end_of "$dead"
