@@ -13,6 +13,25 @@ kubectl_is_new ()
   [ "$kubectl_new" -ge 21 ]
 }
 
+# kubectl_debug ARG...: `kubectl debug`, of a version that knows --custom (1.31). Files are to be in /tmp.
+kubectl_debug ()
+{
+  if kubectl_is_new && [ "$kubectl_new" -ge 31 ]; then
+    kubectl debug "$@"
+    return
+  fi
+  kubectl_root
+  # shellcheck disable=SC2016
+  unshare --mount --propagation private sh -c 'mount --bind /tmp "$0/tmp" && exec chroot "$0" kubectl debug "$@"' \
+    "$peerfs_cache/kubectl" "$@"
+}
+
+kubectl_root ()
+{
+  apt_need mmdebstrap debian-archive-keyring util-linux
+  root_make kubectl trixie kubernetes-client
+}
+
 # kubectl_kustomize FOLDER: renders manifests/FOLDER.
 kubectl_kustomize ()
 {
@@ -20,8 +39,7 @@ kubectl_kustomize ()
     kubectl kustomize "$peerfs_top/manifests/$1"
     return
   fi
-  apt_need mmdebstrap debian-archive-keyring util-linux
-  root_make kubectl trixie kubernetes-client
+  kubectl_root
   # shellcheck disable=SC2016
   unshare --mount --propagation private sh -c 'mount --bind "$1" "$2/mnt" && exec chroot "$2" kubectl kustomize "/mnt/$3"' \
     kubectl "$peerfs_top/manifests" "$peerfs_cache/kubectl" "$1"

@@ -110,6 +110,45 @@ check_output "dry run: what would be created" 1 sh -c \
 check_equal "dry run: nothing is made, and nothing ended" "" "$(grep -E '^(debug|create|delete|exec)' "$STUB/calls")"
 check_equal "and they have ended" "" "$(pod_podman ps --format '{{.Names}}' | grep '^peers-')"
 
+# What the real kubectl makes of it: it is sent to as much of an API server as that asks for.
+. "$test_dir/../../scripts/lib/kubectl.sh"
+/usr/bin/python3 "$test_dir/helpers/kube_api.py" "$STUB/port" >"$STUB/sent" &
+pod_until 50 test -s "$STUB/port"
+
+debug ()
+{
+  HOME=$STUB kubectl_debug --server "http://127.0.0.1:$(cat "$STUB/port")" "$@" >/dev/null && tail -n 1 "$STUB/sent"
+}
+
+# sent ARG...: the container that the plugin asks for, as it is sent.
+sent ()
+{
+  local line
+  peers --dry-run "$@" pod >"$STUB/dry" 2>/dev/null || return 1
+  sed '1,/^FILE:/d' "$STUB/dry" >"$STUB/custom"
+  line=$(head -n 1 "$STUB/dry")
+  eval "set -- ${line/ FILE / $STUB/custom }"
+  debug "${@:3}"
+}
+
+security ()
+{
+  sed -n 's/.*"securityContext": {\(.*\)}, "targetContainerName".*/\1/p'
+}
+
+restricted=$(debug pod --image x --profile restricted --target app --attach=false -- true | security)
+check_equal "kubectl's own profile 'restricted'" "$(tr -d '\n' <<'END'
+"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, 
+"seccompProfile": {"type": "RuntimeDefault"}
+END
+)" "$restricted"
+check_equal "links: that profile, and the container's user" \
+  "${restricted/\"runAsNonRoot\": true/\"runAsGroup\": 1001, \"runAsNonRoot\": true, \"runAsUser\": 1000}" \
+  "$(sent --way links -c app | security)"
+check_equal "fuse: privileged root" '"privileged": true, "runAsNonRoot": false, "runAsUser": 0' \
+  "$(sent --way fuse | security)"
+kill %%
+
 # By the node: for a pod that does not share its process namespace. This one does, but its containers are only to be
 # found by the pod's uid.
 sed -i 's/shared/private/' "$STUB/facts"
