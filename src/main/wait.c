@@ -3,7 +3,13 @@
 #include "app.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "walk.h"
 
@@ -16,6 +22,9 @@
 
 /* Then a line says which containers there are. */
 #define SILENCE_MAX (3 * G_TIME_SPAN_SECOND)
+
+/* For how long after its time one look may take before it is given up. */
+#define GRACE (5 * G_TIME_SPAN_SECOND)
 
 typedef struct {
   PfsTable *table;
@@ -115,8 +124,8 @@ wait_for (Wait *wait, double timeout)
   }
 }
 
-int
-pfs_app_wait (const PfsOptions *options)
+static int
+wait_here (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
@@ -131,4 +140,70 @@ pfs_app_wait (const PfsOptions *options)
   g_autofree char *name = g_strndup (options->target, pfs_app_name_length (options, options->target));
   Wait wait = { .table = table, .tree = tree, .target = options->target, .name = name };
   return wait_for (&wait, options->timeout);
+}
+
+/* Passes on what the child says, until its end. False: the time is over. */
+static bool
+hand_on (int from, gint64 deadline)
+{
+  char text[1024];
+  ssize_t n = 1;
+  while (n > 0) {
+    gint64 ms = (deadline - g_get_monotonic_time ()) / 1000;
+    struct pollfd said = { .fd = from, .events = POLLIN };
+    if (poll (&said, 1, (int) CLAMP (ms, 0, G_MAXINT)) == 0 && g_get_monotonic_time () >= deadline)
+      return false;
+    n = said.revents ? read (from, text, sizeof text) : 1;
+    if (said.revents && n > 0 && write (STDERR_FILENO, text, (size_t) n) < 0)
+      break;
+  }
+  return true;
+}
+
+static int
+wait_for_child (const PfsOptions *options, pid_t child, int said)
+{
+  double limit = MIN (options->timeout * G_TIME_SPAN_SECOND + GRACE, 1e18);
+  int status;
+  if (!hand_on (said, g_get_monotonic_time () + (gint64) limit)) {
+    kill (child, SIGKILL);
+    pfs_say ("%s cannot be looked at within %g s: a mount on the way to it does not answer; see which with "
+             "grep -E 'nfs|fuse' /proc/PID/mountinfo", options->target, options->timeout);
+    return PFS_EXIT_TIMED_OUT;
+  }
+  while (waitpid (child, &status, 0) < 0 && errno == EINTR)
+    continue;
+  return WIFEXITED (status) ? WEXITSTATUS (status) : PFS_EXIT_FAILURE;
+}
+
+/* Whoever reads what we print waits for the last one who could print more: so this one has nothing of ours. */
+_Noreturn static void
+be_the_child (const PfsOptions *options, pid_t parent, int say)
+{
+  int nothing = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () != parent || dup2 (say, STDERR_FILENO) < 0)
+    _exit (PFS_EXIT_FAILURE);
+  if (nothing >= 0)
+    dup2 (nothing, STDIN_FILENO), dup2 (nothing, STDOUT_FILENO);
+  close_range (STDERR_FILENO + 1, ~0U, 0);
+  _exit (wait_here (options));
+}
+
+/* A look at what lies on a mount that does not answer takes for ever, and may not even end with its process: where there is
+ * a limit, another process looks. */
+int
+pfs_app_wait (const PfsOptions *options)
+{
+  int ends[2];
+  if (options->timeout < 0 || pipe2 (ends, O_CLOEXEC) < 0)
+    return wait_here (options);
+  pid_t self = getpid ();
+  pid_t child = fork ();
+  if (child == 0)
+    be_the_child (options, self, ends[1]);
+  close (ends[1]);
+  int status = child > 0 ? wait_for_child (options, child, ends[0]) : wait_here (options);
+  close (ends[0]);
+  return status;
 }

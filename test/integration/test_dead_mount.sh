@@ -176,6 +176,11 @@ for way in STOP USR2; do
   soon "$way: nobody else does who looks at that directory" ls "$mnt/$name/root/links"
   soon "$way: or changes it" touch "$mnt/$name/root/links/new"
   kill -KILL "$over"
+  if [ "$way" = USR2 ]; then
+    said=$(timeout -s KILL 60 "$PEERFS" --wait "$name/root/mnt/program" --timeout 0.1 2>&1)
+    check_equal "$way: --wait gives up in time: status" 124 $?
+    check_equal "$way: and says why" "$name/root/mnt/program cannot be looked at within 0.1 s" "$(sed 's/^peerfs: //; s/: .*//' <<<"$said")"
+  fi
   stuck_killed "$way, a hundred"
   others "$way, a hundred have been killed" 1
   end_of_mortal "$way"
