@@ -78,7 +78,6 @@ typedef struct {
 typedef struct {
   PfsPeerNode peer;
   PfsMirrorTop *top;            /* itself or an ancestor: borrowed */
-  char *dir;                    /* "" at the top */
 } PfsMirrorDir;
 
 struct PfsMirrorTop {

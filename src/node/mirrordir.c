@@ -10,18 +10,26 @@
 #define SNAPSHOT_USEC (100 * G_TIME_SPAN_MILLISECOND)
 #define SNAPSHOT_TIMES 4
 
-static void
-dir_finalize (PfsNode *node)
+/* The path of a directory below its top, "" for that. No node keeps it: thousands of folders, one in the other, would keep
+ * a long one each. A generated directory never gets another name or parent. */
+static char *
+dir_path (const PfsMirrorDir *dir)
 {
-  g_free (((PfsMirrorDir *) node)->dir);
-  pfs_peer_finalize (node);
+  GString *path = g_string_new (NULL);
+
+  for (const PfsNode *node = &dir->peer.node; node != &dir->top->dir.peer.node; node = node->parent) {
+    if (path->len > 0)
+      g_string_prepend_c (path, '/');
+    g_string_prepend (path, node->name);
+  }
+  return g_string_free (path, FALSE);
 }
 
 static const PfsNodeOps dir_ops = {
   .kind = "mirror",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsMirrorDir),
-  .finalize = dir_finalize,
+  .finalize = pfs_peer_finalize,
   .getattr = pfs_mirror_getattr,
   .lookup = pfs_mirror_lookup,
   .opendir = pfs_mirror_opendir,
@@ -36,7 +44,6 @@ pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind)
   g_mutex_init (&top->lock);
   top->kind = kind;
   top->dir.top = top;
-  top->dir.dir = g_strdup ("");
 }
 
 void
@@ -47,7 +54,7 @@ pfs_mirror_top_finalize (PfsNode *node)
   g_clear_pointer (&top->mirror, pfs_mirror_unref);
   g_mutex_clear (&top->lock);
   g_rec_mutex_clear (&top->scanning);
-  dir_finalize (node);
+  pfs_peer_finalize (node);
 }
 
 static bool
@@ -126,11 +133,7 @@ pfs_mirror_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
 static void
 dir_init (PfsNode *node, gpointer data)
 {
-  PfsMirrorDir *dir = (PfsMirrorDir *) node;
-  const PfsMirrorDir *parent = data;
-
-  dir->top = parent->top;
-  dir->dir = *parent->dir ? g_strconcat (parent->dir, "/", node->name, NULL) : g_strdup (node->name);
+  ((PfsMirrorDir *) node)->top = ((const PfsMirrorDir *) data)->top;
 }
 
 /* --- for one caller --- */
@@ -202,11 +205,12 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
   PfsNode *parent = &dir->peer.node;
   g_auto (Looker) looker = { 0 };
   gconstpointer leaf = NULL;
+  g_autofree char *path = dir_path (dir);
   g_autofree char *key = NULL;
   int r;
 
   looker_init (&looker, dir->top, who);
-  switch (pfs_mirror_find (mirror, dir->dir, name, &looker.eyes, &leaf)) {
+  switch (pfs_mirror_find (mirror, path, name, &looker.eyes, &leaf)) {
   case PFS_MIRROR_DIR:
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
   case PFS_MIRROR_LEAF:
@@ -261,20 +265,21 @@ pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
 {
   PfsMirrorDir *dir = (PfsMirrorDir *) node;
   g_autoptr (PfsMirror) mirror = NULL;
+  g_autofree char *path = dir_path (dir);
   g_auto (Looker) looker = { 0 };
   ListData list = { .kind = dir->top->kind, .ino = pfs_node_ino (node) };
 
   looker_init (&looker, dir->top, who);
   if (pfs_container_ended (dir->peer.container))
     return -ESTALE;
-  mirror = *dir->dir ? snapshot_recent (dir->top, true) : NULL;
+  mirror = *path ? snapshot_recent (dir->top, true) : NULL;
   int r = mirror ? 0 : snapshot_take (dir->top, &mirror);
   if (r >= 0)
     r = looker_enter (&looker, mirror);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   list.listing = pfs_listing_new ();
-  pfs_mirror_foreach (mirror, dir->dir, &looker.eyes, list_add, &list);
+  pfs_mirror_foreach (mirror, path, &looker.eyes, list_add, &list);
   if (looker.error < 0) {
     pfs_listing_free (list.listing);
     return looker.error;

@@ -22,6 +22,11 @@ spent ()
   check_less "$what: hundredths of a second" "$((limit * 100))" "$((($(ticks) - before) * 100 / $(getconf CLK_TCK)))"
 }
 
+memory ()
+{
+  awk '$1 == "RssAnon:" { print $2 }' "/proc/$peerfs_pid/status"
+}
+
 # --- links: each leads 800 times into a folder and out again, deep below the root, and to the next one
 
 mkdir -p "$work/c/links/upper"
@@ -115,15 +120,24 @@ shown=$(perl -e 'chdir "$ARGV[0]/work" or die; 1 while chdir "d" x 255; print sc
 check_less "not all are shown" 4000 "$shown"
 check_less "at least 1,000" "$shown" 1000
 
+# --- and of folders that are 1,800 deep: each costs its own name
+
+mkdir -p "$work/c/deep/upper/work"
+cp "$helpers/helper_hostile" "$work/c/deep/upper/hostile"
+imitate deep -- sh -c 'cd /work; exec /hostile deep 6'
+pod_until 100 grep -q ready "$work/c/deep/log" || abandon "files are mapped" "$(cat "$work/c/deep/log")"
+check "it is there" pod_until 50 test -d "$mnt/deep/maps/files/work/5"
+before=$(memory)
+# shellcheck disable=SC2016
+deepest=$(perl -e 'for (0..5) { chdir "$ARGV[0]/$_" or die; 1 while chdir "a"; $n += -e "file" } print $n' "$mnt/deep/maps/files/work")
+check_equal "6 files are at the end of their folders" 6 "$deepest"
+sanitized || check_less "memory that 10,800 folders cost in kB" 10000 "$(($(memory) - before))"
+
 # --- mounts that are gone, each looked at
 
 peerfs_stop
 peerfs_start -o attr_timeout=0,entry_timeout=0
 cd "$mnt/env/root/etc" || abandon "the directory can be entered"
-memory ()
-{
-  awk '$1 == "RssAnon:" { print $2 }' "/proc/$peerfs_pid/status"
-}
 check "a thousand mounts come and go" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" 1000
 before=$(memory)
 check "and several thousand more" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" "$mounts"

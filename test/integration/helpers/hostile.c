@@ -158,6 +158,31 @@ long_paths (int count)
     pause ();
 }
 
+/* A mapped file for each of so many folders, below 1,800 more. */
+_Noreturn static void
+deep (int count)
+{
+  int home = open (".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int made = 0;
+
+  for (; made < count; made++) {
+    char name[16];
+
+    snprintf (name, sizeof name, "%d", made);
+    for (int i = 0; i <= 1800; i++)
+      if (mkdir (i == 0 ? name : "a", 0755) < 0 || chdir (i == 0 ? name : "a") < 0)
+        perror ("a deep directory");
+    int fd = open ("file", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || write (fd, "x", 1) < 0 || mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED || fchdir (home) < 0)
+      break;
+    close (fd);
+  }
+  printf ("%d files\n", made);
+  ready ();
+  for (;;)
+    pause ();
+}
+
 _Noreturn static void
 map (const char *path)
 {
@@ -252,6 +277,8 @@ main (int argc, char **argv)
     mappings (atoi (argument));
   if (strcmp (what, "paths") == 0)
     long_paths (atoi (argument));
+  if (strcmp (what, "deep") == 0)
+    deep (atoi (argument));
   if (strcmp (what, "map") == 0)
     map (argument);
   if (strcmp (what, "sockets") == 0)
