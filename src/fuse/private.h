@@ -26,6 +26,7 @@ typedef struct {
   dev_t device;                 /* st_dev of the mount; 0 where it is not known */
   guint64 mount_id;             /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
   gint mounted;                 /* atomic: there is a mount to be taken away */
+  pid_t pid;
   uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
   gid_t gid;
   uint64_t caps;                /* what its threads may use */

@@ -30,7 +30,7 @@ is_ours (fuse_req_t req)
 {
   pid_t pid = fuse_req_ctx (req)->pid;
 
-  return pid > 0 && syscall (SYS_tgkill, getpid (), pid, 0) == 0;
+  return pid > 0 && syscall (SYS_tgkill, pfs_request_session (req)->pid, pid, 0) == 0;
 }
 
 /* While the caller waits for the answer: his pid is his own only until then. */

@@ -142,9 +142,10 @@ serve (PfsSession *session)
 static void
 remember_self (PfsSession *session)
 {
+  session->pid = getpid ();
   session->caps = pfs_caps_permitted ();
   session->proc_fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (pfs_user_ns (session->proc_fd, getpid (), session->user_ns) < 0)
+  if (pfs_user_ns (session->proc_fd, session->pid, session->user_ns) < 0)
     session->user_ns[0] = '\0';
 }
 
