@@ -31,8 +31,10 @@ op_init (void *userdata, struct fuse_conn_info *conn)
    * does for him; else the kernel would ask for a chmod that he may not do. */
   conn->want |= conn->capable & pfs_libfuse_wanted ();
   pfs_tree_set_handles (session->tree, pfs_libfuse_handles (conn));
-  conn->max_background = 64;
-  conn->congestion_threshold = 48;
+  /* What the kernel sends without waiting, releases among it, has one bound for all callers: it must not be used up by
+   * those who read ahead, or asynchronously, where nobody answers. What waits of one container is bounded by us. */
+  conn->max_background = UINT16_MAX;
+  conn->congestion_threshold = UINT16_MAX;
   if (session->options->passthrough)
     session->passthrough = pfs_passthrough_new (conn);
   fuse_log (FUSE_LOG_INFO, "event=mounted mountpoint=%s passthrough=%s libfuse=%s\n", session->mountpoint,
