@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #define JOBS_MAX 512u           /* of all mounts, at once */
+#define HERE_MAX 512u           /* requests that are done by the thread that received them */
 #define QUEUE_MAX 256u          /* requests for one mount */
 #define LARGE_MAX 64u           /* requests for one mount, from which on no large one is queued */
 #define LARGE 8192u             /* bytes */
@@ -256,6 +257,30 @@ typedef enum {
   REFUSE,
 } Way;
 
+/* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
+ * container may take half of what all others have left. A large request (a write) does not wait behind many, for it takes a
+ * mebibyte along: it is the only one that is ever turned away. */
+static Way
+way_of_local (const PfsCount *count, const PfsRequest *request)
+{
+  bool fits = 2 * count->here_of_container + count->here < HERE_MAX;
+
+  if (fits && count->on_mount < PFS_MOUNT_THREADS)
+    return HERE;
+  if (request->in->len <= LARGE || count->on_mount < LARGE_MAX)
+    return JOB;
+  return fits ? HERE : REFUSE;
+}
+
+/* What `ls -l /peers` asks about each container: it waits for none of them, nor for their callers. */
+static bool
+is_about_peer (const PfsRequest *request)
+{
+  uint32_t opcode = request->in->opcode;
+
+  return request->place.is_peer && (opcode == FUSE_GETATTR || opcode == FUSE_GETXATTR || opcode == FUSE_LISTXATTR);
+}
+
 static Way
 way_locked (PfsJobs *jobs, const PfsRequest *request)
 {
@@ -264,12 +289,10 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
 
   if (jobs->requests.length >= PFS_MOUNT_THREADS)
     count = pfs_requests_count_locked (jobs, place);
-  if (!place->container)
+  if (!place->container || is_about_peer (request))
     return HERE;
-  /* Nobody is turned away: but however many wait, for a lease of the peer's or a slow disk, others have their threads. A
-   * large request (a write, which waits for no lease) does not wait behind so many, for it takes a mebibyte along. */
   if (!place->remote)
-    return count.on_mount < PFS_MOUNT_THREADS || (request->in->len > LARGE && count.on_mount >= LARGE_MAX) ? HERE : JOB;
+    return way_of_local (&count, request);
   if (is_let_go (request))
     return JOB;
   if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= JOBS_MAX / 3
@@ -327,7 +350,7 @@ interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
 static void
 do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
 {
-  request->running = true;
+  request->running = request->here = true;
   request->thread = pthread_self ();
   pfs_request_add_locked (jobs, request);
   g_mutex_unlock (&jobs->lock);

@@ -30,11 +30,14 @@ typedef struct {
   gint64 asked, due;            /* of one that waits: since when, and until when */
   pthread_t thread;             /* only if it is running */
   bool running, answered;
+  bool here;                    /* a thread that receives is doing it */
 } PfsRequest;
 
-/* How many of the requests wait for a mount, and for anything in its container; and since more than a second. */
+/* How many of the requests wait for a mount, and for anything in its container; and since more than a second. Of all, and
+ * of those of the container, how many take a thread that receives. */
 typedef struct {
   guint on_mount, in_container, stalled_on_mount, stalled_in_container;
+  guint here, here_of_container;
 } PfsCount;
 
 struct PfsJobs {

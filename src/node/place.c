@@ -16,7 +16,7 @@ pfs_node_place_container (PfsNode *node)
 static PfsPlace
 place_locked (PfsNode *node)
 {
-  PfsPlace place = { .container = pfs_node_place_container (node) };
+  PfsPlace place = { .container = pfs_node_place_container (node), .is_peer = node->ops == &pfs_peer_ops };
   dev_t dev;
 
   if (node->ops == &pfs_rootfs_ops) {

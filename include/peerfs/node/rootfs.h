@@ -56,11 +56,12 @@ struct PfsFsOps {
 double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
 
 /* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
- * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. */
+ * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. is_peer: it is
+ * the container's own directory, whose attributes ask nobody. */
 typedef struct {
   PfsContainer *container;      /* borrowed from the node */
   const void *mount;            /* to be compared alone */
-  bool remote;
+  bool remote, is_peer;
 } PfsPlace;
 PfsPlace pfs_node_place (PfsNode *node);
 /* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or NULL. */
