@@ -3,6 +3,8 @@
 #include "jobs.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define JOBS_MAX 512u           /* of all mounts, at once */
 #define HERE_MAX 512u           /* requests that are done by the thread that received them */
@@ -370,17 +372,42 @@ refuse_locked (PfsJobs *jobs, PfsRequest *request)
   g_mutex_lock (&jobs->lock);
 }
 
+/* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights in the
+ * place of the caller's, and wait for ourselves. */
+static bool
+is_our_own (const PfsRequest *request)
+{
+  uint32_t opcode = request->in->opcode;
+
+  return request->in->pid > 0 && opcode != FUSE_FORGET && opcode != FUSE_INTERRUPT && !is_let_go (request)
+         && syscall (SYS_tgkill, getpid (), request->in->pid, 0) == 0;
+}
+
+static void
+refuse_our_own_locked (PfsJobs *jobs, const PfsRequest *request)
+{
+  g_mutex_unlock (&jobs->lock);
+  pfs_request_refuse (jobs, request->in->unique, -EDEADLK);
+  g_mutex_lock (&jobs->lock);
+}
+
 void
 pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained)
 {
   PfsRequest request = { .in = buf->mem };
 
-  if (request.in->nodeid != 0 && request.in->opcode != FUSE_FORGET)
+  bool own = is_our_own (&request);
+
+  if (request.in->nodeid != 0 && request.in->opcode != FUSE_FORGET && !own)
     hold (jobs->session->tree, &request);
   g_mutex_lock (&jobs->lock);
   pfs_loop_took_locked (jobs, drained);
   if (request.in->opcode == FUSE_INTERRUPT) {
     interrupt_locked (jobs, request.in);
+    return;
+  }
+  if (own) {
+    refuse_our_own_locked (jobs, &request);
     return;
   }
   Way way = way_locked (jobs, &request);
