@@ -118,7 +118,7 @@ read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
     return r;
   const char *content = g_bytes_get_data (own, &len);
   if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key)) &&
-      pfs_namespace_mountinfo (table->proc, dir, &all) == 0 && (content = g_bytes_get_data (all, &len)) &&
+      pfs_namespace_mountinfo (table, dir, &all) == 0 && (content = g_bytes_get_data (all, &len)) &&
       pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
     *ret = g_steal_pointer (&all);
   else

@@ -11,39 +11,26 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 
-typedef struct {
-  const PfsProc *proc;
-  int mnt_ns;
-  GBytes *mountinfo;
-  int result;
-} Visit;
-
-static gpointer
-visit (gpointer data)
+static int
+visit (int mnt_ns, int proc_fd, GBytes **ret)
 {
-  Visit *v = data;
-
   /* A thread that shares its root with others cannot join. */
-  if (unshare (CLONE_FS) < 0 || setns (v->mnt_ns, CLONE_NEWNS) < 0)
-    v->result = -errno;
-  else
-    v->result = pfs_read_prefix_at (pfs_proc_fd (v->proc), "thread-self/mountinfo", PFS_MOUNTINFO_MAX, &v->mountinfo);
-  return NULL;
+  if (unshare (CLONE_FS) < 0 || setns (mnt_ns, CLONE_NEWNS) < 0)
+    return -errno;
+  return pfs_read_prefix_at (proc_fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, ret);
 }
 
+/* Its root may be covered by a mount that makes who joins wait (autofs). */
 int
-pfs_namespace_mountinfo (const PfsProc *proc, int piddir, GBytes **ret)
+pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret)
 {
-  pfs_autofd mnt_ns = pfs_proc_is_live (proc) ? openat (piddir, "ns/mnt", O_RDONLY | O_CLOEXEC) : -1;
-  Visit v = { .proc = proc, .mnt_ns = mnt_ns };
-
+  if (!pfs_proc_is_live (table->proc))
+    return -ENOENT;
+  pfs_autofd mnt_ns = openat (piddir, "ns/mnt", O_RDONLY | O_CLOEXEC);
   if (mnt_ns < 0)
-    return pfs_proc_is_live (proc) ? -errno : -ENOENT;
-  GThread *thread = g_thread_try_new ("mounts", visit, &v, NULL);
-  if (!thread)
-    return -EAGAIN;
-  g_thread_join (thread);
-  if (v.result == 0)
-    *ret = v.mountinfo;
-  return v.result;
+    return -errno;
+  pfs_autofd proc_fd = fcntl (pfs_proc_fd (table->proc), F_DUPFD_CLOEXEC, 0);
+  if (proc_fd < 0)
+    return -errno;
+  return pfs_patience_read (table->patience, visit, pfs_fd_steal (&mnt_ns), pfs_fd_steal (&proc_fd), ret);
 }

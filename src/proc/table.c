@@ -35,6 +35,7 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->users = 1;
   table->refs = 1;
   table->proc = pfs_proc_ref (proc);
+  table->patience = pfs_patience_new ();
   table->sandbox = options && options->sandbox;
   table->scope = options ? options->scope : PFS_SCOPE_OWN;
   table->pod = g_strdup (options ? options->pod : NULL);
@@ -126,6 +127,7 @@ pfs_table_memory_unref (PfsTable *table)
   g_ptr_array_unref (table->notices);
   pthread_mutex_destroy (&table->lock);
   pthread_cond_destroy (&table->scanned);
+  pfs_patience_unref (table->patience);
   pfs_proc_unref (table->proc);
   g_free (table);
 }

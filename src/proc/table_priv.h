@@ -14,6 +14,7 @@
 #include "peerfs/parse/cgroup.h"
 #include "peerfs/parse/mountinfo.h"
 #include "peerfs/proc/table.h"
+#include "patience.h"
 
 #define PFS_PINS_MAX 32                 /* main processes kept pinned between calls */
 #define PFS_SETTLE_SECONDS 10           /* a process joins its container's cgroup within this time */
@@ -111,6 +112,7 @@ struct PfsTable {
   gint users;                   /* references by the outside */
   gint refs;                    /* references to its memory: one of all users together, one of each container */
   PfsProc *proc;
+  PfsPatience *patience;
   GPtrArray *rules;             /* of PfsNameRule */
   bool sandbox;
   PfsScope scope;
@@ -192,8 +194,8 @@ bool pfs_self_contains (const PfsSelf *self, const char *chain);
 void pfs_self_clear (PfsSelf *self);
 
 /* nsmounts.c: the mountinfo of the whole mount namespace of an open process directory. Needs CAP_SYS_ADMIN there.
- * Returns 0 or -errno; *ret is the caller's. */
-int pfs_namespace_mountinfo (const PfsProc *proc, int piddir, GBytes **ret);
+ * Returns 0 or -errno, -ETIMEDOUT where it makes us wait; *ret is the caller's. */
+int pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret);
 
 /* main_process.c: keeps or chooses the main process. 0; -ESRCH where no process of the instance can be; another -errno
  * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
