@@ -35,7 +35,7 @@ pfs_locks_new (PfsSession *session)
   PfsLocks *locks = g_new0 (PfsLocks, 1);
 
   g_mutex_init (&locks->lock);
-  locks->owners = pfs_owners_new ();
+  locks->owners = pfs_owners_new (session);
   locks->wants = g_ptr_array_new ();
   locks->jobs = session->jobs;
   return locks;

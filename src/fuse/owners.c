@@ -10,17 +10,19 @@
 
 typedef struct {
   gint refs;
+  PfsSession *session;
   PfsNode *node;                /* a reference */
   uint64_t id;
   GPtrArray *files;             /* the open files that it locked through: borrowed; guarded by the lock of all, as is `busy` */
   bool busy;                    /* a thread has what follows to itself, to ask the peer's file without that lock */
-  int fd;
+  int fd;                       /* -1, or counted as one of the container's callers' */
   bool writable;
   pid_t pid;                    /* written with both: whoever is busy with it has the lock as well */
   GArray *held;                 /* of PfsRange; likewise */
 } Owner;
 
 struct PfsOwners {
+  PfsSession *session;
   GMutex lock;                  /* never held while a peer's file is asked for anything */
   GCond idle;                   /* some owner is not busy any more */
   GHashTable *nodes;            /* PfsNode -> GPtrArray of Owner */
@@ -34,6 +36,8 @@ owner_unref (gpointer data)
 
   if (!g_atomic_int_dec_and_test (&owner->refs))
     return;
+  if (owner->fd >= 0)
+    pfs_session_drop_descriptor (owner->session, pfs_node_place_container (owner->node));
   pfs_fd_cleanup (&owner->fd);
   pfs_node_unref (owner->node);
   g_ptr_array_unref (owner->files);
@@ -43,10 +47,11 @@ owner_unref (gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Owner, owner_unref)
 
 PfsOwners *
-pfs_owners_new (void)
+pfs_owners_new (PfsSession *session)
 {
   PfsOwners *owners = g_new0 (PfsOwners, 1);
 
+  owners->session = session;
   g_mutex_init (&owners->lock);
   g_cond_init (&owners->idle);
   owners->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
@@ -102,7 +107,7 @@ owner_new_locked (PfsOwners *table, PfsNode *node, uint64_t id)
   Owner *owner = g_new0 (Owner, 1);
   GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
 
-  *owner = (Owner){ .refs = 1, .node = pfs_node_ref (node), .id = id, .fd = -1 };
+  *owner = (Owner){ .refs = 1, .session = table->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
   owner->files = g_ptr_array_new ();
   owner->held = pfs_ranges_new ();
   if (!owners) {
@@ -171,6 +176,19 @@ reopen (const PfsFile *file, bool write)
   return fd < 0 ? -errno : fd;
 }
 
+static int
+reopen_counted (Owner *owner, const PfsFile *file, bool write)
+{
+  PfsContainer *container = pfs_node_place_container (owner->node);
+
+  if (!pfs_session_add_descriptor (owner->session, container))
+    return -ENOLCK;
+  int fd = reopen (file, write);
+  if (fd < 0 || owner->fd >= 0)
+    pfs_session_drop_descriptor (owner->session, container);
+  return fd;
+}
+
 /* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again on
  * the new one before it is closed. */
 static int
@@ -180,7 +198,7 @@ owner_open (Owner *owner, const PfsFile *file)
 
   if (owner->fd >= 0 && (owner->writable || !write))
     return 0;
-  int fd = reopen (file, write);
+  int fd = reopen_counted (owner, file, write);
   if (fd < 0)
     return fd;
   for (guint i = 0; i < owner->held->len; i++) {

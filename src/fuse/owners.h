@@ -9,7 +9,7 @@
 
 typedef struct PfsOwners PfsOwners;
 
-PfsOwners *pfs_owners_new (void);
+PfsOwners *pfs_owners_new (PfsSession *session);
 void pfs_owners_free (PfsOwners *table);
 /* Has anybody a lock on the node? */
 bool pfs_owners_any (PfsOwners *table, PfsNode *node);

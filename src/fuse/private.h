@@ -144,6 +144,10 @@ int pfs_session_add_file (PfsSession *session, PfsFile *file);
  * callers cannot take them all. */
 int pfs_session_may_open (PfsSession *session, PfsNode *node);
 void pfs_session_drop_file (PfsSession *session, PfsFile *file);
+/* A descriptor that is opened beside those of files, for the container's callers, counts as theirs do. False: it does not
+ * fit. */
+bool pfs_session_add_descriptor (PfsSession *session, PfsContainer *container);
+void pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container);
 
 /* --- mountwalk.c, mountpoint.c: 0 (or a descriptor), or -1 with *ret_error for the user --- */
 

@@ -205,6 +205,25 @@ pfs_session_add_file (PfsSession *session, PfsFile *file)
   return fits ? 0 : -ENOMEM;
 }
 
+bool
+pfs_session_add_descriptor (PfsSession *session, PfsContainer *container)
+{
+  g_mutex_lock (&session->lock);
+  const Open *open = open_locked (session, container);
+  bool fits = (open ? open->files : 0) + session->n_open_files < session->open_files_max
+              && count_locked (session, container, 0);
+  g_mutex_unlock (&session->lock);
+  return fits;
+}
+
+void
+pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container)
+{
+  g_mutex_lock (&session->lock);
+  uncount_locked (session, container, 0);
+  g_mutex_unlock (&session->lock);
+}
+
 void
 pfs_session_drop_file (PfsSession *session, PfsFile *file)
 {
