@@ -110,7 +110,7 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
   struct fuse_entry_out link = { .nodeid = LINK, .attr = attributes (LINK) };
   struct fuse_write_out written = { .size = in->opcode == FUSE_WRITE ? ((const struct fuse_write_in *) argument)->size : 0 };
   struct fuse_attr_out attr = { .attr = attributes (in->nodeid) };
-  struct fuse_open_out opened = { 0 };
+  struct fuse_open_out opened = { .open_flags = in->opcode == FUSE_OPEN && getenv ("BADFUSE_UNCACHED") ? FOPEN_DIRECT_IO : 0 };
 
   if (log_fd >= 0 && (in->opcode == FUSE_OPEN || in->opcode == FUSE_READ))
     dprintf (log_fd, "%s %u\n", in->opcode == FUSE_OPEN ? "open" : "read", in->uid);
