@@ -2,7 +2,6 @@
 /* From a request to a caller and a node; from a result to a reply. */
 #include <errno.h>
 #include <linux/capability.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "peerfs/proc/proc.h"
@@ -22,15 +21,6 @@ read_groups (PfsRequester *requester)
   int got = fuse_req_getgroups (requester->req, n, requester->groups);
   requester->who.groups = requester->groups;
   requester->who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
-}
-
-/* Is it one of our own threads? So a peer has laid a file system of its own over our mount, and we were led into that. */
-static bool
-is_ours (fuse_req_t req)
-{
-  pid_t pid = fuse_req_ctx (req)->pid;
-
-  return pid > 0 && syscall (SYS_tgkill, pfs_request_session (req)->pid, pid, 0) == 0;
 }
 
 /* While the caller waits for the answer: his pid is his own only until then. */
@@ -88,7 +78,7 @@ PfsNode *
 pfs_request_node (fuse_req_t req, fuse_ino_t ino)
 {
   PfsTree *tree = pfs_request_session (req)->tree;
-  PfsNode *node = is_ours (req) ? NULL : pfs_tree_node (tree, ino);
+  PfsNode *node = pfs_tree_node (tree, ino);
 
   return node ? node : pfs_tree_nowhere (tree);
 }
