@@ -92,5 +92,5 @@ for file in id pid env/PATH maps/maps maps/files/usr/bin/sleep; do
 done
 peerfs_stop
 refused 124 "--wait for a name that is not there, long enough to say who is" sh -c '"$@" 2>&1 | grep -q "still waiting.*one, two" && exec "$@" --timeout 0' sh \
-  "$PEERFS" --wait ngnix --timeout 3.2
+  "$PEERFS" --wait ngnix --timeout 5
 finish
