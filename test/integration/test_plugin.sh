@@ -80,6 +80,8 @@ check_equal "the containers that were added have ended" "" \
 # By links: what Pod Security "restricted" admits, as the container's own user.
 echo restricted >"$STUB/level"
 check_equal "links: a command" "hello" "$(peers -c app pod -- cat /tmp/peers/app/root/tmp/greeting 2>"$STUB/err")"
+peers --context other -c app pod -- true 2>/dev/null
+check_equal "the level is asked of the same cluster" 1 "$(grep -c '^--context other get namespace' "$STUB/calls")"
 check "links: fields of the container" fields Container "$STUB/spec"
 check "links: it says why" grep -q "not by way of fuse: Pod Security enforces 'restricted'" "$STUB/err"
 check_equal "links: what is asked for" "$(cat <<'END'
