@@ -363,11 +363,12 @@ do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
 }
 
 static void
-refuse_locked (PfsJobs *jobs, PfsRequest *request)
+refuse_locked (PfsJobs *jobs, PfsRequest *request, int r)
 {
   g_mutex_unlock (&jobs->lock);
-  say_stalled (jobs, &request->place);
-  pfs_request_refuse (jobs, request->in->unique, -EBUSY);
+  if (r == -EBUSY)
+    say_stalled (jobs, &request->place);
+  pfs_request_refuse (jobs, request->in->unique, r);
   let_go (request);
   g_mutex_lock (&jobs->lock);
 }
@@ -375,28 +376,19 @@ refuse_locked (PfsJobs *jobs, PfsRequest *request)
 /* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights in the
  * place of the caller's, and wait for ourselves. */
 static bool
-is_our_own (const PfsRequest *request)
+is_our_own (const PfsJobs *jobs, const PfsRequest *request)
 {
   uint32_t opcode = request->in->opcode;
 
   return request->in->pid > 0 && opcode != FUSE_FORGET && opcode != FUSE_INTERRUPT && !is_let_go (request)
-         && syscall (SYS_tgkill, getpid (), request->in->pid, 0) == 0;
-}
-
-static void
-refuse_our_own_locked (PfsJobs *jobs, const PfsRequest *request)
-{
-  g_mutex_unlock (&jobs->lock);
-  pfs_request_refuse (jobs, request->in->unique, -EDEADLK);
-  g_mutex_lock (&jobs->lock);
+         && syscall (SYS_tgkill, jobs->session->pid, request->in->pid, 0) == 0;
 }
 
 void
 pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained)
 {
   PfsRequest request = { .in = buf->mem };
-
-  bool own = is_our_own (&request);
+  bool own = is_our_own (jobs, &request);
 
   if (request.in->nodeid != 0 && request.in->opcode != FUSE_FORGET && !own)
     hold (jobs->session->tree, &request);
@@ -407,7 +399,7 @@ pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool draine
     return;
   }
   if (own) {
-    refuse_our_own_locked (jobs, &request);
+    refuse_locked (jobs, &request, -EDEADLK);
     return;
   }
   Way way = way_locked (jobs, &request);
@@ -416,5 +408,5 @@ pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool draine
   if (way == HERE || (way == JOB && (!request.place.remote || is_let_go (&request))))
     do_here_locked (jobs, &request, buf);
   else
-    refuse_locked (jobs, &request);
+    refuse_locked (jobs, &request, -EBUSY);
 }
