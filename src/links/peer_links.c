@@ -181,27 +181,27 @@ list_sockets (PfsPeerLinks *links, GArray *holders, GBytes **ret)
 {
   g_autoptr (GPtrArray) sockets = NULL;
   g_autoptr (GString) out = g_string_new (NULL);
+  g_autoptr (GString) aliases = g_string_new (NULL);
+
   int r = pfs_sockets_list (links->container, &sockets);
+  if (r < 0)
+    return r;
+  for (guint i = 0; i < sockets->len; i++) {
+    const PfsSocket *socket = sockets->pdata[i];
+    const PfsSocketWay *way = way_of (links, holders, socket);
+    if (!way)
+      continue;
+    g_autofree char *below = g_strconcat ("/root", way->physical, NULL);
+    g_autofree char *target = proc_target (links, way->process.pid, below);
+    const char *slash = strrchr (socket->path, '/');
 
-  for (int pass = 0; r == 0 && pass < 2; pass++) {
-    for (guint i = 0; i < sockets->len; i++) {
-      const PfsSocket *socket = sockets->pdata[i];
-      const PfsSocketWay *way = way_of (links, holders, socket);
-      if (!way)
-        continue;
-      g_autofree char *below = g_strconcat ("/root", way->physical, NULL);
-      g_autofree char *target = proc_target (links, way->process.pid, below);
-      const char *slash = strrchr (socket->path, '/');
-
-      if (pass == 0)
-        add_socket (out, socket->path, target);
-      else if (socket->short_name && slash)
-        add_socket (out, slash + 1, target);
-    }
+    add_socket (out, socket->path, target);
+    if (socket->short_name && slash)
+      add_socket (aliases, slash + 1, target);
   }
-  if (r == 0)
-    *ret = g_bytes_new (out->str, out->len);
-  return r;
+  g_string_append_len (out, aliases->str, (gssize) aliases->len);
+  *ret = g_bytes_new (out->str, out->len);
+  return 0;
 }
 
 /* The new sockets/ takes the old one's place at once. Names that do not fit in a folder are left out. */
