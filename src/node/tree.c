@@ -161,12 +161,6 @@ pfs_tree_table (const PfsTree *tree)
   return tree->table;
 }
 
-const PfsTreeOptions *
-pfs_tree_options (const PfsTree *tree)
-{
-  return &tree->options;
-}
-
 void
 pfs_tree_set_handles (PfsTree *tree, bool handles)
 {

@@ -38,7 +38,6 @@ void pfs_tree_free (PfsTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTree, pfs_tree_free)
 
 PfsTable *pfs_tree_table (const PfsTree *tree);
-const PfsTreeOptions *pfs_tree_options (const PfsTree *tree);
 PfsNode *pfs_tree_top (const PfsTree *tree);            /* borrowed; never forgotten */
 /* Before the first request: can callers open nodes by file handles (open_by_handle_at(2))? If not told, they can. */
 void pfs_tree_set_handles (PfsTree *tree, bool handles);
