@@ -20,16 +20,17 @@ kubectl_debug ()
     kubectl debug "$@"
     return
   fi
-  kubectl_root
-  # shellcheck disable=SC2016
-  unshare --mount --propagation private sh -c 'mount --bind /tmp "$0/tmp" && exec chroot "$0" kubectl debug "$@"' \
-    "$peerfs_cache/kubectl" "$@"
+  kubectl_in_root /tmp /tmp debug "$@"
 }
 
-kubectl_root ()
+# kubectl_in_root FOLDER PLACE ARG...: that of the root, which sees FOLDER at PLACE.
+kubectl_in_root ()
 {
   apt_need mmdebstrap debian-archive-keyring util-linux
   root_make kubectl trixie kubernetes-client
+  # shellcheck disable=SC2016
+  unshare --mount --propagation private sh -c 'mount --bind "$1" "$0$2" && shift 2 && exec chroot "$0" kubectl "$@"' \
+    "$peerfs_cache/kubectl" "$@"
 }
 
 # kubectl_kustomize FOLDER: renders manifests/FOLDER.
@@ -39,8 +40,5 @@ kubectl_kustomize ()
     kubectl kustomize "$peerfs_top/manifests/$1"
     return
   fi
-  kubectl_root
-  # shellcheck disable=SC2016
-  unshare --mount --propagation private sh -c 'mount --bind "$1" "$2/mnt" && exec chroot "$2" kubectl kustomize "/mnt/$3"' \
-    kubectl "$peerfs_top/manifests" "$peerfs_cache/kubectl" "$1"
+  kubectl_in_root "$peerfs_top/manifests" /mnt kustomize "/mnt/$1"
 }

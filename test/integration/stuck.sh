@@ -42,6 +42,28 @@ stuck_killed ()
   check_less "$1: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
 }
 
+# stuck_until_sigterm WHAT: SIGTERM unmounts, whoever waits; then they end.
+stuck_until_sigterm ()
+{
+  before=$(milliseconds)
+  kill -TERM "$peerfs_pid"
+  pod_until 50 eval "! grep -q ' $mnt fuse' /proc/mounts" || failed "SIGTERM unmounts within 5 s"
+  check_less "$1: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
+  while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  check_equal "SIGTERM: callers still wait" "" "$(still_there | xargs)"
+}
+
+# daemon_ends WHAT: once the server of the mount is gone.
+daemon_ends ()
+{
+  kill -KILL "$badfuse"
+  pod_until 50 peerfs_gone || failed "$1"
+  wait "$peerfs_pid"
+  check_equal "SIGTERM while callers wait: exit status" 0 $?
+  peerfs_pid=
+  kill -TERM "$control_pid"
+}
+
 # Another daemon, for whom nobody waits, on $work/control.
 start_control ()
 {

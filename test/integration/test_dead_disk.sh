@@ -83,16 +83,6 @@ end_of "$dead"
 check "the container ends while they wait" pod_until 50 grep -q "event=ended name=disk" "$work/peerfs.log"
 others "the container has ended"
 everybody_else_is_served "the container has ended"
-before=$(milliseconds)
-kill -TERM "$peerfs_pid"
-pod_until 50 eval "! grep -q ' $mnt fuse' /proc/mounts" || failed "SIGTERM unmounts within 5 s"
-check_less "SIGTERM: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
-while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
-check_equal "SIGTERM: callers still wait" "" "$(still_there | xargs)"
-kill -KILL "$badfuse"
-pod_until 50 peerfs_gone || failed "the daemon ends once the disk is gone"
-wait "$peerfs_pid"
-check_equal "SIGTERM while callers wait: exit status" 0 $?
-peerfs_pid=
-kill -TERM "$control_pid"
+stuck_until_sigterm SIGTERM
+daemon_ends "the daemon ends once the disk is gone"
 finish

@@ -272,18 +272,8 @@ peerfs_start
 mortal last
 # shellcheck disable=SC2086
 stuck last USR2 150 $writers
-before=$(milliseconds)
-kill -TERM "$peerfs_pid"
-pod_until 50 eval "! grep -q ' $mnt fuse' /proc/mounts" || failed "SIGTERM unmounts within 5 s"
-check_less "SIGTERM while a hundred wait: milliseconds until it is unmounted" 3000 $(($(milliseconds) - before))
-while [ -n "$(still_there)" ] && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
-check_equal "SIGTERM: callers still wait" "" "$(still_there | xargs)"
+stuck_until_sigterm "SIGTERM while a hundred wait"
 check_less "SIGTERM: milliseconds until none of them waits" 5000 $(($(milliseconds) - before))
-kill -KILL "$badfuse"
-pod_until 50 peerfs_gone || failed "the daemon ends"
-wait "$peerfs_pid"
-check_equal "SIGTERM while callers wait: exit status" 0 $?
-peerfs_pid=
-kill -TERM "$control_pid"
+daemon_ends "the daemon ends"
 end_of "$dead"
 finish

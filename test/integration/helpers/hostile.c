@@ -2,6 +2,7 @@
 /* Peers that do as they please: hostile WHAT [ARGUMENT]. Says "ready" on stdout once it has begun, and goes on for good. */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,27 @@ mappings (int count)
     pause ();
 }
 
+/* Makes and maps a file of a byte. */
+static bool
+map_new (const char *name)
+{
+  int fd = open (name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  bool mapped = fd >= 0 && write (fd, "x", 1) >= 0 && mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED;
+
+  if (fd >= 0)
+    close (fd);
+  return mapped;
+}
+
+_Noreturn static void
+show (int made)
+{
+  printf ("%d files\n", made);
+  ready ();
+  for (;;)
+    pause ();
+}
+
 /* Files of which each has a path of 3.7 kB. */
 _Noreturn static void
 long_paths (int count)
@@ -146,16 +168,10 @@ long_paths (int count)
       perror ("a deep directory");
   for (; made < count; made++) {
     snprintf (name, sizeof name, "%0100d", made);
-    int fd = open (name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-    if (fd < 0 || write (fd, "x", 1) < 0 || mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+    if (!map_new (name))
       break;
-    close (fd);
   }
-  printf ("%d files\n", made);
-  ready ();
-  for (;;)
-    pause ();
+  show (made);
 }
 
 /* A mapped file for each of so many folders, below 1,800 more. */
@@ -172,15 +188,10 @@ deep (int count)
     for (int i = 0; i <= 1800; i++)
       if (mkdir (i == 0 ? name : "a", 0755) < 0 || chdir (i == 0 ? name : "a") < 0)
         perror ("a deep directory");
-    int fd = open ("file", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0 || write (fd, "x", 1) < 0 || mmap (NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED || fchdir (home) < 0)
+    if (!map_new ("file") || fchdir (home) < 0)
       break;
-    close (fd);
   }
-  printf ("%d files\n", made);
-  ready ();
-  for (;;)
-    pause ();
+  show (made);
 }
 
 _Noreturn static void
