@@ -83,8 +83,8 @@ pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX])
   return 0;
 }
 
-/* Both calls are about a thread that waits for our answer: nobody else can have got its number, and only it could change
- * what they tell. */
+/* Both calls are about a thread that waits for our answer: nobody else can have got its number, and only it could
+ * change what they tell. */
 uint64_t
 pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns)
 {

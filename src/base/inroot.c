@@ -15,9 +15,9 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 
-#define LINKS_MAX 40 /* MAXSYMLINKS of the kernel, include/linux/namei.h */
-#define STEPS_MAX (PATH_MAX / 2)        /* components that come out of links: as many as one path may have */
-#define STEP_REOPEN 32                  /* components of a path that is opened at once, and takes about as long as a step */
+#define LINKS_MAX 40             /* MAXSYMLINKS of the kernel, include/linux/namei.h */
+#define STEPS_MAX (PATH_MAX / 2) /* components that come out of links: as many as one path may have */
+#define STEP_REOPEN 32           /* components of a path that is opened at once, and takes about as long as a step */
 #define FDS_MAX 8
 
 static int
@@ -78,16 +78,16 @@ pfs_inroot_open (int rootfd, const char *path, int flags)
 typedef struct {
   int rootfd;
   PfsAvoid avoid;
-  GHashTable *closed;   /* physical paths that do not exist; may be NULL */
-  int fds[FDS_MAX];     /* of the last directories on the way; the last one was reached. None: it is the root */
+  GHashTable *closed; /* physical paths that do not exist; may be NULL */
+  int fds[FDS_MAX];   /* of the last directories on the way; the last one was reached. None: it is the root */
   guint n_fds;
-  bool at_avoid;        /* that directory is on the device to avoid */
-  bool is_dir;          /* false once something else was reached: nothing may follow */
+  bool at_avoid; /* that directory is on the device to avoid */
+  bool is_dir;   /* false once something else was reached: nothing may follow */
   guint links, steps;
-  GPtrArray *names;     /* the components of the directory reached */
-  GString *pending;     /* what is still to be walked, behind the first `taken` bytes */
+  GPtrArray *names; /* the components of the directory reached */
+  GString *pending; /* what is still to be walked, behind the first `taken` bytes */
   gsize taken;
-  char *failed;         /* the component that could not be walked; NULL where the directory reached says enough */
+  char *failed; /* the component that could not be walked; NULL where the directory reached says enough */
 } Walk;
 
 static void
@@ -314,9 +314,9 @@ pfs_inroot_physical (int rootfd, const char *path, char **ret_physical)
 /* A link's content in three parts: ".." components at its start, up to and including its last "..", and the rest. */
 typedef struct {
   bool absolute;
-  guint leading;        /* how many ".." it begins with */
+  guint leading; /* how many ".." it begins with */
   const char *after_leading;
-  const char *rest;     /* behind the last ".." of all, without leading '/' */
+  const char *rest; /* behind the last ".." of all, without leading '/' */
 } Target;
 
 static Target
@@ -414,7 +414,8 @@ fails_again (int r)
   return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -ENAMETOOLONG;
 }
 
-/* The walk begins in that directory, which is no link. If its path is closed to the caller, the walk finds out where. */
+/* The walk begins in that directory, which is no link. If its path is closed to the caller, the walk finds out where.
+ */
 static void
 walk_start (Walk *walk, GPtrArray *dir)
 {
@@ -432,22 +433,20 @@ walk_start (Walk *walk, GPtrArray *dir)
  * here and replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's
  * kernel. Where it does not resolve, the result is made to fail with the same error at the same place. */
 static int
-contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t, PfsAvoid avoid,
-                char **ret_target)
+contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t, PfsAvoid avoid, char **ret_target)
 {
   g_autofree char *head = g_strndup (target, (gsize) (t->rest - target));
   g_auto (Walk) walk = { .n_fds = 0 };
   guint common = 0;
 
   walk_init (&walk, rootfd, avoid, head);
-  walk.links = 1;       /* the one whose content this is */
+  walk.links = 1; /* the one whose content this is */
   if (!t->absolute)
     walk_start (&walk, dir);
   int r = walk_run (&walk);
   if (r < 0 && !fails_again (r))
     return r;
-  while (common < dir->len && common < walk.names->len
-         && strcmp (dir->pdata[common], walk.names->pdata[common]) == 0)
+  while (common < dir->len && common < walk.names->len && strcmp (dir->pdata[common], walk.names->pdata[common]) == 0)
     common++;
 
   GString *out = climb (dir->len - common);

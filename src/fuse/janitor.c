@@ -16,8 +16,8 @@
 struct PfsJanitor {
   PfsSession *session;
   GThread *thread;
-  int wake;             /* eventfd */
-  bool scanned;         /* just now, for a watched process had ended */
+  int wake;     /* eventfd */
+  bool scanned; /* just now, for a watched process had ended */
   gint stopping;
 };
 

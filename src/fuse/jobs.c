@@ -6,17 +6,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define JOBS_MAX 512u           /* of all mounts, at once */
-#define HERE_MAX 512u           /* requests that are done by the thread that received them */
-#define QUEUE_MAX 256u          /* requests for one mount */
-#define LARGE_MAX 64u           /* requests for one mount, from which on no large one is queued */
-#define LARGE 8192u             /* bytes */
+#define JOBS_MAX 512u  /* of all mounts, at once */
+#define HERE_MAX 512u  /* requests that are done by the thread that received them */
+#define QUEUE_MAX 256u /* requests for one mount */
+#define LARGE_MAX 64u  /* requests for one mount, from which on no large one is queued */
+#define LARGE 8192u    /* bytes */
 #define SAY_AGAIN_MS 60000
 
 typedef struct {
   PfsPlace place;
   guint running;
-  GQueue waiting;               /* of PfsRequest */
+  GQueue waiting; /* of PfsRequest */
 } Pool;
 
 /* --- what a request is about --- */
@@ -61,11 +61,23 @@ hold (PfsTree *tree, PfsRequest *request)
     if (((const struct fuse_setattr_in *) body)->valid & FATTR_FH)
       files[0] = ((const struct fuse_setattr_in *) body)->fh;
     break;
-  case FUSE_READ: case FUSE_WRITE: case FUSE_FLUSH: case FUSE_FSYNC: case FUSE_FSYNCDIR: case FUSE_READDIR:
-  case FUSE_READDIRPLUS: case FUSE_GETLK: case FUSE_SETLK: case FUSE_SETLKW: case FUSE_FALLOCATE: case FUSE_LSEEK:
+  case FUSE_READ:
+  case FUSE_WRITE:
+  case FUSE_FLUSH:
+  case FUSE_FSYNC:
+  case FUSE_FSYNCDIR:
+  case FUSE_READDIR:
+  case FUSE_READDIRPLUS:
+  case FUSE_GETLK:
+  case FUSE_SETLK:
+  case FUSE_SETLKW:
+  case FUSE_FALLOCATE:
+  case FUSE_LSEEK:
     files[0] = *(const uint64_t *) body;
     break;
-  case FUSE_LINK: case FUSE_RENAME: case FUSE_RENAME2:
+  case FUSE_LINK:
+  case FUSE_RENAME:
+  case FUSE_RENAME2:
     other = *(const uint64_t *) body;
     break;
   case FUSE_COPY_FILE_RANGE:
@@ -260,8 +272,8 @@ typedef enum {
 } Way;
 
 /* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
- * container may take half of what all others have left. A large request (a write) does not wait behind many, for it takes a
- * mebibyte along: it is the only one that is ever turned away. */
+ * container may take half of what all others have left. A large request (a write) does not wait behind many, for it
+ * takes a mebibyte along: it is the only one that is ever turned away. */
 static Way
 way_of_local (const PfsCount *count, const PfsRequest *request)
 {
@@ -373,8 +385,8 @@ refuse_locked (PfsJobs *jobs, PfsRequest *request, int r)
   g_mutex_lock (&jobs->lock);
 }
 
-/* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights in the
- * place of the caller's, and wait for ourselves. */
+/* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights
+ * in the place of the caller's, and wait for ourselves. */
 static bool
 is_our_own (const PfsJobs *jobs, const PfsRequest *request)
 {

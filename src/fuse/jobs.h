@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Requests under way, and the threads that serve them. What lies on a mount that may not answer is done as a job of that
- * mount, of which only so many run at once; everything else by the thread that received it. All are in one list, so that
- * a caller who is killed can be answered whatever his request waits for. */
+/* Requests under way, and the threads that serve them. What lies on a mount that may not answer is done as a job of
+ * that mount, of which only so many run at once; everything else by the thread that received it. All are in one list,
+ * so that a caller who is killed can be answered whatever his request waits for. */
 #pragma once
 
 #include <linux/fuse.h>
@@ -15,26 +15,26 @@
 #define PFS_MOUNT_THREADS 32u
 
 typedef struct {
-  GList link;                   /* in the list of those under way, or of those that are to be tried again */
-  GList waiting;                /* in its pool's queue, until a thread takes it */
-  const struct fuse_in_header *in;      /* NULL: work of our own */
-  void (*work) (gpointer data); /* that work */
-  PfsRetry retry;               /* NULL, or how to go on with what has to wait, to answer req */
+  GList link;                      /* in the list of those under way, or of those that are to be tried again */
+  GList waiting;                   /* in its pool's queue, until a thread takes it */
+  const struct fuse_in_header *in; /* NULL: work of our own */
+  void (*work) (gpointer data);    /* that work */
+  PfsRetry retry;                  /* NULL, or how to go on with what has to wait, to answer req */
   GDestroyNotify free_data;
   gpointer data;
   fuse_req_t req;
   PfsPlace place;
-  PfsNode *nodes[2];            /* what it is about; known to the kernel until it is let go of */
-  PfsFile *files[2];            /* references */
-  gint64 since, interrupted;    /* milliseconds, as pfs_now(); 0: never */
-  gint64 asked, due;            /* of one that waits: since when, and until when */
-  pthread_t thread;             /* only if it is running */
+  PfsNode *nodes[2];         /* what it is about; known to the kernel until it is let go of */
+  PfsFile *files[2];         /* references */
+  gint64 since, interrupted; /* milliseconds, as pfs_now(); 0: never */
+  gint64 asked, due;         /* of one that waits: since when, and until when */
+  pthread_t thread;          /* only if it is running */
   bool running, answered;
-  bool here;                    /* a thread that receives is doing it */
+  bool here; /* a thread that receives is doing it */
 } PfsRequest;
 
-/* How many of the requests wait for a mount, and for anything in its container; and since more than a second. Of all, and
- * of those of the container, how many take a thread that receives. */
+/* How many of the requests wait for a mount, and for anything in its container; and since more than a second. Of all,
+ * and of those of the container, how many take a thread that receives. */
 typedef struct {
   guint on_mount, in_container, stalled_on_mount, stalled_in_container;
   guint here, here_of_container;
@@ -42,25 +42,25 @@ typedef struct {
 
 struct PfsJobs {
   PfsSession *session;
-  int ended;                    /* eventfd, readable once the session has ended */
-  int wake;                     /* eventfd, on which the main thread sleeps */
+  int ended; /* eventfd, readable once the session has ended */
+  int wake;  /* eventfd, on which the main thread sleeps */
   guint cpus;
-  GMutex lock;                  /* guards what follows */
-  GQueue requests;              /* of PfsRequest: all that are under way */
-  GQueue later;                 /* of PfsRequest: those that wait to be tried again */
-  GPtrArray *pools;             /* of mounts that have jobs; jobs.c */
-  gint64 tend_at;               /* when to look after those that may have to be answered; G_MAXINT64: none */
-  guint64 said;                 /* the container that was last said to be stalled, by its serial, and when */
+  GMutex lock;      /* guards what follows */
+  GQueue requests;  /* of PfsRequest: all that are under way */
+  GQueue later;     /* of PfsRequest: those that wait to be tried again */
+  GPtrArray *pools; /* of mounts that have jobs; jobs.c */
+  gint64 tend_at;   /* when to look after those that may have to be answered; G_MAXINT64: none */
+  guint64 said;     /* the container that was last said to be stalled, by its serial, and when */
   gint64 said_at;
   /* loop.c: */
-  GCond call, left;             /* on the first sleep threads that have nothing to do */
-  int error;                    /* -errno */
+  GCond call, left;                     /* on the first sleep threads that have nothing to do */
+  int error;                            /* -errno */
   guint threads, running, idle, called; /* all; those with a job; those that sleep; and are being woken */
   guint receiving, receiving_max;       /* threads that wait for a request */
-  guint calm;                   /* ticks */
-  guint64 taken, seen_taken;    /* requests, and how many there were at the last look */
+  guint calm;                           /* ticks */
+  guint64 taken, seen_taken;            /* requests, and how many there were at the last look */
   guint64 drained, seen_drained;        /* how often a thread found none */
-  bool asleep, woken, stopping; /* the main thread sleeps for good; it was woken by a request */
+  bool asleep, woken, stopping;         /* the main thread sleeps for good; it was woken by a request */
 };
 
 /* All functions that end in _locked are called, and return, with the lock. */
@@ -93,6 +93,6 @@ void pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r);
 void pfs_request_later_locked (PfsJobs *jobs, PfsRequest *request);
 /* None is to wait any longer. */
 void pfs_requests_end_locked (PfsJobs *jobs);
-/* Answers callers who wait in vain, and has others tried again. In how many milliseconds it is to be called again; -1: once
- * `wake` is readable. */
+/* Answers callers who wait in vain, and has others tried again. In how many milliseconds it is to be called again; -1:
+ * once `wake` is readable. */
 int pfs_requests_tend (PfsJobs *jobs);

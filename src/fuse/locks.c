@@ -15,9 +15,9 @@
 typedef struct {
   PfsLocks *locks;
   struct fuse_session *fuse;
-  PfsFile *file;                /* borrowed: the request has it */
-  bool posix;                   /* else flock (op) */
-  uint64_t id;                  /* of the owner */
+  PfsFile *file; /* borrowed: the request has it */
+  bool posix;    /* else flock (op) */
+  uint64_t id;   /* of the owner */
   struct flock lock;
   int op;
 } Want;
@@ -26,7 +26,7 @@ struct PfsLocks {
   PfsOwners *owners;
   PfsJobs *jobs;
   GMutex lock;
-  GPtrArray *wants;             /* of Want, for POSIX locks: those that wait, borrowed; guarded by the lock */
+  GPtrArray *wants; /* of Want, for POSIX locks: those that wait, borrowed; guarded by the lock */
 };
 
 PfsLocks *
@@ -186,7 +186,9 @@ pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 {
   PfsFile *file = pfs_request_file (fi);
   PfsSession *session = pfs_request_session (req);
-  Want want = { .locks = session->locks, .fuse = session->fuse, .file = file, .posix = true, .id = fi->lock_owner, .lock = *lock };
+  Want want = {
+    .locks = session->locks, .fuse = session->fuse, .file = file, .posix = true, .id = fi->lock_owner, .lock = *lock
+  };
 
   (void) ino;
   int r = check_lockable (file);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The threads. Each does the jobs that there are, receives requests, or sleeps.
  *
- * A client that waits for each answer before it asks on (nearly all do) is served fastest by one thread that looks again
- * for a moment before it sleeps: to be woken costs it more than most answers, and every further thread that waited as
- * well would be woken in its place. So one receives at a time. The main thread looks now and then whether anybody was
- * waiting for a request at all. If nobody was, because all are at work, it calls one more. While there is nothing to do,
- * all of them sleep. */
+ * A client that waits for each answer before it asks on (nearly all do) is served fastest by one thread that looks
+ * again for a moment before it sleeps: to be woken costs it more than most answers, and every further thread that
+ * waited as well would be woken in its place. So one receives at a time. The main thread looks now and then whether
+ * anybody was waiting for a request at all. If nobody was, because all are at work, it calls one more. While there is
+ * nothing to do, all of them sleep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,14 +16,14 @@
 
 #include "jobs.h"
 
-#define THREADS_MAX 1024u       /* half of them may have jobs: jobs.c */
-#define IDLE_MAX 6u             /* more of them are not needed any more */
-#define PATIENCE_US (G_TIME_SPAN_SECOND / 2)    /* at the end, for those who are busy */
-#define LOOK_US 20              /* before a thread sleeps that waits for a request */
-#define IN_VAIN_MAX 4u          /* looks without a request, one after the other; from then on one of IN_VAIN_SKIP */
+#define THREADS_MAX 1024u                    /* half of them may have jobs: jobs.c */
+#define IDLE_MAX 6u                          /* more of them are not needed any more */
+#define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those who are busy */
+#define LOOK_US 20                           /* before a thread sleeps that waits for a request */
+#define IN_VAIN_MAX 4u /* looks without a request, one after the other; from then on one of IN_VAIN_SKIP */
 #define IN_VAIN_SKIP 16u
-#define TICK_MS 2               /* between two looks of the main thread */
-#define CALM_TICKS 50u          /* after which fewer threads may wait */
+#define TICK_MS 2      /* between two looks of the main thread */
+#define CALM_TICKS 50u /* after which fewer threads may wait */
 
 static gpointer work (gpointer data);
 
@@ -79,8 +79,8 @@ pfs_loop_took_locked (PfsJobs *jobs, bool drained)
   pfs_eventfd_raise (jobs->wake);
 }
 
-/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. To look
- * again costs time of a core: that stops if it leads to nothing, and is tried again now and then. */
+/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. To
+ * look again costs time of a core: that stops if it leads to nothing, and is tried again now and then. */
 static int
 take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain, bool *ret_drained)
 {

@@ -35,9 +35,11 @@ check_device (char **ret_error)
   if (fd >= 0)
     return 0;
   if (!is_device)
-    return fail (ret_error, g_strdup_printf ("/dev/fuse is a %s here, not the device: remove it, and the volume that put it "
-                                             "there; give the container the device (privileged: true, a device plugin, or "
-                                             "--device /dev/fuse)", S_ISDIR (st.st_mode) ? "directory" : "file"));
+    return fail (ret_error,
+                 g_strdup_printf ("/dev/fuse is a %s here, not the device: remove it, and the volume that put it "
+                                  "there; give the container the device (privileged: true, a device plugin, or "
+                                  "--device /dev/fuse)",
+                                  S_ISDIR (st.st_mode) ? "directory" : "file"));
   if (errno == ENOENT)
     return fail (ret_error, g_strdup ("no /dev/fuse here: load the fuse module on the node, and give the container the "
                                       "device (privileged: true, a device plugin, or --device /dev/fuse)"));
@@ -73,8 +75,8 @@ is_within (const char *file, const char *dir)
   return g_str_equal (dir, "/") || (g_str_has_prefix (file, dir) && (file[len] == '/' || file[len] == '\0'));
 }
 
-/* What peerfs uses all the time would lie below its own mount, and wait for it. To mount on the working directory itself
- * is fine. */
+/* What peerfs uses all the time would lie below its own mount, and wait for it. To mount on the working directory
+ * itself is fine. */
 static int
 check_hides_nothing (const PfsSession *session, char **ret_error)
 {
@@ -87,8 +89,8 @@ check_hides_nothing (const PfsSession *session, char **ret_error)
     const char *path = realpath (in_use[i], real) ? real : in_use[i];
     bool is_here = g_str_equal (in_use[i], ".") && g_str_equal (path, dir);
     if (!is_here && (is_within (path, dir) || is_within (in_use[i], dir)))
-      return fail (ret_error, g_strdup_printf ("mountpoint %s would hide %s, which is in use: give an empty directory", dir,
-                                               path));
+      return fail (ret_error, g_strdup_printf ("mountpoint %s would hide %s, which is in use: give an empty directory",
+                                               dir, path));
   }
   return 0;
 }
@@ -111,7 +113,8 @@ check_empty (const PfsSession *session, char **ret_error)
     entry = readdir (dir);
   if (entry)
     *ret_error = g_strdup_printf ("mountpoint %s is not empty: give an empty directory, or hide what is in it with "
-                                  "-o nonempty", session->mountpoint);
+                                  "-o nonempty",
+                                  session->mountpoint);
   closedir (dir);
   return *ret_error ? -1 : 0;
 }
@@ -160,8 +163,10 @@ pfs_mountpoint_prepare (PfsSession *session, char **ret_error)
     return -1;
   session->mountpoint = pfs_fd_path (session->mountpoint_fd);
   if (!session->mountpoint)
-    return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: /proc does not tell where it is; mount a proc file "
-                                             "system there", session->options->mountpoint));
+    return fail (ret_error,
+                 g_strdup_printf ("cannot use mountpoint %s: /proc does not tell where it is; mount a proc file "
+                                  "system there",
+                                  session->options->mountpoint));
   if (check_unused (session, ret_error) < 0 || check_hides_nothing (session, ret_error) < 0
       || check_empty (session, ret_error) < 0)
     return -1;
@@ -185,7 +190,8 @@ pfs_mountpoint_mount (PfsSession *session)
 static bool
 look_at_top (const char *path, struct statx *ret)
 {
-  return statx (AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID_UNIQUE, ret) == 0;
+  return statx (AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID_UNIQUE, ret)
+         == 0;
 }
 
 void
@@ -196,14 +202,14 @@ pfs_mountpoint_remember (PfsSession *session)
 
   if (!find_mount (session->mountpoint, &session->device, &is_peerfs))
     session->device = 0;
-  if (look_at_top (session->mountpoint, &stx) && stx.stx_mask & STATX_MNT_ID_UNIQUE &&
-      makedev (stx.stx_dev_major, stx.stx_dev_minor) == session->device)
+  if (look_at_top (session->mountpoint, &stx) && stx.stx_mask & STATX_MNT_ID_UNIQUE
+      && makedev (stx.stx_dev_major, stx.stx_dev_minor) == session->device)
     session->mount_id = stx.stx_mnt_id;
   g_atomic_int_set (&session->mounted, 1);
 }
 
-/* Before Linux 6.8 there is only the device number to know it by, which the next mount gets as soon as ours is gone: where
- * the connection is dead, a mount with that number is ours only if it is dead, too. */
+/* Before Linux 6.8 there is only the device number to know it by, which the next mount gets as soon as ours is gone:
+ * where the connection is dead, a mount with that number is ours only if it is dead, too. */
 static bool
 is_there (const PfsSession *session)
 {
@@ -219,19 +225,19 @@ is_there (const PfsSession *session)
     return true;
   if (makedev (stx.stx_dev_major, stx.stx_dev_minor) != session->device)
     return false;
-  return poll (&connection, 1, 0) == 0 ||
-         (statx (AT_FDCWD, session->mountpoint, flags, STATX_BASIC_STATS, &stx) < 0 && errno == ENOTCONN);
+  return poll (&connection, 1, 0) == 0
+         || (statx (AT_FDCWD, session->mountpoint, flags, STATX_BASIC_STATS, &stx) < 0 && errno == ENOTCONN);
 }
 
-/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. In a user
- * namespace only kernels of 2025 and later allow that. */
+/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. In a
+ * user namespace only kernels of 2025 and later allow that. */
 bool
 pfs_mountpoint_clear (PfsSession *session)
 {
   const int flags = MNT_DETACH | UMOUNT_NOFOLLOW;
 
-  if (is_there (session) && umount2 (session->mountpoint, flags | MNT_FORCE) < 0 && errno == EPERM &&
-      umount2 (session->mountpoint, flags) < 0)
+  if (is_there (session) && umount2 (session->mountpoint, flags | MNT_FORCE) < 0 && errno == EPERM
+      && umount2 (session->mountpoint, flags) < 0)
     return false;
   g_atomic_int_set (&session->mounted, 0);
   return true;

@@ -19,14 +19,14 @@
 #include "peerfs/base/statx.h"
 #include "private.h"
 
-#define LINKS_MAX 40            /* path_resolution(7) */
-#define DEAD_MAX 64             /* dead mounts on one another */
+#define LINKS_MAX 40 /* path_resolution(7) */
+#define DEAD_MAX 64  /* dead mounts on one another */
 
 typedef struct {
-  const char *path;             /* as given, for messages */
-  GQueue todo;                  /* components: char * */
-  int root, dir;                /* descriptors, O_PATH */
-  uid_t root_uid;               /* the owner of "/" */
+  const char *path; /* as given, for messages */
+  GQueue todo;      /* components: char * */
+  int root, dir;    /* descriptors, O_PATH */
+  uid_t root_uid;   /* the owner of "/" */
   guint links;
 } Walk;
 
@@ -52,7 +52,8 @@ static int
 fail_errno (const Walk *walk, int error, char **ret_error)
 {
   if (error == ENOENT)
-    return fail (ret_error, g_strdup_printf ("mountpoint %s does not exist: create it with mkdir -p %s", walk->path, walk->path));
+    return fail (ret_error,
+                 g_strdup_printf ("mountpoint %s does not exist: create it with mkdir -p %s", walk->path, walk->path));
   if (error == ENOTDIR)
     return fail (ret_error, g_strdup_printf ("mountpoint %s is not a directory: give an empty directory", walk->path));
   return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: %s", walk->path, g_strerror (error)));
@@ -95,9 +96,10 @@ fail_replaceable (const Walk *walk, char **ret_error)
 {
   g_autofree char *dir = pfs_fd_path (walk->dir);
 
-  return fail (ret_error, g_strdup_printf ("mountpoint %s could be replaced by others, who may write in %s: take that from "
-                                           "them (chmod go-w, chown root), or give a directory where only root may write",
-                                           walk->path, dir ? dir : "a folder on the way"));
+  return fail (ret_error,
+               g_strdup_printf ("mountpoint %s could be replaced by others, who may write in %s: take that from "
+                                "them (chmod go-w, chown root), or give a directory where only root may write",
+                                walk->path, dir ? dir : "a folder on the way"));
 }
 
 static uint64_t
@@ -114,8 +116,10 @@ follow (Walk *walk, int link, char **ret_error)
   g_autofree char *target = NULL;
 
   if (mount_of (walk->dir) != mount_of (walk->root))
-    return fail (ret_error, g_strdup_printf ("mountpoint %s leads through a link on another file system than /, which others "
-                                             "may have made: give the path without links (realpath)", walk->path));
+    return fail (ret_error,
+                 g_strdup_printf ("mountpoint %s leads through a link on another file system than /, which others "
+                                  "may have made: give the path without links (realpath)",
+                                  walk->path));
   int r = ++walk->links > LINKS_MAX ? -ELOOP : pfs_readlink_at (link, "", &target);
   if (r < 0)
     return fail_errno (walk, -r, ret_error);
@@ -149,8 +153,9 @@ open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_err
       return fail_errno (walk, error, ret_error);
     g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d/%s", walk->dir, name);
     if (umount2 (path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-      return fail (ret_error, g_strdup_printf ("a dead mount is in the way at %s and cannot be removed: %s; try umount -l %s",
-                                               walk->path, g_strerror (errno), walk->path));
+      return fail (ret_error,
+                   g_strdup_printf ("a dead mount is in the way at %s and cannot be removed: %s; try umount -l %s",
+                                    walk->path, g_strerror (errno), walk->path));
   }
 }
 

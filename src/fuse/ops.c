@@ -98,9 +98,9 @@ op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct f
 
   int r = fi ? 0 : pfs_node_gate (node, &requester.who);
   if (r == 0)
-    r = node->ops->fs ? node->ops->fs->setattr (node, pfs_request_file (fi), attr, (unsigned int) set,
-                                                &requester.who, &now)
-                      : -EROFS;
+    r = node->ops->fs
+            ? node->ops->fs->setattr (node, pfs_request_file (fi), attr, (unsigned int) set, &requester.who, &now)
+            : -EROFS;
   if (r < 0)
     pfs_reply (req, r);
   else

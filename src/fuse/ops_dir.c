@@ -37,7 +37,7 @@ typedef struct {
   char *buffer;
   size_t size, used;
   bool plus;
-  GPtrArray *known;     /* nodes that the kernel will know by this reply: each with its reference */
+  GPtrArray *known; /* nodes that the kernel will know by this reply: each with its reference */
 } Reply;
 
 static bool

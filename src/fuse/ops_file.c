@@ -181,8 +181,9 @@ pfs_read_buffer_drop (void)
   g_private_replace (&read_buffer_key, NULL);
 }
 
-/* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after some
- * bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner. */
+/* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after
+ * some bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner.
+ */
 static ssize_t
 read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
 {
@@ -201,8 +202,8 @@ read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_fil
   return (ssize_t) done;
 }
 
-/* A file system may look at who reads, or be asked in his name. The kernel also reads ahead of a caller, who may have gone
- * since: no more capabilities count than those that the file was opened with. */
+/* A file system may look at who reads, or be asked in his name. The kernel also reads ahead of a caller, who may have
+ * gone since: no more capabilities count than those that the file was opened with. */
 static ssize_t
 read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
 {
@@ -262,10 +263,11 @@ write_whole (int fd, const char *data, size_t size, off_t off)
   return (ssize_t) done;
 }
 
-/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes to
- * the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
+/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes
+ * to the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
 static ssize_t
-write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct fuse_file_info *fi, const PfsCaller *who)
+write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct fuse_file_info *fi,
+          const PfsCaller *who)
 {
   const struct iovec all = { (void *) data, size };
   pfs_auto_creds const PfsCaller *as = NULL;
@@ -293,8 +295,8 @@ pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write (req, (size_t) n);
 }
 
-/* A lock by flock(2) ends with the open file, which the kernel may have to itself for a longer time: as the backing file
- * of others that are open. */
+/* A lock by flock(2) ends with the open file, which the kernel may have to itself for a longer time: as the backing
+ * file of others that are open. */
 void
 pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -399,8 +401,8 @@ pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct 
   g_auto (PfsRequester) requester = pfs_requester (req);
 
   (void) ino_in, (void) ino_out;
-  ssize_t n = copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len,
-                       (unsigned int) flags, &requester.who);
+  ssize_t n = copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len, (unsigned int) flags,
+                       &requester.who);
   if (n < 0)
     pfs_reply (req, (int) n);
   else

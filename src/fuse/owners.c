@@ -11,22 +11,22 @@
 typedef struct {
   gint refs;
   PfsSession *session;
-  PfsNode *node;                /* a reference */
+  PfsNode *node; /* a reference */
   uint64_t id;
-  GPtrArray *files;             /* the open files that it locked through: borrowed; guarded by the lock of all, as is `busy` */
-  bool busy;                    /* a thread has what follows to itself, to ask the peer's file without that lock */
-  int fd;                       /* -1, or counted as one of the container's callers' */
+  GPtrArray *files; /* the open files that it locked through: borrowed; guarded by the lock of all, as is `busy` */
+  bool busy;        /* a thread has what follows to itself, to ask the peer's file without that lock */
+  int fd;           /* -1, or counted as one of the container's callers' */
   bool writable;
-  pid_t pid;                    /* written with both: whoever is busy with it has the lock as well */
-  GArray *held;                 /* of PfsRange; likewise */
+  pid_t pid;    /* written with both: whoever is busy with it has the lock as well */
+  GArray *held; /* of PfsRange; likewise */
 } Owner;
 
 struct PfsOwners {
   PfsSession *session;
-  GMutex lock;                  /* never held while a peer's file is asked for anything */
-  GCond idle;                   /* some owner is not busy any more */
-  GHashTable *nodes;            /* PfsNode -> GPtrArray of Owner */
-  gint n_nodes;                 /* how many: written with the lock, atomic */
+  GMutex lock;       /* never held while a peer's file is asked for anything */
+  GCond idle;        /* some owner is not busy any more */
+  GHashTable *nodes; /* PfsNode -> GPtrArray of Owner */
+  gint n_nodes;      /* how many: written with the lock, atomic */
 };
 
 static void
@@ -189,8 +189,8 @@ reopen_counted (Owner *owner, const PfsFile *file, bool write)
   return fd;
 }
 
-/* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again on
- * the new one before it is closed. */
+/* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again
+ * on the new one before it is closed. */
 static int
 owner_open (Owner *owner, const PfsFile *file)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Kernel passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough.rst): read, write and mmap
- * of a regular file go to the peer's file without entering the daemon.
+/* Kernel passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough.rst): read, write and
+ * mmap of a regular file go to the peer's file without entering the daemon.
  *
- * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name it
- * (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is registered
- * as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes before.
+ * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name
+ * it (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is
+ * registered as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes
+ * before.
  *
- * What cannot be registered (on an overlay of an overlay, say) is open for direct I/O, as without passthrough. Such opens
- * and those of a backing file that is registered later get along, for the kernel caches nothing for either. */
+ * What cannot be registered (on an overlay of an overlay, say) is open for direct I/O, as without passthrough. Such
+ * opens and those of a backing file that is registered later get along, for the kernel caches nothing for either. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -21,16 +22,16 @@
 #include "private.h"
 
 struct PfsPassthrough {
-  GMutex lock;                  /* guards the rest */
-  bool refused;                 /* the kernel lets us register no file at all */
-  GHashTable *nodes;            /* PfsNode -> Backing: those with an open file that is passed through */
+  GMutex lock;       /* guards the rest */
+  bool refused;      /* the kernel lets us register no file at all */
+  GHashTable *nodes; /* PfsNode -> Backing: those with an open file that is passed through */
 };
 
 typedef struct {
   int id;
   guint opens;
-  bool own;                     /* it has the daemon's credentials */
-  PfsCaller who;                /* else whose credentials it has; owns its groups */
+  bool own;      /* it has the daemon's credentials */
+  PfsCaller who; /* else whose credentials it has; owns its groups */
 } Backing;
 
 static void
@@ -71,7 +72,7 @@ pfs_passthrough_new (struct fuse_conn_info *conn)
   if (!(conn->capable & FUSE_CAP_PASSTHROUGH) || in_user_namespace ())
     return NULL;
   conn->want |= FUSE_CAP_PASSTHROUGH;
-  conn->max_backing_stack_depth = 1;    /* the root of a container is an overlay: one filesystem on top of another */
+  conn->max_backing_stack_depth = 1; /* the root of a container is an overlay: one filesystem on top of another */
 
   PfsPassthrough *passthrough = g_new0 (PfsPassthrough, 1);
   g_mutex_init (&passthrough->lock);

@@ -20,30 +20,30 @@ typedef struct PfsJobs PfsJobs;
 
 typedef struct {
   const PfsMountOptions *options;
-  PfsTable *table;              /* borrowed */
-  char *mountpoint;             /* absolute, without links */
-  int mountpoint_fd;            /* -1, or of what it was when it was checked, O_PATH; later of nothing, see its mount */
-  dev_t device;                 /* st_dev of the mount; 0 where it is not known */
-  guint64 mount_id;             /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
-  gint mounted;                 /* atomic: there is a mount to be taken away */
+  PfsTable *table;   /* borrowed */
+  char *mountpoint;  /* absolute, without links */
+  int mountpoint_fd; /* -1, or of what it was when it was checked, O_PATH; later of nothing, see its mount */
+  dev_t device;      /* st_dev of the mount; 0 where it is not known */
+  guint64 mount_id;  /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
+  gint mounted;      /* atomic: there is a mount to be taken away */
   pid_t pid;
-  uid_t uid;                    /* the daemon's own: threads change only what file systems see of them */
+  uid_t uid; /* the daemon's own: threads change only what file systems see of them */
   gid_t gid;
-  uint64_t caps;                /* what its threads may use */
+  uint64_t caps; /* what its threads may use */
   char user_ns[PFS_USER_NS_MAX];
-  int proc_fd;                  /* /proc */
+  int proc_fd; /* /proc */
   PfsTree *tree;
   struct fuse_session *fuse;
-  PfsPassthrough *passthrough;  /* NULL where it is not in use */
+  PfsPassthrough *passthrough; /* NULL where it is not in use */
   PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
-  gint forgotten;               /* nodes since memory was given back: trim.c; atomic */
+  gint forgotten; /* nodes since memory was given back: trim.c; atomic */
   GMutex lock;
-  GHashTable *files;            /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
-  GHashTable *open_files;       /* container -> what of them is its own; request.c */
-  guint n_open_files;           /* of all containers */
-  guint open_files_max;         /* RLIMIT_NOFILE */
+  GHashTable *files;      /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
+  GHashTable *open_files; /* container -> what of them is its own; request.c */
+  guint n_open_files;     /* of all containers */
+  guint open_files_max;   /* RLIMIT_NOFILE */
 } PfsSession;
 
 /* Makes an eventfd(2) readable. For signal handlers too. */
@@ -53,7 +53,7 @@ pfs_eventfd_raise (int fd)
   const uint64_t one = 1;
 
   if (write (fd, &one, sizeof one) < 0)
-    return;                     /* EAGAIN: it is readable already */
+    return; /* EAGAIN: it is readable already */
 }
 
 /* And no longer so; it must not block (EFD_NONBLOCK). */
@@ -76,16 +76,14 @@ void pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
 void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-                   struct fuse_file_info *fi);
+void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
 void pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
 void pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
 void pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
-                       struct fuse_file_info *fi);
+void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
 void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                              fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
@@ -108,14 +106,14 @@ void pfs_op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* Who sent the request. groups is read only if they mean anything beside his capabilities. */
 typedef struct {
-  PfsCaller who;                /* the first */
+  PfsCaller who; /* the first */
   gid_t *groups;
   fuse_req_t req;
 } PfsRequester;
 
 PfsRequester pfs_requester (fuse_req_t req);
-/* The same, but his capabilities are learnt only if they matter. For requests that change nothing: if he is killed before
- * that, and another process has got his number, nobody sees the answer. */
+/* The same, but his capabilities are learnt only if they matter. For requests that change nothing: if he is killed
+ * before that, and another process has got his number, nobody sees the answer. */
 PfsRequester pfs_requester_reading (fuse_req_t req);
 void pfs_requester_clear (PfsRequester *requester);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsRequester, pfs_requester_clear)
@@ -126,9 +124,9 @@ pfs_request_session (fuse_req_t req)
   return fuse_req_userdata (req);
 }
 
-/* What the kernel names by a number; of a file, that is our pointer (NULL: no file). The kernel tells nobody the numbers
- * of files, but those of nodes (name_to_handle_at(2)). A
- * number that is no node's gives one where every operation is -ESTALE. */
+/* What the kernel names by a number; of a file, that is our pointer (NULL: no file). The kernel tells nobody the
+ * numbers of files, but those of nodes (name_to_handle_at(2)). A number that is no node's gives one where every
+ * operation is -ESTALE. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
 PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 
@@ -144,8 +142,8 @@ int pfs_session_add_file (PfsSession *session, PfsFile *file);
  * callers cannot take them all. */
 int pfs_session_may_open (PfsSession *session, PfsNode *node);
 void pfs_session_drop_file (PfsSession *session, PfsFile *file);
-/* A descriptor that is opened beside those of files, for the container's callers, counts as theirs do. False: it does not
- * fit. */
+/* A descriptor that is opened beside those of files, for the container's callers, counts as theirs do. False: it does
+ * not fit. */
 bool pfs_session_add_descriptor (PfsSession *session, PfsContainer *container);
 void pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container);
 
@@ -175,17 +173,18 @@ void pfs_jobs_free (PfsJobs *jobs);
 int pfs_loop_run (PfsJobs *jobs, bool *ret_idle);
 /* Whoever ends the session (fuse_session_exit()) has to make it readable: eventfd(2). */
 int pfs_loop_ended_fd (const PfsJobs *jobs);
-/* Calls func about what lies on the node's file system: here, or as a job of a mount that may not answer. func keeps the
- * node by a reference of its own. */
+/* Calls func about what lies on the node's file system: here, or as a job of a mount that may not answer. func keeps
+ * the node by a reference of its own. */
 void pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data);
 /* Calls func as a job, unless it is under way already. */
 void pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data);
-gint64 pfs_now (void);          /* milliseconds */
+gint64 pfs_now (void); /* milliseconds */
 
 /* 0, -EAGAIN: not yet, or another -errno. */
 typedef int (*PfsRetry) (gpointer data);
-/* The request that the calling thread is about to answer has to wait: it is tried again and again, and answered with what
- * comes of it, or -EINTR. Takes over data, which free_data frees. -ENOLCK: too many wait; nothing is taken over. */
+/* The request that the calling thread is about to answer has to wait: it is tried again and again, and answered with
+ * what comes of it, or -EINTR. Takes over data, which free_data frees. -ENOLCK: too many wait; nothing is taken over.
+ */
 int pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data);
 /* What they wait for may be there. */
 void pfs_requests_poke (PfsJobs *jobs);
@@ -222,7 +221,8 @@ void pfs_locks_release (PfsLocks *locks, const PfsFile *file);
 
 /* --- libfuse_3_14.c or libfuse_3_17.c: requests and capabilities that came later --- */
 
-/* FUSE_CAP_*: the file system drops setuid bits and file capabilities by itself; from 3.17 on, files have no handles. */
+/* FUSE_CAP_*: the file system drops setuid bits and file capabilities by itself; from 3.17 on, files have no handles.
+ */
 unsigned int pfs_libfuse_wanted (void);
 /* After INIT: does the kernel open file handles of this file system? */
 bool pfs_libfuse_handles (const struct fuse_conn_info *conn);

@@ -6,7 +6,8 @@
 static PfsRange
 range_of (const struct flock *lock)
 {
-  gint64 end = lock->l_len == 0 || lock->l_len > G_MAXINT64 - lock->l_start ? G_MAXINT64 : lock->l_start + lock->l_len - 1;
+  gint64 end = lock->l_len == 0 || lock->l_len > G_MAXINT64 - lock->l_start ? G_MAXINT64
+                                                                            : lock->l_start + lock->l_len - 1;
 
   return (PfsRange){ .start = lock->l_start, .end = end, .type = lock->l_type };
 }

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 typedef struct {
-  gint64 start, end;            /* the last byte; G_MAXINT64: to the end of the file, wherever that is */
-  short type;                   /* F_RDLCK or F_WRLCK */
+  gint64 start, end; /* the last byte; G_MAXINT64: to the end of the file, wherever that is */
+  short type;        /* F_RDLCK or F_WRLCK */
 } PfsRange;
 
-GArray *pfs_ranges_new (void);  /* of PfsRange; g_array_unref() */
+GArray *pfs_ranges_new (void); /* of PfsRange; g_array_unref() */
 /* What the owner has once the kernel has done that. Whence is SEEK_SET. */
 void pfs_ranges_set (GArray *ranges, const struct flock *lock);
 /* Is one of them in the way of that lock of somebody else? */

@@ -7,8 +7,8 @@
 #include "peerfs/proc/proc.h"
 #include "private.h"
 
-#define OPEN_SIZE_MAX (16u << 20)        /* bytes that open generated files of one container may keep */
-#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define OPEN_SIZE_MAX (16u << 20) /* bytes that open generated files of one container may keep */
+#define GROUPS_MAX 65536          /* NGROUPS_MAX of the kernel */
 
 static void
 read_groups (PfsRequester *requester)
@@ -126,7 +126,7 @@ pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
 /* What callers have open in one container. */
 typedef struct {
   guint files;
-  size_t size;                  /* bytes that they keep */
+  size_t size; /* bytes that they keep */
 } Open;
 
 /* NULL: nothing. */

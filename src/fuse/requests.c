@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The list of requests under way, and answers in the place of a thread that waits for what may never come.
  *
- * Such a thread is lost for as long as that lasts: below FUSE the kernel lets only a process that dies go (fs/fuse/dev.c,
- * request_wait_answer), on NFS likewise. So its caller is answered as soon as he is killed; or after a while, if others
- * wait for him in the kernel, who cannot be killed. */
+ * Such a thread is lost for as long as that lasts: below FUSE the kernel lets only a process that dies go
+ * (fs/fuse/dev.c, request_wait_answer), on NFS likewise. So its caller is answered as soon as he is killed; or after a
+ * while, if others wait for him in the kernel, who cannot be killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,13 +13,13 @@
 #include "jobs.h"
 #include "peerfs/base/read.h"
 
-#define STALLED_MS 1000         /* whoever has waited for so long may do so for ever */
+#define STALLED_MS 1000 /* whoever has waited for so long may do so for ever */
 #define TEND_MS 100
-#define GRACE_MS 200            /* for the thread to answer by itself */
-#define LOCKED_MS 10000         /* for how long a directory may be locked */
-#define STATUS_MAX 16384        /* of /proc/<pid>/status */
-#define WAITING_MAX 1024u       /* for locks */
-#define SOON_MS 1               /* until the second try; the longer somebody waits, the longer he waits for the next */
+#define GRACE_MS 200      /* for the thread to answer by itself */
+#define LOCKED_MS 10000   /* for how long a directory may be locked */
+#define STATUS_MAX 16384  /* of /proc/<pid>/status */
+#define WAITING_MAX 1024u /* for locks */
+#define SOON_MS 1         /* until the second try; the longer somebody waits, the longer he waits for the next */
 #define LATE_MS 50
 
 gint64
@@ -33,8 +33,8 @@ static bool
 locks_directory (const PfsRequest *request)
 {
   static const uint8_t opcodes[] = {
-    FUSE_LOOKUP, FUSE_READDIR, FUSE_READDIRPLUS, FUSE_CREATE, FUSE_MKNOD, FUSE_MKDIR, FUSE_SYMLINK, FUSE_LINK,
-    FUSE_UNLINK, FUSE_RMDIR, FUSE_RENAME, FUSE_RENAME2,
+    FUSE_LOOKUP,  FUSE_READDIR, FUSE_READDIRPLUS, FUSE_CREATE, FUSE_MKNOD,  FUSE_MKDIR,
+    FUSE_SYMLINK, FUSE_LINK,    FUSE_UNLINK,      FUSE_RMDIR,  FUSE_RENAME, FUSE_RENAME2,
   };
 
   return request->in && request->place.remote && request->in->opcode <= UINT8_MAX
@@ -143,8 +143,8 @@ is_dead_locked (PfsJobs *jobs, const PfsRequest *request)
 }
 
 /* What the request shall be answered with in the place of its thread; 0: nothing yet. A caller who does not die goes on
- * waiting, as he would for the peer's file itself, unless its server lets him go, or he waits for the end of a lease: the
- * signal is for that. It is sent again and again, as the first one may come before the system call. */
+ * waiting, as he would for the peer's file itself, unless its server lets him go, or he waits for the end of a lease:
+ * the signal is for that. It is sent again and again, as the first one may come before the system call. */
 static int
 verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
 {
@@ -293,9 +293,14 @@ pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data,
       || !may_wait_locked (&jobs->requests, container, &left))
     return -ENOLCK;
   PfsRequest *request = g_new0 (PfsRequest, 1);
-  *request = (PfsRequest){ .in = g_memdup2 (mine->in, sizeof *mine->in), .retry = retry, .free_data = free_data,
-                           .data = data, .req = req, .place = mine->place.remote ? mine->place : anywhere,
-                           .interrupted = mine->interrupted, .asked = pfs_now () };
+  *request = (PfsRequest){ .in = g_memdup2 (mine->in, sizeof *mine->in),
+                           .retry = retry,
+                           .free_data = free_data,
+                           .data = data,
+                           .req = req,
+                           .place = mine->place.remote ? mine->place : anywhere,
+                           .interrupted = mine->interrupted,
+                           .asked = pfs_now () };
   /* It takes over what the first one holds. */
   for (guint i = 0; i < G_N_ELEMENTS (request->nodes); i++) {
     request->nodes[i] = g_steal_pointer (&mine->nodes[i]);

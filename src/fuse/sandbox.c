@@ -24,10 +24,14 @@
  * used: the kernel lets one root process look into another only if it has all of the other's capabilities, and the gate
  * asks it with a caller's; these are what container runtimes give by default. */
 static const unsigned int kept[] = {
-  CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_CHOWN, CAP_MKNOD,
-  CAP_SETUID, CAP_SETGID, CAP_SETFCAP, CAP_SYS_RESOURCE, CAP_LINUX_IMMUTABLE, CAP_LEASE, CAP_CHECKPOINT_RESTORE,
-  CAP_NET_ADMIN,
-  CAP_KILL, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_CHROOT, CAP_SETPCAP, CAP_AUDIT_WRITE,
+  CAP_SYS_ADMIN,       CAP_SYS_PTRACE, CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
+  CAP_CHOWN,           CAP_MKNOD,      CAP_SETUID,
+  CAP_SETGID,          CAP_SETFCAP,    CAP_SYS_RESOURCE,
+  CAP_LINUX_IMMUTABLE, CAP_LEASE,      CAP_CHECKPOINT_RESTORE,
+  CAP_NET_ADMIN,       CAP_KILL,       CAP_NET_BIND_SERVICE,
+  CAP_NET_RAW,         CAP_SYS_CHROOT, CAP_SETPCAP,
+  CAP_AUDIT_WRITE,
 };
 
 /* A sanitizer looks for leaks at the end by attaching to our threads, from a process that shares our memory. */
@@ -40,50 +44,199 @@ static const unsigned int kept[] = {
 #define DUMPABLE 0
 #define CLONE_MUST (CLONE_VM | CLONE_THREAD)
 #endif
-#define CLONE_NEW \
+#define CLONE_NEW                                                                                                      \
   (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 /* Everything else fails with EPERM. By family; those of libc, libfuse and GLib included. */
 static const char *const allowed[] = {
   SANITIZER_CALLS
   /* files, by descriptor and beneath descriptors */
-  "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek",
-  "open", "openat", "openat2", "close", "close_range", "dup", "dup2", "dup3", "flock", "fsync",
-  "fdatasync", "syncfs", "sync_file_range", "ftruncate", "truncate", "fallocate", "copy_file_range", "splice", "tee",
-  "vmsplice", "sendfile", "fadvise64", "readahead",
+  "read",
+  "write",
+  "readv",
+  "writev",
+  "pread64",
+  "pwrite64",
+  "preadv",
+  "pwritev",
+  "preadv2",
+  "pwritev2",
+  "lseek",
+  "open",
+  "openat",
+  "openat2",
+  "close",
+  "close_range",
+  "dup",
+  "dup2",
+  "dup3",
+  "flock",
+  "fsync",
+  "fdatasync",
+  "syncfs",
+  "sync_file_range",
+  "ftruncate",
+  "truncate",
+  "fallocate",
+  "copy_file_range",
+  "splice",
+  "tee",
+  "vmsplice",
+  "sendfile",
+  "fadvise64",
+  "readahead",
   /* names and attributes */
-  "stat", "fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
-  "getdents64", "getcwd", "chdir", "fchdir", "readlink", "readlinkat", "symlinkat", "linkat", "unlink", "unlinkat",
-  "rmdir", "mkdir", "mkdirat", "mknodat", "renameat", "renameat2", "fchmod", "fchmodat", "fchmodat2", "fchown",
-  "fchownat", "utimensat", "umask", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
-  "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "name_to_handle_at",
+  "stat",
+  "fstat",
+  "lstat",
+  "newfstatat",
+  "statx",
+  "statfs",
+  "fstatfs",
+  "access",
+  "faccessat",
+  "faccessat2",
+  "getdents64",
+  "getcwd",
+  "chdir",
+  "fchdir",
+  "readlink",
+  "readlinkat",
+  "symlinkat",
+  "linkat",
+  "unlink",
+  "unlinkat",
+  "rmdir",
+  "mkdir",
+  "mkdirat",
+  "mknodat",
+  "renameat",
+  "renameat2",
+  "fchmod",
+  "fchmodat",
+  "fchmodat2",
+  "fchown",
+  "fchownat",
+  "utimensat",
+  "umask",
+  "getxattr",
+  "lgetxattr",
+  "fgetxattr",
+  "listxattr",
+  "llistxattr",
+  "flistxattr",
+  "setxattr",
+  "lsetxattr",
+  "fsetxattr",
+  "removexattr",
+  "lremovexattr",
+  "fremovexattr",
+  "name_to_handle_at",
   "umount2",
   /* memory and threads */
-  "brk", "munmap", "mremap", "madvise", "set_robust_list", "get_robust_list",
-  "rseq", "set_tid_address", "gettid", "getpid", "getppid", "exit", "exit_group", "futex",
-  "futex_waitv", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",
-  "sched_setscheduler", "sched_get_priority_max", "sched_get_priority_min", "getpriority", "setpriority", "membarrier",
-  "arch_prctl", "wait4", "waitid", "uname", "sysinfo", "getrandom", "getcpu",
+  "brk",
+  "munmap",
+  "mremap",
+  "madvise",
+  "set_robust_list",
+  "get_robust_list",
+  "rseq",
+  "set_tid_address",
+  "gettid",
+  "getpid",
+  "getppid",
+  "exit",
+  "exit_group",
+  "futex",
+  "futex_waitv",
+  "sched_yield",
+  "sched_getaffinity",
+  "sched_setaffinity",
+  "sched_getparam",
+  "sched_getscheduler",
+  "sched_setscheduler",
+  "sched_get_priority_max",
+  "sched_get_priority_min",
+  "getpriority",
+  "setpriority",
+  "membarrier",
+  "arch_prctl",
+  "wait4",
+  "waitid",
+  "uname",
+  "sysinfo",
+  "getrandom",
+  "getcpu",
   /* credentials and limits */
-  "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "setgroups", "setfsuid", "setfsgid",
-  "capget", "capset", "getrlimit", "prlimit64", "getrusage",
+  "getuid",
+  "geteuid",
+  "getgid",
+  "getegid",
+  "getresuid",
+  "getresgid",
+  "getgroups",
+  "setgroups",
+  "setfsuid",
+  "setfsgid",
+  "capget",
+  "capset",
+  "getrlimit",
+  "prlimit64",
+  "getrusage",
   /* signals, time and waiting */
-  "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "alarm",
-  "restart_syscall", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times",
-  "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "pipe2",
-  "pidfd_open", "pidfd_getfd",
+  "rt_sigaction",
+  "rt_sigprocmask",
+  "rt_sigreturn",
+  "rt_sigtimedwait",
+  "rt_sigsuspend",
+  "sigaltstack",
+  "alarm",
+  "restart_syscall",
+  "nanosleep",
+  "clock_nanosleep",
+  "clock_gettime",
+  "clock_getres",
+  "gettimeofday",
+  "time",
+  "times",
+  "poll",
+  "ppoll",
+  "select",
+  "pselect6",
+  "epoll_create1",
+  "epoll_ctl",
+  "epoll_wait",
+  "epoll_pwait",
+  "eventfd2",
+  "pipe2",
+  "pidfd_open",
+  "pidfd_getfd",
   /* sock_diag */
-  "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "setsockopt", "getsockopt",
+  "bind",
+  "connect",
+  "sendto",
+  "recvfrom",
+  "sendmsg",
+  "recvmsg",
+  "getsockname",
+  "setsockopt",
+  "getsockopt",
 };
 
-#ifndef FUSE_DEV_IOC_BACKING_OPEN       /* Linux 6.9 */
+#ifndef FUSE_DEV_IOC_BACKING_OPEN /* Linux 6.9 */
 #define FUSE_DEV_IOC_BACKING_OPEN _IOW (FUSE_DEV_IOC_MAGIC, 1, guint64[2])
 #define FUSE_DEV_IOC_BACKING_CLOSE _IOW (FUSE_DEV_IOC_MAGIC, 2, guint32)
 #endif
 
 /* What is allowed with certain arguments alone: (argument & mask) == value, for one or two of them. */
-#define IS(arg, value) { arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, value }
-#define HAS_NO(arg, bits) { arg, SCMP_CMP_MASKED_EQ, bits, 0 }
+#define IS(arg, value)                                                                                                 \
+  {                                                                                                                    \
+    arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, value                                                                        \
+  }
+#define HAS_NO(arg, bits)                                                                                              \
+  {                                                                                                                    \
+    arg, SCMP_CMP_MASKED_EQ, bits, 0                                                                                   \
+  }
 static const struct {
   const char *call;
   struct scmp_arg_cmp args[2];
@@ -104,7 +257,7 @@ static const struct {
   { "ioctl", { IS (1, NS_GET_OWNER_UID) }, 1 },
   { "ioctl", { IS (1, NS_GET_PARENT) }, 1 },
   { "ioctl", { IS (1, SIOCUNIXFILE) }, 1 },
-  { "ioctl", { IS (1, TCGETS) }, 1 },    /* stdio asks whether it writes to a terminal */
+  { "ioctl", { IS (1, TCGETS) }, 1 }, /* stdio asks whether it writes to a terminal */
   /* not F_SETSIG and F_SETOWN, by which the kernel sends anybody any signal */
   { "fcntl", { IS (1, F_DUPFD) }, 1 },
   { "fcntl", { IS (1, F_DUPFD_CLOEXEC) }, 1 },
@@ -119,7 +272,7 @@ static const struct {
   { "fcntl", { IS (1, F_GETPIPE_SZ) }, 1 },
   { "prctl", { IS (0, PR_SET_NAME) }, 1 },
   { "prctl", { IS (0, PR_GET_NAME) }, 1 },
-  { "prctl", { IS (0, PR_SET_VMA) }, 1 },        /* the C library and sanitizers name their memory */
+  { "prctl", { IS (0, PR_SET_VMA) }, 1 }, /* the C library and sanitizers name their memory */
 #ifdef __SANITIZE_ADDRESS__
   { "prctl", { IS (0, PR_SET_PTRACER) }, 1 },
   { "prctl", { IS (0, PR_GET_DUMPABLE) }, 1 },

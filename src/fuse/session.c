@@ -105,7 +105,7 @@ unmount (PfsSession *session)
 
   if (pfs_mountpoint_clear (session)) {
     if (pipe2 (ends, O_CLOEXEC) < 0)
-      return;                   /* libfuse would unmount whatever is there now; the end of the process does the rest */
+      return; /* libfuse would unmount whatever is there now; the end of the process does the rest */
     close (ends[0]);
     dup3 (ends[1], fuse_session_fd (session->fuse), O_CLOEXEC);
     close (ends[1]);
@@ -154,9 +154,11 @@ log_notice (const PfsNotice *notice, gpointer data)
 {
   (void) data;
   if (notice->kind == PFS_NOTICE_AMBIGUOUS)
-    fuse_log (FUSE_LOG_WARNING, "event=ambiguous rule=%s id=%.12s other=%.12s\n", notice->name, notice->id, notice->other);
+    fuse_log (FUSE_LOG_WARNING, "event=ambiguous rule=%s id=%.12s other=%.12s\n", notice->name, notice->id,
+              notice->other);
   else
-    fuse_log (FUSE_LOG_WARNING, "event=conflict name=%s id=%.12s other=%.12s\n", notice->name, notice->id, notice->other);
+    fuse_log (FUSE_LOG_WARNING, "event=conflict name=%s id=%.12s other=%.12s\n", notice->name, notice->id,
+              notice->other);
 }
 
 static int
@@ -166,15 +168,16 @@ mount_and_serve (PfsSession *session, char **ret_error)
   int r = pfs_mountpoint_mount (session);
   fuse_set_log_func (log_function (session->options));
   if (r != 0) {
-    *ret_error = g_strdup_printf ("cannot mount on %s: the kernel refused; see dmesg, and give the container "
-                                  "CAP_SYS_ADMIN and an AppArmor or seccomp profile that allows mount (privileged: true)",
-                                  session->mountpoint);
+    *ret_error = g_strdup_printf (
+        "cannot mount on %s: the kernel refused; see dmesg, and give the container "
+        "CAP_SYS_ADMIN and an AppArmor or seccomp profile that allows mount (privileged: true)",
+        session->mountpoint);
     return 1;
   }
   fuse_daemonize (session->options->foreground || session->options->debug);
   umask (0);
   pfs_table_set_notice_func (session->table, log_notice, NULL);
-  session->tree = pfs_tree_new (session->table, &session->options->tree);       /* has descriptors of its own process */
+  session->tree = pfs_tree_new (session->table, &session->options->tree); /* has descriptors of its own process */
   pfs_mountpoint_remember (session);
   pfs_tree_set_own_device (session->tree, session->device);
   r = session->options->sandbox ? pfs_sandbox_enter () : 1;
@@ -206,8 +209,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
-  g_auto (PfsSession) session = { .options = options, .table = table, .uid = geteuid (), .gid = getegid (),
-                                .proc_fd = -1, .mountpoint_fd = -1 };
+  g_auto (PfsSession) session = {
+    .options = options, .table = table, .uid = geteuid (), .gid = getegid (), .proc_fd = -1, .mountpoint_fd = -1
+  };
 
   g_mutex_init (&session.lock);
   fuse_set_log_func (log_function (options));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The end of the session by a signal. libfuse's own handlers make its loop return; but it waits for its threads, and one
- * of them may wait for a dead mount below a peer. A pod that is deleted must end all the same. */
+/* The end of the session by a signal. libfuse's own handlers make its loop return; but it waits for its threads, and
+ * one of them may wait for a dead mount below a peer. A pod that is deleted must end all the same. */
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* What handlers have to know. Written before they are set. */
 static struct {
-  void (*end_session) (int);    /* libfuse's */
+  void (*end_session) (int); /* libfuse's */
   PfsSession *session;
   int ended;
 } handling;

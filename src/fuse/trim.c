@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A walk over a million files makes a million nodes, which the kernel forgets only when it is short of memory. Beyond a
- * bound it is asked to forget those that nobody uses. That is a job: the kernel takes the lock of the directory, which a
- * caller that waits for a dead mount may hold. */
+ * bound it is asked to forget those that nobody uses. That is a job: the kernel takes the lock of the directory, which
+ * a caller that waits for a dead mount may hold. */
 #include <malloc.h>
 #include <string.h>
 
 #include "private.h"
 
-#define NODES_MAX 400000u       /* about 50 MiB */
+#define NODES_MAX 400000u /* about 50 MiB */
 #define NODES_BATCH 4096u
-#define FRUITLESS_MAX 100u      /* rounds after which all that is left is taken to be in use */
+#define FRUITLESS_MAX 100u /* rounds after which all that is left is taken to be in use */
 #define NODES_LOW (NODES_MAX - NODES_MAX / 8)
-#define GIVE_BACK_MIN 1024      /* nodes whose memory is worth giving back: 128 KiB */
-#define GIVE_BACK_US (G_USEC_PER_SEC / 4)       /* while the kernel goes on forgetting */
-#define MMAP_MIN (128 * 1024)   /* bytes: from there on memory comes from the system alone, and goes back to it at once */
+#define GIVE_BACK_MIN 1024                /* nodes whose memory is worth giving back: 128 KiB */
+#define GIVE_BACK_US (G_USEC_PER_SEC / 4) /* while the kernel goes on forgetting */
+#define MMAP_MIN                                                                                                       \
+  (128 * 1024) /* bytes: from there on memory comes from the system alone, and goes back to it at once                 \
+                */
 
 /* Asks the kernel to forget these names. One that is in use, or gone meanwhile, stays as it is. */
 static void

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The folder of links, kept up to date.
  *
- * A container's folder is filled in STAGE, where nobody looks, and gets its name by one rename(2) after a scan that still
- * knows its main process by that pid. When the process ends, the name goes by one rename(2) too: before the kernel can
- * have given the pid to another process. */
+ * A container's folder is filled in STAGE, where nobody looks, and gets its name by one rename(2) after a scan that
+ * still knows its main process by that pid. When the process ends, the name goes by one rename(2) too: before the
+ * kernel can have given the pid to another process. */
 #include "peerfs/links/links.h"
 
 #include <errno.h>
@@ -21,17 +21,17 @@
 #include "peer_links.h"
 #include "peerfs/base/fd.h"
 
-#define STAGE ".peerfs"         /* our own folder: folders that come or go, and OURS */
-#define OURS "ours"             /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
+#define STAGE ".peerfs" /* our own folder: folders that come or go, and OURS */
+#define OURS "ours"     /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
 #define SCAN_MS 200
-#define SOCKETS_SCANS 5u        /* sockets/ is looked at in one of so many scans */
+#define SOCKETS_SCANS 5u /* sockets/ is looked at in one of so many scans */
 
 typedef struct {
   PfsTable *table;
   void (*warn) (const char *text);
   int dirfd, stage, ours;
-  GPtrArray *peers;             /* of PfsPeerLinks */
-  GHashTable *warned;           /* names that somebody else has */
+  GPtrArray *peers;   /* of PfsPeerLinks */
+  GHashTable *warned; /* names that somebody else has */
   guint scans;
 } Links;
 
@@ -264,7 +264,8 @@ sleep_until_news (Links *links, int signals)
   g_array_append_val (fds, signal);
   for (guint i = 0; i < links->peers->len; i++)
     pfs_peer_links_poll (links->peers->pdata[i], fds);
-  return poll ((struct pollfd *) (void *) fds->data, fds->len, SCAN_MS) > 0 && g_array_index (fds, struct pollfd, 0).revents;
+  return poll ((struct pollfd *) (void *) fds->data, fds->len, SCAN_MS) > 0
+         && g_array_index (fds, struct pollfd, 0).revents;
 }
 
 static void

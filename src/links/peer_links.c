@@ -14,10 +14,10 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/proc/sockets.h"
 
-#define PIDS_MAX 4096u          /* links in one pids/ */
-#define HOLDERS_MAX 64u         /* of one container that are watched for their end, */
-#define HOLDER_FD_MAX 768       /* while there are descriptors left */
-#define SOCKETS_NEW ".sockets"  /* what is about to become sockets/ */
+#define PIDS_MAX 4096u         /* links in one pids/ */
+#define HOLDERS_MAX 64u        /* of one container that are watched for their end, */
+#define HOLDER_FD_MAX 768      /* while there are descriptors left */
+#define SOCKETS_NEW ".sockets" /* what is about to become sockets/ */
 
 static char *
 proc_target (const PfsPeerLinks *links, pid_t pid, const char *below)
@@ -174,8 +174,8 @@ add_socket (GString *out, const char *name, const char *target)
   g_string_append_c (out, '\0');
 }
 
-/* Pairs of a name and a target, each with a NUL behind it: canonical names first, so that a short one that is a folder's
- * name fails. -errno where the sockets cannot be told. */
+/* Pairs of a name and a target, each with a NUL behind it: canonical names first, so that a short one that is a
+ * folder's name fails. -errno where the sockets cannot be told. */
 static int
 list_sockets (PfsPeerLinks *links, GArray *holders, GBytes **ret)
 {

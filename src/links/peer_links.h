@@ -10,14 +10,14 @@ typedef struct {
 } PfsHolder;
 
 typedef struct {
-  PfsContainer *container;      /* a reference */
-  pid_t pid;                    /* the main process */
-  int pidfd;                    /* of it; -1 where there is none: then only a scan tells of its end */
-  char *name;                   /* the folder's: that of the container */
-  int dirfd;                    /* the folder */
-  GHashTable *pids;             /* a set of pids: those that have a link */
-  GBytes *sockets;              /* what sockets/ shows, as a text to compare */
-  GArray *holders;              /* of PfsHolder: the processes that sockets/ leads through, but the main one */
+  PfsContainer *container; /* a reference */
+  pid_t pid;               /* the main process */
+  int pidfd;               /* of it; -1 where there is none: then only a scan tells of its end */
+  char *name;              /* the folder's: that of the container */
+  int dirfd;               /* the folder */
+  GHashTable *pids;        /* a set of pids: those that have a link */
+  GBytes *sockets;         /* what sockets/ shows, as a text to compare */
+  GArray *holders;         /* of PfsHolder: the processes that sockets/ leads through, but the main one */
   bool published;
 } PfsPeerLinks;
 
@@ -34,6 +34,6 @@ bool pfs_peer_links_ended (const PfsPeerLinks *links);
 /* Adds what has to be polled for the end of a process that a link leads through: struct pollfd. */
 void pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds);
 
-/* Brings pids/ up to date with the last scan, and sockets/ if asked, or if one of its processes has ended. -errno of the
- * first failure. */
+/* Brings pids/ up to date with the last scan, and sockets/ if asked, or if one of its processes has ended. -errno of
+ * the first failure. */
 int pfs_peer_links_update (PfsPeerLinks *links, bool sockets);

@@ -30,7 +30,8 @@ pfs_app_tell (const PfsNotice *notice, gpointer data)
     pfs_say ("warning: --name %s matches more than one container and counts for none; give more digits of the id",
              notice->name);
   else
-    pfs_say ("warning: %.12s and %.12s both claim the name '%s'; the first has it", notice->id, notice->other, notice->name);
+    pfs_say ("warning: %.12s and %.12s both claim the name '%s'; the first has it", notice->id, notice->other,
+             notice->name);
 }
 
 int
@@ -150,7 +151,7 @@ pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
   /* Pid 1 of a shared namespace is the sandbox's: a sidecar that starts first has no peers yet. */
   bool private = containers->len == 0;
   for (guint i = 0; i < containers->len; i++)
-    private = private || has_pid (containers->pdata[i], 1);
+  private = private || has_pid (containers->pdata[i], 1);
   if (!private)
     return NULL;
   if (containers->len)

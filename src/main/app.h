@@ -11,8 +11,8 @@ enum {
   PFS_EXIT_DONE = 0,
   PFS_EXIT_FAILURE = 1,
   PFS_EXIT_USAGE = 2,
-  PFS_EXIT_TIMED_OUT = 124,     /* as timeout(1) */
-  PFS_EXIT_CANNOT_RUN = 126,    /* as sh(1) */
+  PFS_EXIT_TIMED_OUT = 124,  /* as timeout(1) */
+  PFS_EXIT_CANNOT_RUN = 126, /* as sh(1) */
   PFS_EXIT_NOT_FOUND = 127,
 };
 
@@ -29,8 +29,8 @@ void pfs_app_tell (const PfsNotice *notice, gpointer data);
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 
-/* Once the table has scanned: the process namespace shows what the options ask for (--node, --pod), or the user was told why
- * not. The second also sees that the pod is there. Returns an exit status. */
+/* Once the table has scanned: the process namespace shows what the options ask for (--node, --pod), or the user was
+ * told why not. The second also sees that the pod is there. Returns an exit status. */
 int pfs_app_check_node (PfsTable *table, const PfsOptions *options);
 int pfs_app_check_pod (PfsTable *table, const PfsOptions *options);
 

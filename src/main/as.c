@@ -86,7 +86,8 @@ is_closed_mount (const PfsMountLine *line, char **command, uid_t uid)
   bool named = false;
   for (char **word = command; *word; word++)
     named = named || strstr (*word, line->mount_point);
-  return named && g_str_equal (line->fstype, "fuse.peerfs") && !g_strv_contains ((const char *const *) options, "allow_other")
+  return named && g_str_equal (line->fstype, "fuse.peerfs")
+         && !g_strv_contains ((const char *const *) options, "allow_other")
          && !g_strv_contains ((const char *const *) options, owner);
 }
 

@@ -10,14 +10,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-
 #define BIT(capability) (UINT64_C (1) << (capability))
 
 /* CAP_NET_BROADCAST is asked for by nothing in Linux. The last one is what a container has by default. */
 static const int guards[] = { CAP_NET_BROADCAST, CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND, CAP_NET_BIND_SERVICE };
 
-/* Who has CAP_SYS_PTRACE, or needs only become root to have it, may trace anybody: there is no guard against him. Others
- * may get what their bounding set allows, by a setuid program for one. */
+/* Who has CAP_SYS_PTRACE, or needs only become root to have it, may trace anybody: there is no guard against him.
+ * Others may get what their bounding set allows, by a setuid program for one. */
 uint64_t
 pfs_become_threat (const PfsStatus *process)
 {
@@ -96,8 +95,9 @@ take_groups (const PfsStatus *user, bool same_user, const char *target)
   g_autoptr (GString) list = g_string_new (NULL);
   for (size_t i = 0; i < user->n_groups; i++)
     g_string_append_printf (list, "%s%u", i ? "," : "", (guint) user->groups[i]);
-  pfs_say ("warning: keeping our own supplementary groups instead of those of '%s' (%s): changing them takes CAP_SETGID",
-           target, list->len ? list->str : "none");
+  pfs_say (
+      "warning: keeping our own supplementary groups instead of those of '%s' (%s): changing them takes CAP_SETGID",
+      target, list->len ? list->str : "none");
   return 0;
 }
 
@@ -110,7 +110,7 @@ take_ids (const PfsStatus *user, bool same_user, const char *target)
   int r = take_groups (user, same_user, target);
   if (r < 0 || same_user)
     return r;
-  (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0);   /* if it may not be, there is no guard in the end, which is seen then */
+  (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0); /* if it may not be, there is no guard in the end, which is seen then */
   if (setresgid (user->egid, user->egid, user->egid) < 0 || setresuid (user->euid, user->euid, user->euid) < 0)
     return -errno;
   return 0;
@@ -124,11 +124,13 @@ keep_only (int guard)
     return -errno;
   capng_clear (CAPNG_SELECT_CAPS);
   if (guard >= 0)
-    capng_update (CAPNG_ADD, (capng_type_t) (CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE), (unsigned int) guard);
+    capng_update (CAPNG_ADD, (capng_type_t) (CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE),
+                  (unsigned int) guard);
   if (capng_apply (CAPNG_SELECT_CAPS) < 0)
     return -EPERM;
-  if (guard >= 0 && (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, guard, 0, 0) < 0
-                     || prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, guard, 0, 0) != 1))
+  if (guard >= 0
+      && (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, guard, 0, 0) < 0
+          || prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, guard, 0, 0) != 1))
     return -EPERM;
   return 0;
 }
@@ -136,8 +138,10 @@ keep_only (int guard)
 static int
 say_unguarded (const char *target)
 {
-  pfs_say ("processes of other containers could take hold of a command that runs as '%s': this container has no capability "
-           "that they cannot get; add WAKE_ALARM to it (capabilities: add: [WAKE_ALARM]), or take --unguarded", target);
+  pfs_say (
+      "processes of other containers could take hold of a command that runs as '%s': this container has no capability "
+      "that they cannot get; add WAKE_ALARM to it (capabilities: add: [WAKE_ALARM]), or take --unguarded",
+      target);
   return PFS_EXIT_FAILURE;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Becoming a peer's user without coming into the peer's hands.
  *
- * A process may trace another one of its uid and gid, and then reads its memory, its descriptors and its root, unless the
- * other has a capability that it lacks (ptrace(2), "Ptrace access mode checking"). So the command keeps one that nothing
- * is asked for or that does no harm, as an ambient one, which programs inherit. No peer may be able to get it. */
+ * A process may trace another one of its uid and gid, and then reads its memory, its descriptors and its root, unless
+ * the other has a capability that it lacks (ptrace(2), "Ptrace access mode checking"). So the command keeps one that
+ * nothing is asked for or that does no harm, as an ambient one, which programs inherit. No peer may be able to get it.
+ */
 #pragma once
 
 #include "app.h"

@@ -18,7 +18,7 @@ static void
 open_standard_descriptors (void)
 {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", O_RDWR) != fd)    /* the lowest that is free */
+    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", O_RDWR) != fd) /* the lowest that is free */
       _exit (PFS_EXIT_FAILURE);
   }
 }

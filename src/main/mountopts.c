@@ -10,9 +10,19 @@
 /* Options that mount(8), fstab(5) and their users write and that change nothing here: either they say what is so anyway
  * (a peer's devices and setuid files are never honoured, whatever is asked for), or they are for others to read. */
 static const char *const ignored[] = {
-  "dev", "nodev", "suid", "nosuid", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
-  "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup", "nofail",
-  "_netdev", "defaults", "loud", "silent", "default_permissions",
+  "dev",         "nodev",
+  "suid",        "nosuid",
+  "relatime",    "norelatime",
+  "strictatime", "nostrictatime",
+  "lazytime",    "nolazytime",
+  "auto",        "noauto",
+  "user",        "nouser",
+  "users",       "nousers",
+  "owner",       "noowner",
+  "group",       "nogroup",
+  "nofail",      "_netdev",
+  "defaults",    "loud",
+  "silent",      "default_permissions",
 };
 static const char *const ignored_prefixes[] = { "x-", "X-", "comment=", "user=", "helper=", "uhelper=" };
 
@@ -20,12 +30,8 @@ static const char *const ignored_prefixes[] = { "x-", "X-", "comment=", "user=",
 static const struct {
   const char *on, *off;
 } kernel_options[] = {
-  { "ro", "rw" },
-  { "noexec", "exec" },
-  { "noatime", "atime" },
-  { "nodiratime", "diratime" },
-  { "sync", "async" },
-  { "dirsync", NULL },
+  { "ro", "rw" },      { "noexec", "exec" }, { "noatime", "atime" }, { "nodiratime", "diratime" },
+  { "sync", "async" }, { "dirsync", NULL },
 };
 
 static bool

@@ -12,9 +12,9 @@
 /* What GOption fills in, before it is understood. */
 typedef struct {
   gboolean foreground, debug, list, json, sandbox, node, unguarded, help, version;
-  gboolean helper, fake, sloppy, verbose, no_mtab;      /* a mount helper's */
+  gboolean helper, fake, sloppy, verbose, no_mtab; /* a mount helper's */
   char *wait, *as, *links, *pod, *timeout, *proc, *log_level;
-  char *namespace, *type;                       /* a mount helper's */
+  char *namespace, *type; /* a mount helper's */
   char **mount_options, **names, **positional;
 } Raw;
 
@@ -176,8 +176,8 @@ choose_action (const Raw *raw, PfsOptions *options, GError **error)
   if (raw->log_level && options->action != PFS_ACTION_MOUNT && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
     return usage_error (error, "--log-level goes with a MOUNTPOINT");
-  if ((raw->foreground || raw->debug) && (options->action == PFS_ACTION_LIST || options->action == PFS_ACTION_AS
-                                          || options->action == PFS_ACTION_WAIT))
+  if ((raw->foreground || raw->debug)
+      && (options->action == PFS_ACTION_LIST || options->action == PFS_ACTION_AS || options->action == PFS_ACTION_WAIT))
     return usage_error (error, "-f and -d go with a MOUNTPOINT");
   if (raw->unguarded && options->action != PFS_ACTION_AS && options->action != PFS_ACTION_HELP
       && options->action != PFS_ACTION_VERSION)
@@ -277,8 +277,10 @@ take_mountpoint (char *const *positional, char *const *rest, bool options_given,
     return usage_error (error, "no MOUNTPOINT given");
   static const char *const commands[] = { "list", "wait", "as", "links", "help", "version", NULL };
   if (g_strv_contains (commands, words[0])) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' would be a folder here; write --%s, or ./%s for one "
-                 "of that name", words[0], words[0], words[0]);
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "'%s' would be a folder here; write --%s, or ./%s for one "
+                 "of that name",
+                 words[0], words[0], words[0]);
     return false;
   }
   /* mount.fuse3 always adds "-o". */
@@ -298,8 +300,10 @@ static bool
 take_target (const char *target, const char *option, PfsOptions *options, GError **error)
 {
   if (*target == '/') {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s takes NAME/PATH as below the mountpoint, without that: "
-                 "nginx/pid, not /peers/nginx/pid", option);
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "%s takes NAME/PATH as below the mountpoint, without that: "
+                 "nginx/pid, not /peers/nginx/pid",
+                 option);
     return false;
   }
   if (!*target) {

@@ -15,20 +15,20 @@ typedef enum {
   PFS_ACTION_LINKS,
   PFS_ACTION_HELP,
   PFS_ACTION_VERSION,
-  PFS_ACTION_NOTHING,           /* mount(8) asked for a dry run ("fake") */
+  PFS_ACTION_NOTHING, /* mount(8) asked for a dry run ("fake") */
 } PfsAction;
 
 typedef struct {
   PfsAction action;
-  char *proc;                   /* --proc */
-  PfsTableOptions table;        /* --name, --sandbox, --node, --pod; its names are owned */
-  char *pod;                    /* --pod; NULL without */
+  char *proc;            /* --proc */
+  PfsTableOptions table; /* --name, --sandbox, --node, --pod; its names are owned */
+  char *pod;             /* --pod; NULL without */
   bool json;
-  char *target;                 /* of --wait, --as or --links */
-  double timeout;               /* seconds; negative: none */
-  bool unguarded;               /* of --as: also if peers could trace the command */
-  char **command;               /* of --as: NULL terminated, never empty */
-  PfsMountOptions mount;        /* its strings are those below */
+  char *target;          /* of --wait, --as or --links */
+  double timeout;        /* seconds; negative: none */
+  bool unguarded;        /* of --as: also if peers could trace the command */
+  char **command;        /* of --as: NULL terminated, never empty */
+  PfsMountOptions mount; /* its strings are those below */
   char *mountpoint, *fsname, *kernel_options;
 } PfsOptions;
 

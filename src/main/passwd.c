@@ -46,7 +46,8 @@ pfs_passwd_find (GBytes *content, uid_t uid, PfsPasswd *ret)
   return FALSE;
 }
 
-/* Only a regular file is ever opened: a device of the peer's choice might act on being opened. NULL: nothing to read. */
+/* Only a regular file is ever opened: a device of the peer's choice might act on being opened. NULL: nothing to read.
+ */
 static GBytes *
 read_passwd (int root)
 {

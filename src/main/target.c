@@ -57,10 +57,13 @@ static int
 say_not_found (const char *target, const char *name, int error)
 {
   if (error == -EINVAL)
-    pfs_say ("'%s' is neither a socket nor a process; give %s, %s/sockets/SOCKET or %s/pids/PID", target, name, name, name);
+    pfs_say ("'%s' is neither a socket nor a process; give %s, %s/sockets/SOCKET or %s/pids/PID", target, name, name,
+             name);
   else if (error == -ENOENT || error == -ENOTDIR)
-    pfs_say ("there is no %s; peerfs --wait %s waits for it, peerfs --list --json shows the sockets and pids that there "
-             "are", target, target);
+    pfs_say (
+        "there is no %s; peerfs --wait %s waits for it, peerfs --list --json shows the sockets and pids that there "
+        "are",
+        target, target);
   else if (error == -EACCES || error == -EPERM)
     pfs_say ("cannot look at %s: permission denied; run as root with CAP_SYS_PTRACE, or as its user", target);
   else

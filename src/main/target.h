@@ -7,7 +7,7 @@
 
 typedef struct {
   PfsStatus status;
-  int root;                     /* of that process, O_PATH; -1 if we may not enter it */
+  int root; /* of that process, O_PATH; -1 if we may not enter it */
 } PfsTarget;
 
 /* Finds options->target. Returns PFS_EXIT_DONE, or another exit status after telling the user.

@@ -30,8 +30,8 @@ typedef struct {
   PfsTable *table;
   PfsTree *tree;
   const char *target;
-  const char *name;             /* what of it names the container */
-  gint64 refused_since;         /* 0: the last look was not refused */
+  const char *name;     /* what of it names the container */
+  gint64 refused_since; /* 0: the last look was not refused */
 } Wait;
 
 static bool
@@ -168,7 +168,8 @@ wait_for_child (const PfsOptions *options, pid_t child, int said)
   if (!hand_on (said, g_get_monotonic_time () + (gint64) limit)) {
     kill (child, SIGKILL);
     pfs_say ("%s cannot be looked at within %g s: a mount on the way to it does not answer; see which with "
-             "grep -E 'nfs|fuse' /proc/PID/mountinfo", options->target, options->timeout);
+             "grep -E 'nfs|fuse' /proc/PID/mountinfo",
+             options->target, options->timeout);
     return PFS_EXIT_TIMED_OUT;
   }
   while (waitpid (child, &status, 0) < 0 && errno == EINTR)
@@ -190,8 +191,8 @@ be_the_child (const PfsOptions *options, pid_t parent, int say)
   _exit (wait_here (options));
 }
 
-/* A look at what lies on a mount that does not answer takes for ever, and may not even end with its process: where there is
- * a limit, another process looks. */
+/* A look at what lies on a mount that does not answer takes for ever, and may not even end with its process: where
+ * there is a limit, another process looks. */
 int
 pfs_app_wait (const PfsOptions *options)
 {

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define MAX_LINKS 40            /* as the kernel: path_resolution(7) */
+#define MAX_LINKS 40 /* as the kernel: path_resolution(7) */
 
 typedef struct {
-  GPtrArray *stack;             /* the directories from the top to here: references */
-  GQueue todo;                  /* components still to walk: char * */
+  GPtrArray *stack; /* the directories from the top to here: references */
+  GQueue todo;      /* components still to walk: char * */
   guint links;
 } Walk;
 

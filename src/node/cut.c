@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is cut off below root/, wherever a peer sees it. Our own mount: an empty directory, without a request being sent to
- * ourselves. And procfs: who may do what there is decided by who asks, at every open, read, write and look at a link; and
- * it would be us. NAME/proc and NAME/pids lead to the real one. */
+/* What is cut off below root/, wherever a peer sees it. Our own mount: an empty directory, without a request being sent
+ * to ourselves. And procfs: who may do what there is decided by who asks, at every open, read, write and look at a
+ * link; and it would be us. NAME/proc and NAME/pids lead to the real one. */
 #include <errno.h>
 #include <fcntl.h>
 

@@ -8,16 +8,16 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/environ.h"
 
-#define SERVES (G_USEC_PER_SEC / 10)    /* as long as a scan does */
+#define SERVES (G_USEC_PER_SEC / 10) /* as long as a scan does */
 
-#define OVERWRITTEN "=OVERWRITTEN"     /* no variable has "=" in its name */
+#define OVERWRITTEN "=OVERWRITTEN" /* no variable has "=" in its name */
 
 typedef struct {
   PfsPeerNode peer;
-  GMutex lock;                  /* guards what follows; not held while reading */
+  GMutex lock; /* guards what follows; not held while reading */
   PfsEnviron *env;
-  gint64 read_at;               /* g_get_monotonic_time() */
-  pid_t pid;                    /* whose it is, and for whom it was read */
+  gint64 read_at; /* g_get_monotonic_time() */
+  pid_t pid;      /* whose it is, and for whom it was read */
   uid_t uid;
   gid_t gid;
   uint64_t caps;
@@ -46,8 +46,9 @@ keep_locked (EnvNode *node, GBytes *content, gint64 read_at, pid_t pid, const Pf
   node->caps = pfs_caller_known (who)->caps;
 }
 
-/* Reads environ, and parses it only if it differs from last time. A listing reads it afresh, and serves the lookups and opens
- * that follow it. Returns with the lock held. What it holds is bounded by PFS_ENVIRON_MAX; a longer environ is cut there. */
+/* Reads environ, and parses it only if it differs from last time. A listing reads it afresh, and serves the lookups and
+ * opens that follow it. Returns with the lock held. What it holds is bounded by PFS_ENVIRON_MAX; a longer environ is
+ * cut there. */
 static int
 env_lock (EnvNode *node, bool afresh, const PfsCaller *who)
 {
@@ -78,7 +79,8 @@ overwritten_note (pid_t pid)
       "others do that to show a title in ps. Nobody can read it any more. Another process of\n"
       "the container may still have one, its own; in this folder:\n\n"
       "    grep -saz . ../pids/*/environ | tr '\\0' '\\n'\n\n"
-      "What the pod sets is in its manifest: kubectl get pod POD -o yaml\n", (int) pid);
+      "What the pod sets is in its manifest: kubectl get pod POD -o yaml\n",
+      (int) pid);
 
   return g_bytes_new_take (note, strlen (note));
 }

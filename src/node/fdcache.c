@@ -10,14 +10,14 @@
 
 struct PfsFdCache {
   GMutex lock;
-  GHashTable *slots;            /* PfsNode -> Slot */
-  GQueue used;                  /* of Slot, the most recently used first */
+  GHashTable *slots; /* PfsNode -> Slot */
+  GQueue used;       /* of Slot, the most recently used first */
 };
 
 typedef struct {
-  PfsNode *node;                /* a reference */
-  PfsDirFd *dir;                /* a reference */
-  gint64 last_used;             /* g_get_monotonic_time() */
+  PfsNode *node;    /* a reference */
+  PfsDirFd *dir;    /* a reference */
+  gint64 last_used; /* g_get_monotonic_time() */
   GList link;
 } Slot;
 

@@ -10,16 +10,16 @@
 typedef struct PfsFdCache PfsFdCache;
 typedef struct PfsMount PfsMount;
 
-#define PFS_FD_IDLE (G_USEC_PER_SEC / 2)        /* swept once it has been idle for that long */
+#define PFS_FD_IDLE (G_USEC_PER_SEC / 2) /* swept once it has been idle for that long */
 
 /* A descriptor in use: close-safe while somebody holds a reference. */
 typedef struct {
   gint refs;
   int fd;
-  PfsMount *mount;              /* what it was found to lie on: a reference */
+  PfsMount *mount; /* what it was found to lie on: a reference */
 } PfsDirFd;
 
-PfsDirFd *pfs_dir_fd_new (int fd, PfsMount *mount);     /* takes over fd; one reference */
+PfsDirFd *pfs_dir_fd_new (int fd, PfsMount *mount); /* takes over fd; one reference */
 PfsDirFd *pfs_dir_fd_ref (PfsDirFd *dir);
 void pfs_dir_fd_unref (PfsDirFd *dir);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsDirFd, pfs_dir_fd_unref)

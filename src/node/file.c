@@ -42,7 +42,7 @@ pfs_file_unref (PfsFile *file)
 
 struct PfsListing {
   GArray *rows;
-  size_t size;                  /* bytes of rows and names */
+  size_t size; /* bytes of rows and names */
   GStringChunk *names;
 };
 

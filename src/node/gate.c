@@ -19,7 +19,7 @@
 #include "peerfs/parse/stat.h"
 #include "tree.h"
 
-#define USERNS_DEPTH_MAX 33     /* 32 levels below the initial one: user_namespaces(7) */
+#define USERNS_DEPTH_MAX 33 /* 32 levels below the initial one: user_namespaces(7) */
 
 static bool
 same_file (const struct stat *a, const struct stat *b)
@@ -166,7 +166,7 @@ pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who)
     return 0;
   if (pfs_proc_is_own (proc))
     return kernel_allows (pfs_proc_fd (proc), pin, who) ? 0
-                                                         : pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
+                                                        : pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
   pfs_autofd own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   return own < 0 ? refusal (-errno, -EACCES) : pfs_gate_check (own, pfs_pin_fd (pin), who);
 }
@@ -188,7 +188,8 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
   PfsTree *tree = node->tree;
 
   /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
-  if (node->ops == &pfs_rootfs_ops && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
+  if (node->ops == &pfs_rootfs_ops
+      && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
     return 0;
   pfs_tree_lock (tree);
   PfsNode *at = node;

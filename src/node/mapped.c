@@ -23,12 +23,12 @@
 
 /* One mapped object, as the leaf of a mirror and in its node. */
 typedef struct {
-  char *path;                   /* as mapped, absolute */
-  char *shown;                  /* its path in the mirror: in that one, or a string of its own; NULL in a node */
-  uint64_t start, end;          /* where it was last seen; another file may have come there */
+  char *path;          /* as mapped, absolute */
+  char *shown;         /* its path in the mirror: in that one, or a string of its own; NULL in a node */
+  uint64_t start, end; /* where it was last seen; another file may have come there */
   unsigned int major, minor;
   uint64_t inode;
-  bool remote;                  /* its file system may not answer */
+  bool remote; /* its file system may not answer */
 } Mapped;
 
 typedef struct {
@@ -95,8 +95,8 @@ range_of (const Mapped *object, char ret[40])
 }
 
 /* Older kernels print an overlay's lower file in maps: another device, and the inode number without the bits that xino
- * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. To say
- * that it was deleted is right for what was opened at the object's address, but not by its path. */
+ * adds. There the path in map_files has to agree as well; alone it could not tell a replaced file from the old one. To
+ * say that it was deleted is right for what was opened at the object's address, but not by its path. */
 static bool
 is_object (int pin_fd, const Mapped *object, int fd, const struct statx *st, int map_files, bool by_path)
 {
@@ -183,7 +183,7 @@ open_object (int pin_fd, const Mapped *object)
 
 typedef struct {
   const Mapped *object;
-  Mapped moved;                 /* end is 0 where it is not mapped any more */
+  Mapped moved; /* end is 0 where it is not mapped any more */
 } Search;
 
 static bool
@@ -217,12 +217,13 @@ open_moved (int pin_fd, const Mapped *object)
   return r < 0 && r != -EFBIG ? r : -ESTALE;
 }
 
-/* May the caller follow map_files itself (proc_map_files_get_link() in fs/proc/base.c)? It leads past the folders on the
- * way to a file. */
+/* May the caller follow map_files itself (proc_map_files_get_link() in fs/proc/base.c)? It leads past the folders on
+ * the way to a file. */
 static bool
 follows_map_files (const PfsCaller *who)
 {
-  return !pfs_caller_known (who)->switching || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
+  return !pfs_caller_known (who)->switching
+         || (who->caps & (PFS_CAP_BIT (CAP_CHECKPOINT_RESTORE) | PFS_CAP_BIT (CAP_SYS_ADMIN)));
 }
 
 /* An O_PATH descriptor of a node's object, a regular file. */
@@ -364,10 +365,10 @@ pfs_mapped_remote (PfsNode *node, dev_t *ret_dev)
 
 /* The mappings of one process while they are looked at. */
 typedef struct {
-  int map_files;                /* -1 where there is none */
-  GBytes *mountinfo;            /* NULL likewise */
-  unsigned int major, minor;    /* the device seen last */
-  bool remote;                  /* its file system may not answer */
+  int map_files;             /* -1 where there is none */
+  GBytes *mountinfo;         /* NULL likewise */
+  unsigned int major, minor; /* the device seen last */
+  bool remote;               /* its file system may not answer */
 } Scan;
 
 static bool

@@ -8,9 +8,9 @@
 
 struct PfsMirror {
   gint refs;
-  GPtrArray *leaves;            /* owns the leaves */
-  GPtrArray *sorted;            /* of borrowed leaves, by path_compare() */
-  GHashTable *aliases;          /* name -> borrowed leaf */
+  GPtrArray *leaves;   /* owns the leaves */
+  GPtrArray *sorted;   /* of borrowed leaves, by path_compare() */
+  GHashTable *aliases; /* name -> borrowed leaf */
   PfsMirrorPath path_of;
 };
 

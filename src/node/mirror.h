@@ -37,7 +37,7 @@ typedef enum {
 typedef bool (*PfsMirrorSee) (gconstpointer leaf, gpointer data);
 
 typedef struct {
-  PfsMirrorSee see;             /* NULL: everything is */
+  PfsMirrorSee see; /* NULL: everything is */
   gpointer data;
 } PfsMirrorEyes;
 
@@ -64,30 +64,30 @@ typedef struct {
    * a leaf's node never changes its meaning (g_free). */
   char *(*key) (const char *name, gconstpointer leaf);
   const PfsNodeOps *leaf_ops;
-  PfsNodeInit leaf_init;        /* data is the leaf, valid during the call */
+  PfsNodeInit leaf_init; /* data is the leaf, valid during the call */
   /* The attributes of a leaf that is looked up, without waiting for its file system. NULL: those of getattr. */
   int (*leaf_attr) (PfsNode *leaf, const PfsCaller *who, struct stat *ret);
-  mode_t leaf_type;             /* S_IFREG, S_IFLNK */
-  /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may. With
-   * it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the kind's
-   * own, for one request. */
+  mode_t leaf_type; /* S_IFREG, S_IFLNK */
+  /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may.
+   * With it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the
+   * kind's own, for one request. */
   int (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
 } PfsMirrorKind;
 
 /* A directory of a mirrored tree. */
 typedef struct {
   PfsPeerNode peer;
-  PfsMirrorTop *top;            /* itself or an ancestor: borrowed */
+  PfsMirrorTop *top; /* itself or an ancestor: borrowed */
 } PfsMirrorDir;
 
 struct PfsMirrorTop {
   PfsMirrorDir dir;
   const PfsMirrorKind *kind;
-  GRecMutex scanning;           /* held during a scan, which asks no file system that may not answer */
-  GMutex lock;                  /* guards what follows; not held while scanning */
+  GRecMutex scanning; /* held during a scan, which asks no file system that may not answer */
+  GMutex lock;        /* guards what follows; not held while scanning */
   PfsMirror *mirror;
-  gint64 taken;                 /* g_get_monotonic_time() when its scan began */
-  gint64 took;                  /* how long it was */
+  gint64 taken; /* g_get_monotonic_time() when its scan began */
+  gint64 took;  /* how long it was */
 };
 
 /* To be called by the init and finalize of a kind whose struct is (or begins with) a PfsMirrorTop. */

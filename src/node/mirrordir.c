@@ -10,8 +10,8 @@
 #define SNAPSHOT_USEC (100 * G_TIME_SPAN_MILLISECOND)
 #define SNAPSHOT_TIMES 4
 
-/* The path of a directory below its top, "" for that. No node keeps it: thousands of folders, one in the other, would keep
- * a long one each. A generated directory never gets another name or parent. */
+/* The path of a directory below its top, "" for that. No node keeps it: thousands of folders, one in the other, would
+ * keep a long one each. A generated directory never gets another name or parent. */
 static char *
 dir_path (const PfsMirrorDir *dir)
 {
@@ -143,7 +143,7 @@ typedef struct {
   const PfsMirrorTop *top;
   const PfsCaller *who;
   GHashTable *verdicts;
-  int error;                    /* -errno: some leaf may be missing */
+  int error; /* -errno: some leaf may be missing */
 } Looker;
 
 static bool

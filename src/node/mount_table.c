@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mounts before Linux 6.8, which gives the number of a mount that is gone to the next one, and its device with it. So there
- * a mount is known again only while nothing is mounted or unmounted, or if its line of mountinfo still says the same.
- * The kernel tells of changes to who polls an open mountinfo (proc_pid_mounts(5)): once, and before a number is free. */
+/* Mounts before Linux 6.8, which gives the number of a mount that is gone to the next one, and its device with it. So
+ * there a mount is known again only while nothing is mounted or unmounted, or if its line of mountinfo still says the
+ * same. The kernel tells of changes to who polls an open mountinfo (proc_pid_mounts(5)): once, and before a number is
+ * free. */
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -57,8 +58,8 @@ pfs_mount_table_drop_locked (PfsRootfs *rootfs)
 static char *
 key_of (const PfsMountLine *line)
 {
-  return g_strdup_printf ("%lu %u:%u %s\n%s\n%s %s", line->parent_id, line->major, line->minor, line->root, line->mount_point,
-                          line->fstype, line->source);
+  return g_strdup_printf ("%lu %u:%u %s\n%s\n%s %s", line->parent_id, line->major, line->minor, line->root,
+                          line->mount_point, line->fstype, line->source);
 }
 
 char *

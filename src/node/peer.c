@@ -111,14 +111,16 @@ typedef struct {
 } PeerChild;
 
 static const PeerChild children[] = {
+  /* clang-format off */
   { "id", S_IFREG, false, pfs_text_new },
   { "pid", S_IFREG, false, pfs_text_new },
   { "root", S_IFDIR, true, pfs_rootfs_new },
-  { "sockets", S_IFDIR, false, pfs_sockets_new },       /* has a gate of its own */
+  { "sockets", S_IFDIR, false, pfs_sockets_new }, /* has a gate of its own */
   { "env", S_IFDIR, true, pfs_env_new },
   { "maps", S_IFDIR, true, pfs_maps_new },
   { "pids", S_IFDIR, false, pfs_pids_new },
   { "proc", S_IFLNK, false, pfs_proclink_new },
+  /* clang-format on */
 };
 
 static int
@@ -141,7 +143,7 @@ peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret
       continue;
     int r = children[i].gated ? pfs_peer_gate (c, who) : 0;
     if (r >= 0)
-      r = pfs_entry_of (children[i].new (dir, name), who, ret);
+      r = pfs_entry_of (children[i].new(dir, name), who, ret);
     return r == -ESTALE ? -ENOENT : pfs_gone (r, -ENOENT);
   }
   return -ENOENT;

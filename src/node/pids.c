@@ -10,8 +10,8 @@
 
 typedef struct {
   PfsPeerNode peer;
-  GMutex lock;                  /* guards what follows; not held while scanning */
-  GArray *pids;                 /* of pid_t, ascending */
+  GMutex lock;  /* guards what follows; not held while scanning */
+  GArray *pids; /* of pid_t, ascending */
   gint64 taken;
 } PidsNode;
 

@@ -239,8 +239,8 @@ pfs_name_free (gpointer data)
   g_free (name);
 }
 
-/* What the kernel may forget: files and directories of peers, links, what is generated. Directories that are generated are
- * few. */
+/* What the kernel may forget: files and directories of peers, links, what is generated. Directories that are generated
+ * are few. */
 static bool
 is_idle_locked (const PfsNode *node)
 {

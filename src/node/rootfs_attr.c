@@ -8,8 +8,8 @@
 #include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
-/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". Its number
- * is that of its listing, for which nobody opens it. */
+/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". Its
+ * number is that of its listing, for which nobody opens it. */
 static int
 gate_attr (PfsNode *node, struct stat *ret)
 {
@@ -230,7 +230,7 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
       r = set_times (fd, attr, set);
   }
   pfs_rootfs_refresh (node, fd);
-  if (r == -EEXIST && !file)    /* of an overlay, as in pfs_rootfs_open() */
+  if (r == -EEXIST && !file) /* of an overlay, as in pfs_rootfs_open() */
     return -ESTALE;
   return r < 0 ? r : pfs_rootfs_getattr (node, file, who, ret);
 }

@@ -25,9 +25,9 @@ typedef struct {
 } Dirent;
 
 typedef struct {
-  GRecMutex lock;               /* of one open directory: whoever has it may wait for the mount. No GMutex: test/held/ */
-  size_t filled, used;          /* bytes of the buffer */
-  off_t at;                     /* the offset of the entry at `used` */
+  GRecMutex lock;      /* of one open directory: whoever has it may wait for the mount. No GMutex: test/held/ */
+  size_t filled, used; /* bytes of the buffer */
+  off_t at;            /* the offset of the entry at `used` */
   dev_t dev;
   char buffer[BUFFER_SIZE] __attribute__ ((aligned (8)));
 } Stream;
@@ -146,8 +146,8 @@ is_dot (const char *name)
   return strcmp (name, ".") == 0 || strcmp (name, "..") == 0;
 }
 
-/* The node's number, or its parent's, as getattr tells it: what the kernel lists may be the number of an overlay's layer
- * (and ".." of root/ is out of the container). */
+/* The node's number, or its parent's, as getattr tells it: what the kernel lists may be the number of an overlay's
+ * layer (and ".." of root/ is out of the container). */
 static uint64_t
 number_of (PfsNode *node, bool parent)
 {
@@ -177,8 +177,8 @@ listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
 /* A name whose attributes cannot be had (gone meanwhile, a dead mount), or only by a walk, is listed all the same. With
  * search (see pfs_rootfs_lookup_at()) they are wanted. */
 static bool
-emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, const PfsCaller *search, const PfsCaller *who, PfsEmit emit,
-          gpointer data)
+emit_one (PfsFile *dir, const Stream *stream, const Dirent *d, const PfsCaller *search, const PfsCaller *who,
+          PfsEmit emit, gpointer data)
 {
   PfsNode *node = dir->node;
   mode_t type = DTTOIF (d->type);

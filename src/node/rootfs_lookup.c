@@ -200,7 +200,8 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
 }
 
 /* A directory that the peer has moved is another node where it is now. The kernel would move its own directory with the
- * same one, also under the feet of a caller who has just read a relative link there: its ".." would lead out of root/. */
+ * same one, also under the feet of a caller who has just read a relative link there: its ".." would lead out of root/.
+ */
 static bool
 is_moved_locked (const PfsRootNode *node, const PfsNode *dir, const char *name)
 {

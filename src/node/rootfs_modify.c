@@ -74,8 +74,8 @@ pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const
   return r;
 }
 
-/* The peer may have put something else there meanwhile. The kernel would make EIO of another type than it asked for; after
- * ESTALE it looks again, and finds that the name is taken. */
+/* The peer may have put something else there meanwhile. The kernel would make EIO of another type than it asked for;
+ * after ESTALE it looks again, and finds that the name is taken. */
 static int
 make_of_type (PfsNode *dir, const char *name, mode_t mode, const char *target, const PfsCaller *who, PfsEntry *ret)
 {
@@ -138,8 +138,8 @@ pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller 
   return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, ret);
 }
 
-/* The kernel takes the directory that it knows by that name for a dead one, for ever, once we say that it was removed or
- * replaced. Where the peer has put another one there meanwhile the kernel has to look first: -ESTALE. */
+/* The kernel takes the directory that it knows by that name for a dead one, for ever, once we say that it was removed
+ * or replaced. Where the peer has put another one there meanwhile the kernel has to look first: -ESTALE. */
 static int
 check_directory (PfsNode *dir, int dirfd, const char *name)
 {

@@ -14,11 +14,11 @@
 #include "rootfs_private.h"
 
 /* What kinds of filesystem there are: by their names, and by statfs(2) where a peer's mountinfo does not name them.
- * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that are
- * here are local: who may read or write is settled at open(2), and nobody is told who does. */
+ * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that
+ * are here are local: who may read or write is settled at open(2), and nobody is told who does. */
 static const struct {
   const char *name;
-  unsigned long magic;          /* 0: by name alone */
+  unsigned long magic; /* 0: by name alone */
   guint flags;
 } types[] = {
   { "proc", PROC_SUPER_MAGIC, PFS_MOUNT_PROC },
@@ -181,8 +181,8 @@ pfs_mount_unref (PfsMount *mount)
   g_free (mount);
 }
 
-/* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows each
- * filesystem's files on a device of their own, and numbers directories as they come (kernel:
+/* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows
+ * each filesystem's files on a device of their own, and numbers directories as they come (kernel:
  * Documentation/filesystems/overlayfs.rst, "Inode properties"). Directories are seen before what is in them. */
 static void
 add_mount_locked (PfsRootfs *rootfs, PfsMount *mount)
@@ -292,9 +292,9 @@ pfs_statx_btime (const struct statx *st)
   return st->stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + st->stx_btime.tv_nsec;
 }
 
-/* One number for each file, whoever shows it: its device and inode number alone, mixed so that neighbours do not meet. Files
- * of one device never do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells files
- * from what is generated. */
+/* One number for each file, whoever shows it: its device and inode number alone, mixed so that neighbours do not meet.
+ * Files of one device never do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells
+ * files from what is generated. */
 uint64_t
 pfs_rootfs_ino (dev_t dev, uint64_t ino)
 {

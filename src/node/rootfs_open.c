@@ -83,8 +83,8 @@ pfs_rootfs_any_file (PfsNode *node)
   return found;
 }
 
-/* Where the number of a mount is used again after an unmount, as its device's is, a procfs may pass for the mount that was
- * there before it: so it is asked itself. */
+/* Where the number of a mount is used again after an unmount, as its device's is, a procfs may pass for the mount that
+ * was there before it: so it is asked itself. */
 static bool
 is_procfs (int fd, const struct statx *st)
 {
@@ -118,7 +118,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     r = only_read && pfs_rootfs_owner_may (mount, &st, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
     if (r < 0)
       return r;
-    /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller says no. */
+    /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller
+     * says no. */
     fd = openat (node->tree->self_fds, pfs_fd_name (pinned, number), (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
     /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)

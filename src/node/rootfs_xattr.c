@@ -61,7 +61,7 @@ call_node (PfsNode *node, const Call *call, const PfsCaller *who)
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
   ssize_t n = call_as (path, call, who);
   if (write)
-    pfs_rootfs_refresh (node, fd);      /* it may have copied the file up */
+    pfs_rootfs_refresh (node, fd); /* it may have copied the file up */
   return n;
 }
 

@@ -9,7 +9,7 @@
 
 typedef struct {
   PfsPeerNode peer;
-  GArray *ways;                 /* of PfsSocketWay; a reference */
+  GArray *ways; /* of PfsSocketWay; a reference */
 } SocketNode;
 
 /* May he follow a link through that process? 0, -EACCES, or -ESRCH once it has ended. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The top of the tree: one directory for each container; of a node's, two levels above them, namespaces and pods. These are
- * no more than names: one has what the containers have whose names begin with it. */
+/* The top of the tree: one directory for each container; of a node's, two levels above them, namespaces and pods. These
+ * are no more than names: one has what the containers have whose names begin with it. */
 #include <string.h>
 
 #include "peer.h"
@@ -19,11 +19,11 @@ peer_init (PfsNode *node, gpointer data)
   ((PfsPeerNode *) node)->container = pfs_container_ref (data);
 }
 
-#define GROUP_LEVELS 2          /* of a node */
+#define GROUP_LEVELS 2 /* of a node */
 
 typedef struct {
-  PfsPeerNode peer;             /* of no container */
-  char *path;                   /* "NAMESPACE" or "NAMESPACE/POD"; NULL for the top */
+  PfsPeerNode peer; /* of no container */
+  char *path;       /* "NAMESPACE" or "NAMESPACE/POD"; NULL for the top */
 } GroupNode;
 
 static const PfsNodeOps group_ops;

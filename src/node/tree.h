@@ -12,20 +12,20 @@ struct PfsTree {
   PfsTreeOptions options;
   PfsNode *top;
   PfsNode *nowhere;
-  uint64_t own_device;          /* st_dev of our own mount */
-  bool handles;                 /* the kernel opens file handles: nodes are reached past the folders above them */
-  int self_fds;                 /* /proc/self/fd: O_PATH descriptors are reopened through it */
-  int nothing;                  /* a descriptor of nothing to be had, to put in the place of others */
+  uint64_t own_device; /* st_dev of our own mount */
+  bool handles;        /* the kernel opens file handles: nodes are reached past the folders above them */
+  int self_fds;        /* /proc/self/fd: O_PATH descriptors are reopened through it */
+  int nothing;         /* a descriptor of nothing to be had, to put in the place of others */
 
-  GMutex lock;                  /* guards both tables and what node.h says */
-  GHashTable *by_name;          /* a set of nodes, equal by parent and name (and kind) */
-  GHashTable *by_inode;         /* a set of root/ nodes, equal by mount and inode */
-  GHashTable *by_number;        /* a set of all nodes but the top */
-  uint64_t last_number;         /* none is given twice */
+  GMutex lock;           /* guards both tables and what node.h says */
+  GHashTable *by_name;   /* a set of nodes, equal by parent and name (and kind) */
+  GHashTable *by_inode;  /* a set of root/ nodes, equal by mount and inode */
+  GHashTable *by_number; /* a set of all nodes but the top */
+  uint64_t last_number;  /* none is given twice */
 
   PfsFdCache *fds;
-  GMutex rootfs_lock;           /* guards the list below; taken before a rootfs's own lock */
-  GPtrArray *rootfses;          /* of PfsRootfs, borrowed */
+  GMutex rootfs_lock;  /* guards the list below; taken before a rootfs's own lock */
+  GPtrArray *rootfses; /* of PfsRootfs, borrowed */
   PfsRunFunc run_func;
   gpointer run_data;
   PfsHeldFunc held_func;

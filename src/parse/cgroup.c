@@ -12,8 +12,8 @@
 
 /* What is known of a path when one of its components is looked at. */
 typedef struct {
-  Bytes parent, component, next;        /* next is empty at the end of the path */
-  char pod_uid[64];                     /* of the innermost pod so far */
+  Bytes parent, component, next; /* next is empty at the end of the path */
+  char pod_uid[64];              /* of the innermost pod so far */
   bool parent_is_pod, is_pod;
   bool in_ecs, in_nomad;
 } Walk;
@@ -104,8 +104,8 @@ is_no_container (const Walk *w)
       return true;
   if (bytes_has_suffix (c, ".scope") && (bytes_has_prefix (c, "session-") || bytes_has_prefix (c, "run-")))
     return true;
-  return bytes_contain (c, "conmon") || bytes_contain (c, "libpod_pod_")
-         || bytes_has_prefix (c, "lxc.monitor") || bytes_has_prefix (w->parent, "lxc.monitor")
+  return bytes_contain (c, "conmon") || bytes_contain (c, "libpod_pod_") || bytes_has_prefix (c, "lxc.monitor")
+         || bytes_has_prefix (w->parent, "lxc.monitor")
          || (bytes_equal (w->parent, "libpod_parent") && c.len == ID_DIGITS);
 }
 

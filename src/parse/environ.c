@@ -5,17 +5,17 @@
 
 #include "bytes.h"
 
-#define VARIABLES_MAX 65536     /* each costs us more than its few bytes cost the peer */
+#define VARIABLES_MAX 65536 /* each costs us more than its few bytes cost the peer */
 
 typedef struct {
   char *name;
-  Bytes value;                  /* in the content */
+  Bytes value; /* in the content */
 } Variable;
 
 struct PfsEnviron {
   GBytes *content;
   GArray *variables;
-  GHashTable *by_name;          /* name (the variable's) -> index */
+  GHashTable *by_name; /* name (the variable's) -> index */
 };
 
 static void

@@ -11,7 +11,7 @@
 
 #include "bytes.h"
 
-#define CANDIDATES_MAX 256      /* a real container has one */
+#define CANDIDATES_MAX 256 /* a real container has one */
 
 typedef struct {
   PfsKubeletMount mount;
@@ -80,10 +80,9 @@ name_of_root (const char *root, PfsKubeletMount *ret)
   Bytes instance, name, containers, uid, pods;
   PfsKubeletMount mount = { 0 };
 
-  if (!take_last (&path, &instance) || instance.len != 8 || !bytes_is_hex (instance)
-      || !take_last (&path, &name) || name.len >= sizeof mount.name || !bytes_is_label (name)
-      || !take_last (&path, &containers) || !bytes_equal (containers, "containers")
-      || !take_last (&path, &uid) || !bytes_is_pod_uid (uid)
+  if (!take_last (&path, &instance) || instance.len != 8 || !bytes_is_hex (instance) || !take_last (&path, &name)
+      || name.len >= sizeof mount.name || !bytes_is_label (name) || !take_last (&path, &containers)
+      || !bytes_equal (containers, "containers") || !take_last (&path, &uid) || !bytes_is_pod_uid (uid)
       || !take_last (&path, &pods) || !bytes_equal (pods, "pods"))
     return false;
   if (is_in_volume (path) || after_pod (path))

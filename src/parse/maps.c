@@ -36,9 +36,8 @@ unescape_path (Bytes raw)
 static bool
 is_file (Bytes path, bool deleted)
 {
-  static const char *const unnamed[] = {
-    "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]", "/dmabuf:", "/drm mm object", "/i915"
-  };
+  static const char *const unnamed[] = { "/memfd:",  "/SYSV",          "/anon_hugepage", "/[aio]",
+                                         "/dmabuf:", "/drm mm object", "/i915" };
 
   if (path.len < 2 || path.p[0] != '/' || memchr (path.p, '\0', path.len) || bytes_equal (path, "/dev/zero"))
     return false;
@@ -98,8 +97,8 @@ pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret)
 /* --- all of a process --- */
 
 struct PfsMappedFiles {
-  GHashTable *files;            /* a set of PfsMapping */
-  size_t size;                  /* of their paths */
+  GHashTable *files; /* a set of PfsMapping */
+  size_t size;       /* of their paths */
   bool full;
 };
 
@@ -153,8 +152,8 @@ add_mapping (PfsMappedFiles *files, PfsMapping *mapping)
     known->start = mapping->start;
     known->end = mapping->end;
   }
-  files->full = !known && (g_hash_table_size (files->files) >= PFS_MAPS_FILES_MAX
-                           || files->size + size > PFS_MAPS_PATHS_MAX);
+  files->full = !known
+                && (g_hash_table_size (files->files) >= PFS_MAPS_FILES_MAX || files->size + size > PFS_MAPS_PATHS_MAX);
   if (known || files->full)
     return;
   PfsMapping *kept = g_memdup2 (mapping, sizeof *mapping);

@@ -7,7 +7,7 @@
 
 struct PfsMountIter {
   Bytes rest;
-  GString *line;                /* of the last step: its fields point into it */
+  GString *line; /* of the last step: its fields point into it */
 };
 
 PfsMountIter *
@@ -171,8 +171,8 @@ pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id
 }
 
 bool
-pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor,
-                      char *buf, size_t buf_len)
+pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
+                      size_t buf_len)
 {
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
   PfsMountLine line;
@@ -188,8 +188,8 @@ pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsig
 }
 
 static const char *const remote_types[] = {
-  "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse", "fuseblk", "virtiofs", "afs", "lustre", "gpfs", "beegfs",
-  "orangefs", "gfs2", "ocfs2", "vboxsf", "coda", "glusterfs", NULL,
+  "nfs",    "nfs4", "cifs",   "smb3",     "9p",   "ceph",  "fuse",   "fuseblk", "virtiofs",  "afs",
+  "lustre", "gpfs", "beegfs", "orangefs", "gfs2", "ocfs2", "vboxsf", "coda",    "glusterfs", NULL,
 };
 
 bool

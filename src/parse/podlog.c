@@ -25,7 +25,8 @@ pfs_podlog_parse (const char *name, PfsPodLog *ret)
   PfsPodLog log = { .uid = "" };
 
   if (!bytes_split (&rest, '_', &namespace) || namespace.len >= sizeof log.namespace || !bytes_is_label (namespace)
-      || !bytes_split (&rest, '_', &pod) || pod.len >= sizeof log.pod || !is_subdomain (pod) || !bytes_is_pod_uid (rest))
+      || !bytes_split (&rest, '_', &pod) || pod.len >= sizeof log.pod || !is_subdomain (pod)
+      || !bytes_is_pod_uid (rest))
     return false;
   memcpy (log.namespace, namespace.p, namespace.len);
   memcpy (log.pod, pod.p, pod.len);

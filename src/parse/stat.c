@@ -6,7 +6,7 @@
 
 #include "bytes.h"
 
-#define GROUPS_MAX 65536        /* NGROUPS_MAX of linux/limits.h */
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of linux/limits.h */
 
 enum { FIELD_STATE, FIELD_PPID, FIELD_FLAGS = 6, FIELD_START_TIME = 19 };
 

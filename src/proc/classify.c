@@ -59,8 +59,8 @@ pfs_find_by_kubelet (PfsTable *table, const PfsKubeletMount *kubelet)
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     PfsContainer *c = value;
-    if (c->has_cgroup_id && g_str_equal (c->kubelet.instance, kubelet->instance) &&
-        g_str_equal (c->kubelet.name, kubelet->name) && g_str_equal (c->kubelet.pod_uid, kubelet->pod_uid))
+    if (c->has_cgroup_id && g_str_equal (c->kubelet.instance, kubelet->instance)
+        && g_str_equal (c->kubelet.name, kubelet->name) && g_str_equal (c->kubelet.pod_uid, kubelet->pod_uid))
       return c;
   }
   return NULL;
@@ -81,8 +81,8 @@ is_visitor (PfsTable *table, int dir)
     const PfsContainer *c = value;
     g_autofree char *name = g_strdup_printf ("%d/ns/mnt", c->main_pid);
     g_autofree char *other = NULL;
-    if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (pfs_proc_fd (table->proc), name, &other) == 0 &&
-        g_str_equal (mnt_ns, other))
+    if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (pfs_proc_fd (table->proc), name, &other) == 0
+        && g_str_equal (mnt_ns, other))
       return true;
   }
   return false;
@@ -119,9 +119,9 @@ learn_node_root (PfsTable *table, PfsRecord *record, int dir)
     return;
   }
   const char *content = g_bytes_get_data (mountinfo, &len);
-  if (!content || !pfs_mountinfo_root (content, len, &mount_id, &root_key) ||
-      pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet) ||
-      (record->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
+  if (!content || !pfs_mountinfo_root (content, len, &mount_id, &root_key)
+      || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
+      || (record->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
     return;
   g_free (table->node_root);
   table->node_root = g_steal_pointer (&root_key);
@@ -173,8 +173,8 @@ pfs_classify_without_id (PfsTable *table, PfsRecord *record)
 
   record->kind = PFS_KIND_PENDING;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0 ||
-      pfs_self_get (table, &self) < 0)
+  if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0
+      || pfs_self_get (table, &self) < 0)
     return;
   const char *content = g_bytes_get_data (mountinfo, &len);
   if (!content)

@@ -2,12 +2,12 @@
 /* The main process of an instance: the earliest-started live one that has the container's own root, or has chrooted
  * itself below it.
  *
- * Only here is a process's root trusted, so only here is it examined: while a runtime prepares a container, a process in
- * its cgroup may still have the node's root. Its name and its executable's are anybody's choice, and tell nothing. It is
- * refused with the root of the node's init, of ourselves on the node, or of a container around its own; and while its
- * executable is on no mount of its own mount namespace, which means that it was started outside and has not finished
- * exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last counts for
- * a while only, if something else tells that the root is not the node's (is_surely_own). */
+ * Only here is a process's root trusted, so only here is it examined: while a runtime prepares a container, a process
+ * in its cgroup may still have the node's root. Its name and its executable's are anybody's choice, and tell nothing.
+ * It is refused with the root of the node's init, of ourselves on the node, or of a container around its own; and while
+ * its executable is on no mount of its own mount namespace, which means that it was started outside and has not
+ * finished exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last
+ * counts for a while only, if something else tells that the root is not the node's (is_surely_own). */
 #include "table_priv.h"
 
 #include <errno.h>
@@ -40,8 +40,8 @@ has_finished_exec (int dir, const char *content, gsize len)
 {
   struct statx stx;
 
-  return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID) ||
-         has_mount (content, len, stx.stx_mnt_id);
+  return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID)
+         || has_mount (content, len, stx.stx_mnt_id);
 }
 
 /* True for the root that a process has until it gets its container's own. */
@@ -50,7 +50,8 @@ is_foreign_root (PfsTable *table, const PfsSelf *self, const PfsContainer *c, co
 {
   if (g_strcmp0 (root_key, table->node_root) == 0)
     return true;
-  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key))) && g_strcmp0 (root_key, self->root_key) == 0)
+  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key)))
+      && g_strcmp0 (root_key, self->root_key) == 0)
     return true;
   for (const char *slash = c->has_cgroup_id ? strchr (c->key, '/') : NULL; slash; slash = strchr (slash + 1, '/')) {
     g_autofree char *key = g_strndup (c->key, (gsize) (slash - c->key));
@@ -83,8 +84,8 @@ is_surely_own (const PfsSelf *self, const PfsContainer *c, const char *content, 
 {
   PfsKubeletMount kubelet;
 
-  if (!self->key || g_strcmp0 (root_key, c->root_key) == 0 ||
-      pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+  if (!self->key || g_strcmp0 (root_key, c->root_key) == 0
+      || pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
     return true;
   return !self->kubelet.name[0] && !shows_our_root (self, content, len);
 }
@@ -117,9 +118,9 @@ read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
   if (r < 0)
     return r;
   const char *content = g_bytes_get_data (own, &len);
-  if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key)) &&
-      pfs_namespace_mountinfo (table, dir, &all) == 0 && (content = g_bytes_get_data (all, &len)) &&
-      pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+  if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+      && pfs_namespace_mountinfo (table, dir, &all) == 0 && (content = g_bytes_get_data (all, &len))
+      && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
     *ret = g_steal_pointer (&all);
   else
     *ret = g_steal_pointer (&own);
@@ -146,8 +147,8 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
     return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
   if (is_foreign_root (table, self, c, root_key))
     return PFS_RANK_UNKNOWN;
-  if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len) &&
-      (young || !is_surely_own (self, c, content, len, root_key)))
+  if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len)
+      && (young || !is_surely_own (self, c, content, len, root_key)))
     return PFS_RANK_UNKNOWN;
   if (c->root_key && !g_str_equal (root_key, c->root_key))
     return PFS_RANK_OTHER_ROOT;
@@ -164,8 +165,8 @@ is_end (int error)
   return error == -ENOENT || error == -ESRCH;
 }
 
-/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the cheapest
- * to ask, where we may. Returns 1, 0 where it has ended, or -errno where that cannot be told. */
+/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the
+ * cheapest to ask, where we may. Returns 1, 0 where it has ended, or -errno where that cannot be told. */
 static int
 is_alive (PfsTable *table, const PfsRecord *record)
 {
@@ -193,8 +194,8 @@ is_alive (PfsTable *table, const PfsRecord *record)
   return !pfs_stat_is_dead (&stat);
 }
 
-/* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they are
- * in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
+/* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they
+ * are in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
 static int
 is_sandbox_process (PfsTable *table, const PfsRecord *record)
 {
@@ -298,8 +299,8 @@ is_refusal (int error)
   return error == -EACCES || error == -EPERM;
 }
 
-/* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one of
- * the others knows the container's name. */
+/* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one
+ * of the others knows the container's name. */
 static int
 find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret_rank)
 {

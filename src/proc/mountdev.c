@@ -11,7 +11,7 @@
 
 struct PfsMountDevs {
   int pin_fd;
-  GHashTable *devices;          /* mount id -> dev_t + 1; NULL before it is needed */
+  GHashTable *devices; /* mount id -> dev_t + 1; NULL before it is needed */
 };
 
 PfsMountDevs *

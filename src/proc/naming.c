@@ -9,7 +9,7 @@
 
 #define SHORT_ID 12
 #define SANDBOX_NAME "pause"
-#define NOTICES_MAX 64                  /* told at one time: peers may make conflicts as they like */
+#define NOTICES_MAX 64 /* told at one time: peers may make conflicts as they like */
 
 bool
 pfs_name_rule_parse (const char *arg, PfsNameRule *ret)
@@ -77,8 +77,8 @@ add_notice (PfsTable *table, PfsNoticeKind kind, const char *name, const char *i
   g_ptr_array_add (table->notices, notice);
 }
 
-/* The one container that the rule can mean, or NULL. Who may make cgroups can choose an id to his liking, but not one that
- * is as far out. */
+/* The one container that the rule can mean, or NULL. Who may make cgroups can choose an id to his liking, but not one
+ * that is as far out. */
 static const PfsContainer *
 match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
 {
@@ -115,8 +115,8 @@ claim (PfsContainer *c, PfsClaim strength, const char *name)
   return g_strdup (name);
 }
 
-/* Does something vouch for the kubelet's mount? For another pod than our own that is the cgroup, and if there is a mount of
- * our own, its file system: that is the kubelet's. */
+/* Does something vouch for the kubelet's mount? For another pod than our own that is the cgroup, and if there is a
+ * mount of our own, its file system: that is the kubelet's. */
 static bool
 is_vouched (const PfsTable *table, const PfsContainer *c)
 {
@@ -170,10 +170,9 @@ free_name (GHashTable *taken, const PfsContainer *c, const char *name)
   gsize before = slash ? (gsize) (slash + 1 - name) : 0;
 
   for (gsize digits = SHORT_ID;; digits++) {
-    g_autofree char *tail =
-        digits <= strlen (id) || digits == SHORT_ID
-            ? g_strdup_printf ("~%.*s", (int) digits, id)
-            : g_strdup_printf ("~%.*s~%" G_GUINT64_FORMAT, SHORT_ID, id, c->serial);
+    g_autofree char *tail = digits <= strlen (id) || digits == SHORT_ID
+                                ? g_strdup_printf ("~%.*s", (int) digits, id)
+                                : g_strdup_printf ("~%.*s~%" G_GUINT64_FORMAT, SHORT_ID, id, c->serial);
     gsize room = NAME_MAX > strlen (tail) ? NAME_MAX - strlen (tail) : 0;
     g_autofree char *candidate = g_strdup_printf ("%.*s%s", (int) MIN (before + room, strlen (name)), name, tail);
     if (!g_hash_table_contains (taken, candidate) || digits > strlen (id))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The mounts of a process's mount namespace, whatever its own root is: /proc/<pid>/mountinfo leaves out what lies outside
- * of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. Whoever joins a mount
- * namespace has its root (setns(2)), so a thread of its own does, reads its own mountinfo and ends. */
+/* The mounts of a process's mount namespace, whatever its own root is: /proc/<pid>/mountinfo leaves out what lies
+ * outside of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. Whoever joins
+ * a mount namespace has its root (setns(2)), so a thread of its own does, reads its own mountinfo and ends. */
 #include "table_priv.h"
 
 #include <errno.h>

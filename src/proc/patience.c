@@ -7,7 +7,7 @@
 #include "peerfs/base/fd.h"
 
 #define WAIT_US G_TIME_SPAN_SECOND
-#define STRAYS_MAX 8            /* threads that nobody waits for any more */
+#define STRAYS_MAX 8 /* threads that nobody waits for any more */
 
 struct PfsPatience {
   gint refs;
@@ -16,11 +16,11 @@ struct PfsPatience {
 };
 
 typedef struct {
-  gint refs;                    /* of who waits, and of the thread */
-  PfsPatience *patience;        /* a reference */
+  gint refs;             /* of who waits, and of the thread */
+  PfsPatience *patience; /* a reference */
   PfsPatientRead read;
   int fd, other;
-  GMutex lock;                  /* guards what follows */
+  GMutex lock; /* guards what follows */
   GCond changed;
   bool done, left;
   int result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads that a process may make wait for as long as it likes. The scan waits for each a second at most, and begins none while
- * too many of those that it no longer waits for have not come back. */
+/* Reads that a process may make wait for as long as it likes. The scan waits for each a second at most, and begins none
+ * while too many of those that it no longer waits for have not come back. */
 #pragma once
 
 #include <glib.h>

@@ -30,7 +30,8 @@ pfs_pin_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsPin **ret)
   if (pfs_proc_is_own (proc))
     pidfd = (int) syscall (SYS_pidfd_open, pid, 0);
 
-  /* Read last: while the directory still answers, the pid cannot have been used again, so the pidfd is of this process. */
+  /* Read last: while the directory still answers, the pid cannot have been used again, so the pidfd is of this process.
+   */
   int r = pfs_proc_stat_at (fd, &stat);
   if (r == -ENOENT)
     return -ESRCH;

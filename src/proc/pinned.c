@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The main processes that the table keeps pinned: for whoever watches them end, so that nothing is held of them then. */
+/* The main processes that the table keeps pinned: for whoever watches them end, so that nothing is held of them then.
+ */
 #include "table_priv.h"
 
 void

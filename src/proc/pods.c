@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which pod each container of a node is of, and what it is called.
  *
- * The uid is in the cgroup's path, where no container can choose it; else the kubelet's mount tells it. Namespace and name
- * are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that live are
- * looked for and kept, however many folders there are. As that is a file system, whoever wants to know reads it for himself,
- * after a scan, and then scans again: a scan reads nothing but /proc. */
+ * The uid is in the cgroup's path, where no container can choose it; else the kubelet's mount tells it. Namespace and
+ * name are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that
+ * live are looked for and kept, however many folders there are. As that is a file system, whoever wants to know reads
+ * it for himself, after a scan, and then scans again: a scan reads nothing but /proc. */
 #include "table_priv.h"
 
 #include <dirent.h>
@@ -20,8 +20,8 @@
 #include "sockview.h"
 
 #define LOG_FOLDER "var/log/pods"
-#define FOLDERS_MAX 65536               /* entries looked at */
-#define AGAIN_USEC G_USEC_PER_SEC       /* uids that no folder has are looked for so often */
+#define FOLDERS_MAX 65536         /* entries looked at */
+#define AGAIN_USEC G_USEC_PER_SEC /* uids that no folder has are looked for so often */
 #define SHORT_UID 12
 
 const char *
@@ -133,7 +133,8 @@ pfs_pods_learn (PfsTable *table)
   return more;
 }
 
-/* The uid by each "NAMESPACE/POD"; NULL if two pods have it at one time (what is left of one that was deleted by force). */
+/* The uid by each "NAMESPACE/POD"; NULL if two pods have it at one time (what is left of one that was deleted by
+ * force). */
 static GHashTable *
 find_owners (PfsTable *table, GHashTable *names, const GPtrArray *live)
 {

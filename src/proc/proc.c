@@ -17,7 +17,7 @@
 #include "peerfs/parse/stat.h"
 #include "procfile.h"
 
-#define IO_WORKER 0x10          /* PF_IO_WORKER of include/linux/sched.h */
+#define IO_WORKER 0x10 /* PF_IO_WORKER of include/linux/sched.h */
 
 #define LOADAVG_MAX 128
 
@@ -27,7 +27,7 @@ struct PfsProc {
   char *path;
   bool live;
   bool own;
-  bool counted;                 /* its loadavg is the kernel's own: lxcfs mounts another there */
+  bool counted; /* its loadavg is the kernel's own: lxcfs mounts another there */
 };
 
 pid_t
@@ -140,16 +140,16 @@ is_own_namespace (int fd)
   return strtol (line, &end, 10) == getpid () && *end == '\n';
 }
 
-/* The number in loadavg is of the reader's namespace, whichever the procfs is of. Who may have mounted another one there
- * is not asked: it need not answer. */
+/* The number in loadavg is of the reader's namespace, whichever the procfs is of. Who may have mounted another one
+ * there is not asked: it need not answer. */
 static bool
 has_counter (int fd)
 {
   const int flags = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
   struct statx dir, counter;
 
-  return statx (fd, "", flags | AT_EMPTY_PATH, 0, &dir) == 0 && statx (fd, "loadavg", flags, 0, &counter) == 0 &&
-         dir.stx_dev_major == counter.stx_dev_major && dir.stx_dev_minor == counter.stx_dev_minor;
+  return statx (fd, "", flags | AT_EMPTY_PATH, 0, &dir) == 0 && statx (fd, "loadavg", flags, 0, &counter) == 0
+         && dir.stx_dev_major == counter.stx_dev_major && dir.stx_dev_minor == counter.stx_dev_minor;
 }
 
 int

@@ -2,9 +2,9 @@
 /* Which processes there are: reading /proc incrementally.
  *
  * As a whole: procfs gives the directory of a process a new inode number whenever it makes one, and throws the old one
- * away when the process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()).
- * getdents64(2) tells it for free: a pid with the number it had is the process it was, and nothing is read about it.
- * The number may also change under memory pressure, so that a new one means: compare the start time.
+ * away when the process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c:
+ * get_next_ino()). getdents64(2) tells it for free: a pid with the number it had is the process it was, and nothing is
+ * read about it. The number may also change under memory pressure, so that a new one means: compare the start time.
  *
  * Where there are thousands, that alone takes ten milliseconds. But pids are given in ascending order (kernel/pid.c:
  * alloc_pid()), and /proc/loadavg tells the last one (proc_loadavg(5)): for some seconds after /proc was read as a
@@ -27,8 +27,8 @@
 
 #define DENTS_SIZE 65536
 #define RECENT_SECONDS 10
-#define UNSEEN_MAX 128                  /* pids given to processes that do not show yet */
-#define PIDS_PER_RECORD 4               /* to ask for one pid costs as much as to read so many entries */
+#define UNSEEN_MAX 128    /* pids given to processes that do not show yet */
+#define PIDS_PER_RECORD 4 /* to ask for one pid costs as much as to read so many entries */
 
 typedef struct {
   guint64 ino;
@@ -186,7 +186,7 @@ look_at (const PfsTable *table, pid_t pid, Entry *ret)
   g_snprintf (name, sizeof name, "%d", pid);
   if (fstatat (pfs_proc_fd (table->proc), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : -errno;
-  *ret = (Entry) { .ino = st.st_ino, .pid = pid };
+  *ret = (Entry){ .ino = st.st_ino, .pid = pid };
   return 1;
 }
 
@@ -204,7 +204,7 @@ ask_for (PfsTable *table, pid_t first, pid_t last, GArray *entries)
 
     at += is_known;
     if (is_known && pid <= table->whole_last_pid) {
-      entry = (Entry) { .ino = record->ino, .pid = pid };
+      entry = (Entry){ .ino = record->ino, .pid = pid };
     } else {
       int r = look_at (table, pid, &entry);
       if (r < 0)

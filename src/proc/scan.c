@@ -19,8 +19,8 @@ boot_ticks (const PfsTable *table)
 
   if (!pfs_proc_is_live (table->proc) || clock_gettime (CLOCK_BOOTTIME, &now) < 0)
     return 0;
-  return (guint64) now.tv_sec * table->ticks_per_second +
-         (guint64) now.tv_nsec * table->ticks_per_second / G_GUINT64_CONSTANT (1000000000);
+  return (guint64) now.tv_sec * table->ticks_per_second
+         + (guint64) now.tv_nsec * table->ticks_per_second / G_GUINT64_CONSTANT (1000000000);
 }
 
 static void
@@ -139,7 +139,8 @@ classify_rest (PfsTable *table)
   }
 }
 
-/* What was taken for a container by its kubelet mount alone is none once that mount is known to be of one with an id. */
+/* What was taken for a container by its kubelet mount alone is none once that mount is known to be of one with an id.
+ */
 static void
 end_doubles (PfsTable *table)
 {
@@ -209,8 +210,8 @@ member_pids (PfsTable *table, PfsContainer *c)
 
   sort_members (c);
   for (guint i = 0; i < c->members->len && same; i++)
-    same = g_array_index (c->pids, pid_t, i) ==
-           g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)).pid;
+    same = g_array_index (c->pids, pid_t, i)
+           == g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)).pid;
   if (same)
     return g_array_ref (c->pids);
   GArray *pids = g_array_sized_new (FALSE, FALSE, sizeof (pid_t), c->members->len);
@@ -237,11 +238,11 @@ index_listed (const GPtrArray *listed, GHashTable *by_name, GHashTable *by_group
   }
 }
 
-#define SWAP(a, b) \
-  do { \
-    gpointer swapped_ = (a); \
-    (a) = (b); \
-    (b) = swapped_; \
+#define SWAP(a, b)                                                                                                     \
+  do {                                                                                                                 \
+    gpointer swapped_ = (a);                                                                                           \
+    (a) = (b);                                                                                                         \
+    (b) = swapped_;                                                                                                    \
   } while (0)
 
 static void

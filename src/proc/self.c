@@ -9,7 +9,7 @@
 #include "peerfs/base/read.h"
 #include "procfile.h"
 
-#define SELF_SECONDS 10                 /* our container stays the same: only a start may have been early */
+#define SELF_SECONDS 10 /* our container stays the same: only a start may have been early */
 
 /* PROC_CGROUP_INIT_INO of include/linux/proc_ns.h */
 #define INITIAL_CGROUP_NAMESPACE "cgroup:[4026531835]"
@@ -56,12 +56,12 @@ read_self (PfsTable *table, PfsSelf *self)
 
   int r = pfs_readlink_at (pfs_proc_fd (table->proc), "self", &name);
   if (r < 0)
-    return r == -ENOENT || r == -EINVAL ? 0 : r;        /* not in this one */
+    return r == -ENOENT || r == -EINVAL ? 0 : r; /* not in this one */
   pid_t pid = pfs_pid_of_name (name);
   pfs_autofd dir = pid > 0 ? pfs_proc_open_pid (table->proc, pid, O_PATH) : -ENOENT;
   r = dir < 0 ? dir : pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
   if (r < 0)
-    return r == -ENOENT ? 0 : r;                        /* a saved copy: whoever read it is gone */
+    return r == -ENOENT ? 0 : r; /* a saved copy: whoever read it is gone */
 
   const char *content = g_bytes_get_data (mountinfo, &len);
   pfs_mountinfo_kubelet (content ? content : "", len, NULL, NULL, &self->kubelet);

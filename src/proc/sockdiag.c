@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sock_diag(7); net/unix/diag.c of the kernel. UNIX_DIAG_VFS gives the device as the kernel's own dev_t
- * (include/linux/kdev_t.h: major << 20 | minor), in another encoding than stat(2), and of the superblock: see mountdev.h.
- * Needs no capability in one's own network namespace. */
+ * (include/linux/kdev_t.h: major << 20 | minor), in another encoding than stat(2), and of the superblock: see
+ * mountdev.h. Needs no capability in one's own network namespace. */
 #include "sockdiag.h"
 
 #include <errno.h>
@@ -19,9 +19,9 @@
 
 #include "peerfs/base/fd.h"
 
-#define STATE_LISTEN 10         /* TCP_LISTEN, include/net/tcp_states.h */
-#define DUMP_MAX (1024 * 1024)  /* sockets kept of one namespace */
-#define REPLY_SIZE (64 * 1024)  /* the kernel fills at most 32 KiB at once */
+#define STATE_LISTEN 10        /* TCP_LISTEN, include/net/tcp_states.h */
+#define DUMP_MAX (1024 * 1024) /* sockets kept of one namespace */
+#define REPLY_SIZE (64 * 1024) /* the kernel fills at most 32 KiB at once */
 
 static void
 unix_socket_free (gpointer data)
@@ -134,7 +134,7 @@ dump (int netlink_fd, GHashTable **ret)
       continue;
     if (n <= 0)
       return n < 0 ? -errno : -EBADMSG;
-    if (from.nl_pid == 0)       /* only the kernel's answers count */
+    if (from.nl_pid == 0) /* only the kernel's answers count */
       r = add_reply (sockets, reply, (size_t) n);
   }
   if (r < 0)
@@ -182,5 +182,5 @@ pfs_sockdiag_dump (int pin_fd, GHashTable **ret)
   pfs_autofd netlink = netlink_open_for (pin_fd);
 
   int r = netlink < 0 ? netlink : dump (netlink, ret);
-  return r == -ENOENT ? -EOPNOTSUPP : r;        /* the kernel has no unix_diag */
+  return r == -ENOENT ? -EOPNOTSUPP : r; /* the kernel has no unix_diag */
 }

@@ -16,12 +16,12 @@ typedef struct {
 } PfsSocketHolder;
 
 typedef struct {
-  uint32_t inode;               /* of the socket, as "socket:[%u]" in a process's fd */
+  uint32_t inode; /* of the socket, as "socket:[%u]" in a process's fd */
   int type;
-  char *path;                   /* sun_path, any bytes but NUL */
-  dev_t file_dev;               /* of the superblock */
-  uint32_t file_inode;          /* its low 32 bits: the kernel gives no more */
-  GArray *holders;              /* of PfsSocketHolder, the oldest first; NULL before one is found */
+  char *path;          /* sun_path, any bytes but NUL */
+  dev_t file_dev;      /* of the superblock */
+  uint32_t file_inode; /* its low 32 bits: the kernel gives no more */
+  GArray *holders;     /* of PfsSocketHolder, the oldest first; NULL before one is found */
 } PfsUnixSocket;
 
 /* All of the network namespace of the process whose directory pin_fd is, by inode: a GHashTable of uint32_t (as

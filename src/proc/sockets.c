@@ -12,8 +12,8 @@
 #include "procfile.h"
 #include "sockfind.h"
 
-#define FDS_MAX (1024 * 1024)   /* descriptors looked at of one process */
-#define HOLDERS_MAX 8           /* kept of one socket, the oldest: master and workers */
+#define FDS_MAX (1024 * 1024) /* descriptors looked at of one process */
+#define HOLDERS_MAX 8         /* kept of one socket, the oldest: master and workers */
 
 /* The inode of "socket:[4711]"; 0 for other links. */
 static uint32_t
@@ -143,8 +143,8 @@ last_name (const PfsSocket *s)
   return slash ? slash + 1 : s->path;
 }
 
-/* A socket keeps its short name while others of that name come and go: one of the main process, else the one whose holder
- * is the oldest, else the first by path. */
+/* A socket keeps its short name while others of that name come and go: one of the main process, else the one whose
+ * holder is the oldest, else the first by path. */
 static void
 give_short_names (GPtrArray *sorted)
 {

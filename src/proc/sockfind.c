@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where a socket's file is, the kernel tells: ioctl SIOCUNIXFILE of a descriptor that pidfd_getfd(2) takes from a holder
- * gives one of the very file, whatever its name was, and /proc/self/fd prints its path. That takes CAP_SYS_PTRACE over the
- * holder and CAP_NET_ADMIN over the network namespace; else there are guesses. Through which processes that file is
- * reached, their mounts tell. No file system is asked for anything, so that a dead one hides nothing on others. */
+/* Where a socket's file is, the kernel tells: ioctl SIOCUNIXFILE of a descriptor that pidfd_getfd(2) takes from a
+ * holder gives one of the very file, whatever its name was, and /proc/self/fd prints its path. That takes
+ * CAP_SYS_PTRACE over the holder and CAP_NET_ADMIN over the network namespace; else there are guesses. Through which
+ * processes that file is reached, their mounts tell. No file system is asked for anything, so that a dead one hides
+ * nothing on others. */
 #include "sockfind.h"
 
 #include <errno.h>
@@ -17,17 +18,17 @@
 #include "peerfs/base/read.h"
 #include "sockguess.h"
 
-#define VIEWS_MAX 64            /* different roots in one container */
+#define VIEWS_MAX 64 /* different roots in one container */
 
 typedef struct {
   const PfsSocketScan *scan;
   PfsView *main_view;
-  GHashTable *views;            /* "<mount>:<inode>" of a root -> PfsView or NULL; without main_view */
-  GHashTable *seen;             /* pid -> its PfsView, borrowed, or NULL */
+  GHashTable *views; /* "<mount>:<inode>" of a root -> PfsView or NULL; without main_view */
+  GHashTable *seen;  /* pid -> its PfsView, borrowed, or NULL */
   PfsSocketGuess *guess;
-  int pidfd;                    /* of the holder asked last */
+  int pidfd; /* of the holder asked last */
   pid_t pidfd_of;
-  bool refused;                 /* the kernel does not tell us */
+  bool refused; /* the kernel does not tell us */
 } Finder;
 
 static void
@@ -51,9 +52,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Finder, finder_clear)
 /* --- where the file is --- */
 
 typedef struct {
-  char *text;                   /* its path as /proc prints it */
+  char *text; /* its path as /proc prints it */
   uint64_t mount;
-  char *main_path;              /* where the main process sees it; NULL where it does not */
+  char *main_path; /* where the main process sees it; NULL where it does not */
 } Place;
 
 static void
@@ -248,7 +249,8 @@ static char *
 path_shown (Finder *f, const PfsUnixSocket *socket, const char *main_path)
 {
   bool as_bound = socket->path[0] == '/'
-                  && (strcmp (socket->path, main_path) == 0 || pfs_socket_guess_leads (f->guess, socket->path, main_path));
+                  && (strcmp (socket->path, main_path) == 0
+                      || pfs_socket_guess_leads (f->guess, socket->path, main_path));
   char *path = as_bound ? lexical_path (socket->path) : NULL;
 
   return path ? path : g_strdup (main_path + 1);

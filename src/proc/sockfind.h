@@ -8,12 +8,12 @@
 
 /* Everything that is needed of a container, so that it can be tested without a table of containers. */
 typedef struct {
-  int proc_fd;                  /* of /proc */
-  bool own;                     /* its pids are those of our own namespace */
-  int main_fd;                  /* of /proc/<main pid> */
+  int proc_fd; /* of /proc */
+  bool own;    /* its pids are those of our own namespace */
+  int main_fd; /* of /proc/<main pid> */
   pid_t main_pid;
-  uint64_t main_start;          /* its start time */
-  const pid_t *pids;            /* all its processes */
+  uint64_t main_start; /* its start time */
+  const pid_t *pids;   /* all its processes */
   guint n_pids;
 } PfsSocketScan;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A socket's name says where its file was when it was bound, as its process saw it then. Where it may be now is a list
- * of guesses, and each is believed only if the very file is there: the name as it is in the container; below the root of
- * a holder that has another one (bound after chroot); a relative one below where a holder or the main process is, or
+ * of guesses, and each is believed only if the very file is there: the name as it is in the container; below the root
+ * of a holder that has another one (bound after chroot); a relative one below where a holder or the main process is, or
  * where the holder was started (PWD); and in each of these directories under any name (bound as front.sock.558.tmp and
  * renamed to front.sock). Mounts that may not answer are not looked into. */
 #include "sockguess.h"
@@ -18,15 +18,15 @@
 #include "peerfs/parse/environ.h"
 #include "peerfs/proc/mountdev.h"
 
-#define DIRS_MAX 64             /* kept open */
-#define DIR_MAX 4096            /* entries read of one directory */
-#define READ_MAX (256 * 1024)   /* entries read of all directories */
+#define DIRS_MAX 64           /* kept open */
+#define DIR_MAX 4096          /* entries read of one directory */
+#define READ_MAX (256 * 1024) /* entries read of all directories */
 #define ENVIRON_MAX (64 * 1024)
 
 typedef struct {
-  char *physical;               /* NULL where it cannot be looked at */
+  char *physical; /* NULL where it cannot be looked at */
   int fd;
-  GHashTable *names;            /* low 32 bits of a socket's inode -> name; NULL before it was read */
+  GHashTable *names; /* low 32 bits of a socket's inode -> name; NULL before it was read */
 } Dir;
 
 struct PfsSocketGuess {
@@ -34,8 +34,8 @@ struct PfsSocketGuess {
   int main_fd;
   const PfsView *view;
   PfsMountDevs *devs;
-  GHashTable *dirs;             /* absolute path -> Dir */
-  GHashTable *starts;           /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
+  GHashTable *dirs;   /* absolute path -> Dir */
+  GHashTable *starts; /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
   guint entries_read;
 };
 

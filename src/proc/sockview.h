@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 typedef struct {
-  int root_fd;                  /* O_PATH */
-  uint64_t mount, inode;        /* of its root: two processes with equal ones see the same */
-  char *root;                   /* the root's path as /proc prints it; "" for "/" */
-  GHashTable *mounts;           /* "<parent's id>:<mount point>" -> id */
-  GHashTable *remote;           /* a set of the mount points whose server may not answer; our own mount is one */
+  int root_fd;           /* O_PATH */
+  uint64_t mount, inode; /* of its root: two processes with equal ones see the same */
+  char *root;            /* the root's path as /proc prints it; "" for "/" */
+  GHashTable *mounts;    /* "<parent's id>:<mount point>" -> id */
+  GHashTable *remote;    /* a set of the mount points whose server may not answer; our own mount is one */
 } PfsView;
 
 /* The view of the process whose directory pid_fd is. 0 or -errno: -ESRCH once it has ended. */

@@ -16,86 +16,86 @@
 #include "peerfs/proc/table.h"
 #include "patience.h"
 
-#define PFS_PINS_MAX 32                 /* main processes kept pinned between calls */
-#define PFS_SETTLE_SECONDS 10           /* a process joins its container's cgroup within this time */
-#define PFS_EXEC_SECONDS 2              /* a runtime's exec into the container is over by then */
+#define PFS_PINS_MAX 32       /* main processes kept pinned between calls */
+#define PFS_SETTLE_SECONDS 10 /* a process joins its container's cgroup within this time */
+#define PFS_EXEC_SECONDS 2    /* a runtime's exec into the container is over by then */
 
 typedef enum {
-  PFS_KIND_NEW = 0,             /* nothing read yet */
-  PFS_KIND_PENDING,             /* cannot be told yet: looked at again by every scan */
-  PFS_KIND_WITHOUT_ID,          /* within one scan: its cgroup names no container */
-  PFS_KIND_BESIDE,              /* likewise, and its cgroup is not within ours */
-  PFS_KIND_OUTSIDE,             /* of no container: looked at again while it is young */
-  PFS_KIND_MEMBER,              /* of a container, for the rest of its life */
+  PFS_KIND_NEW = 0,    /* nothing read yet */
+  PFS_KIND_PENDING,    /* cannot be told yet: looked at again by every scan */
+  PFS_KIND_WITHOUT_ID, /* within one scan: its cgroup names no container */
+  PFS_KIND_BESIDE,     /* likewise, and its cgroup is not within ours */
+  PFS_KIND_OUTSIDE,    /* of no container: looked at again while it is young */
+  PFS_KIND_MEMBER,     /* of a container, for the rest of its life */
 } PfsKind;
 
 typedef enum {
-  PFS_RANK_UNKNOWN = 0,         /* not looked at, or not finished exec into the container */
-  PFS_RANK_OTHER_ROOT,          /* in a mount namespace with another root: main only if nothing better lives */
-  PFS_RANK_JAILED,              /* chrooted, and we may not look at its mount namespace */
-  PFS_RANK_OWN_ROOT,            /* has the container's own root, or is chrooted below it */
+  PFS_RANK_UNKNOWN = 0, /* not looked at, or not finished exec into the container */
+  PFS_RANK_OTHER_ROOT,  /* in a mount namespace with another root: main only if nothing better lives */
+  PFS_RANK_JAILED,      /* chrooted, and we may not look at its mount namespace */
+  PFS_RANK_OWN_ROOT,    /* has the container's own root, or is chrooted below it */
 } PfsRank;
 
-/* What a container's name comes from, the weaker first: a mount can be made in a container that has SYS_ADMIN, a cgroup in
- * one that may make them, but only below its own. */
+/* What a container's name comes from, the weaker first: a mount can be made in a container that has SYS_ADMIN, a cgroup
+ * in one that may make them, but only below its own. */
 typedef enum {
-  PFS_CLAIM_MOUNT = 0,          /* the kubelet's mount, or what looks like it */
-  PFS_CLAIM_CGROUP,             /* its id or machine */
-  PFS_CLAIM_POD,                /* the kubelet's mount, if our own container's vouches for it; of another pod, if the cgroup does */
-  PFS_CLAIM_RULE,               /* --name */
+  PFS_CLAIM_MOUNT = 0, /* the kubelet's mount, or what looks like it */
+  PFS_CLAIM_CGROUP,    /* its id or machine */
+  PFS_CLAIM_POD,  /* the kubelet's mount, if our own container's vouches for it; of another pod, if the cgroup does */
+  PFS_CLAIM_RULE, /* --name */
 } PfsClaim;
 
 /* What is remembered of one process; dropped at the latest by the first whole reading of /proc without its pid. */
 typedef struct {
-  guint64 ino;                  /* of /proc/<pid> */
+  guint64 ino; /* of /proc/<pid> */
   guint64 start_time;
-  PfsContainer *container;      /* of a member; borrowed from PfsTable.instances */
+  PfsContainer *container; /* of a member; borrowed from PfsTable.instances */
   pid_t pid;
-  guint8 kind;                  /* PfsKind */
-  guint8 rank;                  /* PfsRank */
+  guint8 kind; /* PfsKind */
+  guint8 rank; /* PfsRank */
 } PfsRecord;
 
 struct PfsContainer {
   gint refs;
-  gint ended;                   /* atomic; set once */
-  PfsTable *table;              /* keeps its memory, see table.c */
+  gint ended;      /* atomic; set once */
+  PfsTable *table; /* keeps its memory, see table.c */
   guint64 serial;
 
-  char *key;                    /* the chain of ids; or as id, if no cgroup names one */
-  char *id;                     /* the last of the chain; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
+  char *key; /* the chain of ids; or as id, if no cgroup names one */
+  char *id;  /* the last of the chain; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
   bool has_cgroup_id;
-  guint depth;                  /* of containers around it, with itself */
+  guint depth; /* of containers around it, with itself */
   char *runtime;
-  char *pod_uid;                /* fixed once published */
+  char *pod_uid; /* fixed once published */
   char *machine;
-  char *outer_pod;              /* the uid of the pod by its cgroup; "" if that tells none */
-  bool beside_us;               /* its cgroup is beside our own */
+  char *outer_pod; /* the uid of the pod by its cgroup; "" if that tells none */
+  bool beside_us;  /* its cgroup is beside our own */
 
-  GArray *members;              /* [scan] of guint: indices into PfsTable.records */
-  char *root_key;               /* [scan] of its own "/"; NULL until a process with one was seen */
-  PfsKubeletMount kubelet;      /* [scan] name "" where there is none */
-  bool main_is_sandbox;         /* [scan] */
-  PfsRank main_rank;            /* [scan] UNKNOWN: there is no main process */
-  int main_watch;               /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
-  char *place;                  /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
-  char *next_name;              /* [scan] */
-  PfsClaim claim;               /* [scan] to next_name */
-  bool told;                    /* [scan] that another one has the name that it claims */
+  GArray *members;         /* [scan] of guint: indices into PfsTable.records */
+  char *root_key;          /* [scan] of its own "/"; NULL until a process with one was seen */
+  PfsKubeletMount kubelet; /* [scan] name "" where there is none */
+  bool main_is_sandbox;    /* [scan] */
+  PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
+  int main_watch;          /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
+  char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
+  char *next_name;         /* [scan] */
+  PfsClaim claim;          /* [scan] to next_name */
+  bool told;               /* [scan] that another one has the name that it claims */
 
-  char *name;                   /* [lock] */
-  pid_t main_pid;               /* [lock], written by the scan alone */
-  guint64 main_start;           /* [lock], written by the scan alone */
-  int main_error;               /* [lock], written by the scan alone: why the next main process is not known; else 0 */
-  GArray *pids;                 /* [lock] of pid_t; never changed in place */
-  PfsPin *pin;                  /* [lock] cached; in PfsTable.pinned */
+  char *name;         /* [lock] */
+  pid_t main_pid;     /* [lock], written by the scan alone */
+  guint64 main_start; /* [lock], written by the scan alone */
+  int main_error;     /* [lock], written by the scan alone: why the next main process is not known; else 0 */
+  GArray *pids;       /* [lock] of pid_t; never changed in place */
+  PfsPin *pin;        /* [lock] cached; in PfsTable.pinned */
 };
 
 /* Ourselves, as this /proc shows us. */
 typedef struct {
   bool known;
-  char *key;                    /* of our own container; NULL where we are in none, or not in this /proc */
+  char *key; /* of our own container; NULL where we are in none, or not in this /proc */
   bool has_cgroup_id;
-  PfsKubeletMount kubelet;      /* name "" where there is none */
+  PfsKubeletMount kubelet; /* name "" where there is none */
   char *root_key;
   char *mnt_ns;
 } PfsSelf;
@@ -104,64 +104,64 @@ typedef struct {
   char *prefix;
   char *name;
   char *arg;
-  const PfsContainer *match;    /* [scan] within one scan: the container that it names */
-  bool told;                    /* [scan] that several match */
+  const PfsContainer *match; /* [scan] within one scan: the container that it names */
+  bool told;                 /* [scan] that several match */
 } PfsNameRule;
 
 struct PfsTable {
-  gint users;                   /* references by the outside */
-  gint refs;                    /* references to its memory: one of all users together, one of each container */
+  gint users; /* references by the outside */
+  gint refs;  /* references to its memory: one of all users together, one of each container */
   PfsProc *proc;
   PfsPatience *patience;
-  GPtrArray *rules;             /* of PfsNameRule */
+  GPtrArray *rules; /* of PfsNameRule */
   bool sandbox;
   PfsScope scope;
-  char *pod;                    /* of PFS_SCOPE_POD */
+  char *pod; /* of PFS_SCOPE_POD */
 
-  pthread_mutex_t lock;         /* not a GMutex: ThreadSanitizer knows this one */
+  pthread_mutex_t lock; /* not a GMutex: ThreadSanitizer knows this one */
   pthread_cond_t scanned;
-  bool scanning;                /* [lock] */
-  bool wants_exact;             /* [lock] the next scan has to be */
-  guint64 scans_begun;          /* [lock] */
-  guint64 scans_done;           /* [lock] */
-  int result;                   /* [lock] of the last scan */
-  GPtrArray *listed;            /* [lock] of PfsContainer references, by name */
-  GHashTable *by_name;          /* [lock] into listed */
-  GHashTable *by_group;         /* [lock] likewise: one container of each namespace and each pod */
-  GPtrArray *pods;              /* [lock] of PfsPod; never changed in place */
-  bool shows_node;              /* [lock] */
-  GHashTable *pod_names;        /* [lock] uid -> "NAMESPACE/POD" of the folders of logs, "" if there was none; never changed
-                                 * in place */
-  gint64 pod_names_time;        /* [lock] when they were read, monotonic, in microseconds */
-  GQueue pinned;                /* [lock] of PfsContainer, borrowed, last used first */
-  void (*pinned_func) (gpointer data);  /* [lock] */
-  gpointer pinned_data;         /* [lock] */
-  PfsNoticeFunc notice_func;    /* [lock] */
-  gpointer notice_data;         /* [lock] */
+  bool scanning;         /* [lock] */
+  bool wants_exact;      /* [lock] the next scan has to be */
+  guint64 scans_begun;   /* [lock] */
+  guint64 scans_done;    /* [lock] */
+  int result;            /* [lock] of the last scan */
+  GPtrArray *listed;     /* [lock] of PfsContainer references, by name */
+  GHashTable *by_name;   /* [lock] into listed */
+  GHashTable *by_group;  /* [lock] likewise: one container of each namespace and each pod */
+  GPtrArray *pods;       /* [lock] of PfsPod; never changed in place */
+  bool shows_node;       /* [lock] */
+  GHashTable *pod_names; /* [lock] uid -> "NAMESPACE/POD" of the folders of logs, "" if there was none; never changed
+                          * in place */
+  gint64 pod_names_time; /* [lock] when they were read, monotonic, in microseconds */
+  GQueue pinned;         /* [lock] of PfsContainer, borrowed, last used first */
+  void (*pinned_func) (gpointer data); /* [lock] */
+  gpointer pinned_data;                /* [lock] */
+  PfsNoticeFunc notice_func;           /* [lock] */
+  gpointer notice_data;                /* [lock] */
 
-  GPtrArray *notices;           /* [scan] of PfsNotice: not told yet */
+  GPtrArray *notices; /* [scan] of PfsNotice: not told yet */
 
-  GArray *records;              /* [scan] of PfsRecord, by pid */
-  GHashTable *instances;        /* [scan] key -> PfsContainer reference */
-  char *node_root;              /* [scan] root key of the node itself; NULL where it is not visible */
-  PfsSelf self;                 /* [scan] */
-  gint64 self_time;             /* [scan] when that was read, monotonic, in microseconds */
-  guint64 now;                  /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
+  GArray *records;       /* [scan] of PfsRecord, by pid */
+  GHashTable *instances; /* [scan] key -> PfsContainer reference */
+  char *node_root;       /* [scan] root key of the node itself; NULL where it is not visible */
+  PfsSelf self;          /* [scan] */
+  gint64 self_time;      /* [scan] when that was read, monotonic, in microseconds */
+  guint64 now;           /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
   guint64 ticks_per_second;
-  guint64 next_serial;          /* [scan] */
-  guint64 files_read;           /* [scan] cgroup files read so far, for tests */
+  guint64 next_serial; /* [scan] */
+  guint64 files_read;  /* [scan] cgroup files read so far, for tests */
 
-  int watch;                    /* epoll of main processes; -1: none */
-  guint watched;                /* [scan] how many */
-  guint watched_max;            /* [scan] by the descriptors that we may have */
-  bool can_watch;               /* [scan] the kernel and this /proc let us */
-  bool asks_each;               /* [scan] this scan asks also of those that are watched */
-  gint64 asked_time;            /* [scan] when the last such scan began, monotonic, in microseconds */
+  int watch;         /* epoll of main processes; -1: none */
+  guint watched;     /* [scan] how many */
+  guint watched_max; /* [scan] by the descriptors that we may have */
+  bool can_watch;    /* [scan] the kernel and this /proc let us */
+  bool asks_each;    /* [scan] this scan asks also of those that are watched */
+  gint64 asked_time; /* [scan] when the last such scan began, monotonic, in microseconds */
 
-  pid_t whole_last_pid;         /* [scan] the last pid given before /proc was read as a whole; 0: not known */
-  gint64 whole_time;            /* [scan] when that was, monotonic, in microseconds */
-  bool out_of_order;            /* [scan] pids are given in another order here */
-  guint64 wholes;               /* [scan] how often so far, for tests */
+  pid_t whole_last_pid; /* [scan] the last pid given before /proc was read as a whole; 0: not known */
+  gint64 whole_time;    /* [scan] when that was, monotonic, in microseconds */
+  bool out_of_order;    /* [scan] pids are given in another order here */
+  guint64 wholes;       /* [scan] how often so far, for tests */
 };
 
 /* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then what was published stays.
@@ -180,7 +180,8 @@ bool pfs_records_read_recent (PfsTable *table);
  * instance. Those that name none are for the second function, after the main processes of the others are known. */
 void pfs_classify (PfsTable *table, PfsRecord *record);
 void pfs_classify_without_id (PfsTable *table, PfsRecord *record);
-/* Reads the cgroup file of an open process directory: 1 where it names a container, 0 where it names none, or -errno. */
+/* Reads the cgroup file of an open process directory: 1 where it names a container, 0 where it names none, or -errno.
+ */
 int pfs_read_cgroup (PfsTable *table, int piddir, PfsCgroup *ret, bool *ret_outside);
 /* The instance of a cgroup's id that the kubelet mount is of, or NULL. */
 PfsContainer *pfs_find_by_kubelet (PfsTable *table, const PfsKubeletMount *kubelet);
@@ -208,13 +209,15 @@ void pfs_watch_clear (PfsTable *table);
 void pfs_watch_main (PfsTable *table, PfsContainer *c);
 /* Before the container's end, and before it gets another main process. */
 void pfs_watch_drop (PfsTable *table, PfsContainer *c);
-/* At the begin of a scan. Drops those that have ended: who is watched after it lives, but for what pidfds do not tell; so
- * asks_each is set now and then, and always where exact. */
+/* At the begin of a scan. Drops those that have ended: who is watched after it lives, but for what pidfds do not tell;
+ * so asks_each is set now and then, and always where exact. */
 void pfs_watch_collect (PfsTable *table, bool exact);
 
-/* pods.c: reads the names of pods that the last scan was the first to see. True if another scan will have more names. */
+/* pods.c: reads the names of pods that the last scan was the first to see. True if another scan will have more names.
+ */
 bool pfs_pods_learn (PfsTable *table);
-/* The rest is for the thread that scans, after pfs_self_get(). The uid of the container's pod, borrowed; "" without one. */
+/* The rest is for the thread that scans, after pfs_self_get(). The uid of the container's pod, borrowed; "" without
+ * one. */
 const char *pfs_pods_uid (const PfsTable *table, const PfsContainer *c);
 /* Gives each its place. */
 void pfs_pods_place (PfsTable *table, GPtrArray *live);

@@ -19,7 +19,7 @@
 #include "procfile.h"
 
 #define WATCHED_MAX 4096u
-#define SHARE 4u                        /* of our descriptors: one in so many, for each file that is open needs some */
+#define SHARE 4u /* of our descriptors: one in so many, for each file that is open needs some */
 #define EVENTS 64
 #define ASK_SECONDS 10
 

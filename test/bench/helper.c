@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The work of the benchmark that needs exact times or many system calls. Built static: it also runs in containers.
  *
- *   helper tree DIR DIRS FILES SIZE         DIRS directories of FILES files of SIZE bytes each (0: mixed sizes, 1: empty)
- *   helper list DIR                         the paths of all regular files below it, sorted, as git keeps them
+ *   helper tree DIR DIRS FILES SIZE         DIRS directories of FILES files of SIZE bytes each (0: mixed sizes, 1:
+ * empty) helper list DIR                         the paths of all regular files below it, sorted, as git keeps them
  *   helper stat DIR LIST                    lstat of each path, below DIR: prints seconds
- *   helper open DIR LIST CLIENTS SECONDS    open, read and close of one path after the other: prints operations a second
- *   helper serve SOCKET                     a server on a unix socket, for ever
- *   helper connect SOCKET COUNT             prints connections a second
- *   helper receive SOCKET MIB               prints bytes a second
- *   helper containers DIR CGROUP N EXTRA    N imitated containers of 1 + EXTRA processes each; prints "ready"
- *   helper sleep                            for ever
+ *   helper open DIR LIST CLIENTS SECONDS    open, read and close of one path after the other: prints operations a
+ * second helper serve SOCKET                     a server on a unix socket, for ever helper connect SOCKET COUNT prints
+ * connections a second helper receive SOCKET MIB               prints bytes a second helper containers DIR CGROUP N
+ * EXTRA    N imitated containers of 1 + EXTRA processes each; prints "ready" helper sleep for ever
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -344,7 +342,8 @@ containers (const char *dir, const char *cgroup, int n, int extra)
   int ready[2];
 
   must (pipe (ready), "pipe");
-  snprintf (path, sizeof path, "mkdir -p '%s/root' '%s/pods/0a1b2c3d-0000-4000-8000-000000000000/containers'", dir, dir);
+  snprintf (path, sizeof path, "mkdir -p '%s/root' '%s/pods/0a1b2c3d-0000-4000-8000-000000000000/containers'", dir,
+            dir);
   if (system (path) != 0)
     errx (1, "%s", path);
   for (int i = 0; i < n; i++) {

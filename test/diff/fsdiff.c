@@ -35,31 +35,62 @@ static void
 parse (int argc, char **argv, Options *options)
 {
   static const struct option names[] = {
-    { "mount", required_argument, NULL, 'm' },   { "direct", required_argument, NULL, 'd' },
-    { "below", required_argument, NULL, 'b' },   { "seed", required_argument, NULL, 's' },
-    { "rounds", required_argument, NULL, 'r' },  { "ops", required_argument, NULL, 'o' },
-    { "seconds", required_argument, NULL, 't' }, { "skip", required_argument, NULL, 'k' },
-    { "only", required_argument, NULL, 'y' },    { "trace", no_argument, NULL, 'v' },
-    { "no-holes", no_argument, NULL, 'n' },      { "no-shared-maps", no_argument, NULL, 'p' },
+    { "mount", required_argument, NULL, 'm' },
+    { "direct", required_argument, NULL, 'd' },
+    { "below", required_argument, NULL, 'b' },
+    { "seed", required_argument, NULL, 's' },
+    { "rounds", required_argument, NULL, 'r' },
+    { "ops", required_argument, NULL, 'o' },
+    { "seconds", required_argument, NULL, 't' },
+    { "skip", required_argument, NULL, 'k' },
+    { "only", required_argument, NULL, 'y' },
+    { "trace", no_argument, NULL, 'v' },
+    { "no-holes", no_argument, NULL, 'n' },
+    { "no-shared-maps", no_argument, NULL, 'p' },
     { NULL, 0, NULL, 0 },
   };
   int c;
 
   while ((c = getopt_long (argc, argv, "", names, NULL)) != -1)
     switch (c) {
-    case 'm': options->places.mount = optarg; break;
-    case 'd': options->places.direct = optarg; break;
-    case 'b': options->places.below = optarg; break;
-    case 's': options->seed = strtoull (optarg, NULL, 0); break;
-    case 'r': options->rounds = strtoull (optarg, NULL, 0); break;
-    case 'o': options->ops = strtoull (optarg, NULL, 0); break;
-    case 't': options->seconds = (time_t) strtoll (optarg, NULL, 0); break;
-    case 'k': set_names (options->kinds.skip, optarg); break;
-    case 'y': set_names (options->kinds.only, optarg); break;
-    case 'v': options->places.trace = true; break;
-    case 'n': with_holes = false; break;
-    case 'p': with_shared_maps = false; break;
-    default: exit (2);
+    case 'm':
+      options->places.mount = optarg;
+      break;
+    case 'd':
+      options->places.direct = optarg;
+      break;
+    case 'b':
+      options->places.below = optarg;
+      break;
+    case 's':
+      options->seed = strtoull (optarg, NULL, 0);
+      break;
+    case 'r':
+      options->rounds = strtoull (optarg, NULL, 0);
+      break;
+    case 'o':
+      options->ops = strtoull (optarg, NULL, 0);
+      break;
+    case 't':
+      options->seconds = (time_t) strtoll (optarg, NULL, 0);
+      break;
+    case 'k':
+      set_names (options->kinds.skip, optarg);
+      break;
+    case 'y':
+      set_names (options->kinds.only, optarg);
+      break;
+    case 'v':
+      options->places.trace = true;
+      break;
+    case 'n':
+      with_holes = false;
+      break;
+    case 'p':
+      with_shared_maps = false;
+      break;
+    default:
+      exit (2);
     }
   if (!options->places.mount || !options->places.direct)
     errx (2, "--mount and --direct are needed");

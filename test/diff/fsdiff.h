@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define SLOTS 6                 /* descriptors that a worker has open on each side */
+#define SLOTS 6 /* descriptors that a worker has open on each side */
 #define TEXT_MAX 6000
 
 /* What an operation does and shows, as text. What does not fit is cut on both sides alike. */
@@ -20,10 +20,10 @@ typedef struct {
 } Text;
 
 void say (Text *text, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
-void say_result (Text *text, long result);      /* "= N" or "= -1 ENOENT" by errno; returns with errno kept */
+void say_result (Text *text, long result); /* "= N" or "= -1 ENOENT" by errno; returns with errno kept */
 void say_stat (Text *text, const struct stat *st);
-extern bool with_shared_maps;   /* false: the mount has to refuse them; docs/limits.md */
-extern bool with_holes;         /* false: where reading ahead, which is the kernel's own business, fills holes */
+extern bool with_shared_maps; /* false: the mount has to refuse them; docs/limits.md */
+extern bool with_holes;       /* false: where reading ahead, which is the kernel's own business, fills holes */
 void say_lstat (Text *text, const char *path);
 void say_fstat (Text *text, int fd);
 void say_bytes (Text *text, const void *bytes, size_t n);
@@ -33,8 +33,8 @@ uint64_t hash_bytes (uint64_t seed, const void *bytes, size_t n);
 /* One of the two directories, as one worker sees it. */
 typedef struct {
   int dir;
-  bool mounted;                 /* reached through the mount */
-  int fd[SLOTS];                /* -1: closed */
+  bool mounted;  /* reached through the mount */
+  int fd[SLOTS]; /* -1: closed */
 } Side;
 
 /* An operation says nothing about the state it meets: any list of them can be run, so that a list that shows a
@@ -51,7 +51,7 @@ typedef struct {
   const char *name;
   void (*run) (Side *side, const Op *op, Text *text);
   unsigned int weight;
-  bool late;    /* a close is finished a moment after close(2) returned: a conflict may last that long */
+  bool late; /* a close is finished a moment after close(2) returned: a conflict may last that long */
 } Kind;
 
 #define CHOICE_MAX 1024
@@ -62,7 +62,7 @@ typedef struct {
 } Choice;
 
 extern const Kind kinds_open[], kinds_io[], kinds_map[], kinds_name[], kinds_attr[], kinds_xattr[], kinds_lock[],
-  kinds_dir[];
+    kinds_dir[];
 const Kind *kind_of (const Op *op);
 unsigned int kind_count (const Choice *kinds);
 const char *path_of (unsigned int number);
@@ -78,13 +78,13 @@ void generate (uint64_t seed, const Choice *kinds, unsigned int workers, Op *ops
 /* --- workers.c --- */
 
 typedef struct {
-  const char *mount, *direct;   /* the two directories; every run has a new one below each */
-  const char *below;            /* where `mount` really is, or NULL */
+  const char *mount, *direct; /* the two directories; every run has a new one below each */
+  const char *below;          /* where `mount` really is, or NULL */
   bool trace;
 } Places;
 
 typedef struct {
-  size_t at;                    /* the operation that differed; n: the trees did */
+  size_t at; /* the operation that differed; n: the trees did */
   Text mount, direct;
 } Difference;
 

@@ -12,11 +12,10 @@
 
 /* Few names, so that operations meet; any of them may be a file, a directory, a link or a FIFO at the time. */
 static const char *const paths[] = {
-  "a", "b", "c", "d", "e", "a", "b", "c", "d", "e",
-  "d/a", "d/b", "d/c", "d/d", "e/a", "e/b", "e/c", "e/d", "a/a", "a/b", "b/a", "b/d",
-  "d/d/a", "d/d/b", "d/d/d", "e/d/a", "e/d/b", "d/d/d/a",
-  "d/./a", "d/../a", "d/d/../a", "e/", "d/a/", "d/.", ".", "", "missing/a", "d//a",
-  "\xff\x01 \n", N255, N255 "n", "d/" N255,
+  "a",     "b",     "c",     "d",         "e",     "a",           "b",     "c",      "d",        "e",   "d/a",
+  "d/b",   "d/c",   "d/d",   "e/a",       "e/b",   "e/c",         "e/d",   "a/a",    "a/b",      "b/a", "b/d",
+  "d/d/a", "d/d/b", "d/d/d", "e/d/a",     "e/d/b", "d/d/d/a",     "d/./a", "d/../a", "d/d/../a", "e/",  "d/a/",
+  "d/.",   ".",     "",      "missing/a", "d//a",  "\xff\x01 \n", N255,    N255 "n", "d/" N255,
 };
 
 const char *
@@ -29,8 +28,8 @@ mode_t
 mode_of (uint32_t number)
 {
   static const mode_t modes[] = {
-    0644, 0666, 0600, 0755, 0777, 0777, 0700, 0400, 0000, 0640, 0660, 0444, 0222, 0111, 01777, 02777, 02755, 02644,
-    04755, 04777, 06777, 03777, 02070, 07000,
+    0644, 0666, 0600,  0755,  0777,  0777,  0700,  0400,  0000,  0640,  0660,  0444,
+    0222, 0111, 01777, 02777, 02755, 02644, 04755, 04777, 06777, 03777, 02070, 07000,
   };
 
   return number % 8 == 0 ? (number >> 3) & 07777 : modes[(number >> 3) % LENGTH (modes)];

@@ -177,19 +177,9 @@ op_statvfs (Side *side, const Op *op, Text *text)
 }
 
 const Kind kinds_attr[] = {
-  { "chmod", op_chmod, 14, false },
-  { "fchmod", op_fchmod, 6, false },
-  { "chown", op_chown, 9, false },
-  { "lchown", op_lchown, 4, false },
-  { "fchown", op_fchown, 5, false },
-  { "utimens", op_utimens, 7, false },
-  { "futimens", op_futimens, 5, false },
-  { "access", op_access, 6, false },
-  { "faccessat", op_faccessat, 4, false },
-  { "stat", op_stat, 10, false },
-  { "lstat", op_lstat, 12, false },
-  { "fstat", op_fstat, 8, false },
-  { "statx", op_statx, 5, false },
-  { "statvfs", op_statvfs, 1, false },
-  { NULL, NULL, 0, false },
+  { "chmod", op_chmod, 14, false },      { "fchmod", op_fchmod, 6, false },   { "chown", op_chown, 9, false },
+  { "lchown", op_lchown, 4, false },     { "fchown", op_fchown, 5, false },   { "utimens", op_utimens, 7, false },
+  { "futimens", op_futimens, 5, false }, { "access", op_access, 6, false },   { "faccessat", op_faccessat, 4, false },
+  { "stat", op_stat, 10, false },        { "lstat", op_lstat, 12, false },    { "fstat", op_fstat, 8, false },
+  { "statx", op_statx, 5, false },       { "statvfs", op_statvfs, 1, false }, { NULL, NULL, 0, false },
 };

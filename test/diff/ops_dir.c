@@ -31,7 +31,11 @@ add (Names *names, const struct dirent *d)
 
   if (names->n == NAMES_MAX)
     return;
-  line[0] = d->d_type == DT_DIR ? 'd' : d->d_type == DT_REG ? 'f' : d->d_type == DT_LNK ? 'l' : d->d_type == DT_FIFO ? 'p' : '?';
+  line[0] = d->d_type == DT_DIR    ? 'd'
+            : d->d_type == DT_REG  ? 'f'
+            : d->d_type == DT_LNK  ? 'l'
+            : d->d_type == DT_FIFO ? 'p'
+                                   : '?';
   strncpy (line + 1, d->d_name, sizeof line - 2);
   line[sizeof line - 1] = 0;
   names->name[names->n++] = strdup (line);

@@ -22,7 +22,10 @@ lock_of (const Op *op)
 static void
 say_lock (Text *text, const struct flock *lock)
 {
-  say (text, " {%s %lld+%lld}", lock->l_type == F_RDLCK ? "read" : lock->l_type == F_WRLCK ? "write" : "none",
+  say (text, " {%s %lld+%lld}",
+       lock->l_type == F_RDLCK   ? "read"
+       : lock->l_type == F_WRLCK ? "write"
+                                 : "none",
        (long long) lock->l_start, (long long) lock->l_len);
 }
 
@@ -89,10 +92,6 @@ op_flock (Side *side, const Op *op, Text *text)
 }
 
 const Kind kinds_lock[] = {
-  { "setlk", op_setlk, 8, true },
-  { "getlk", op_getlk, 3, true },
-  { "ofd_setlk", op_ofd_setlk, 5, true },
-  { "ofd_getlk", op_ofd_getlk, 2, true },
-  { "flock", op_flock, 6, true },
-  { NULL, NULL, 0, false },
+  { "setlk", op_setlk, 8, true },         { "getlk", op_getlk, 3, true }, { "ofd_setlk", op_ofd_setlk, 5, true },
+  { "ofd_getlk", op_ofd_getlk, 2, true }, { "flock", op_flock, 6, true }, { NULL, NULL, 0, false },
 };

@@ -13,7 +13,8 @@ bool with_shared_maps = true;
 static void
 map_in_vain (const Side *side, int fd, int prot, size_t size, Text *text)
 {
-  if (side->mounted && (mmap (NULL, size, prot, MAP_SHARED, fd, 0) != MAP_FAILED || (errno != ENODEV && errno != EACCES)))
+  if (side->mounted
+      && (mmap (NULL, size, prot, MAP_SHARED, fd, 0) != MAP_FAILED || (errno != ENODEV && errno != EACCES)))
     say (text, " not refused");
 }
 

@@ -18,7 +18,15 @@ static const char *
 name_of (uint32_t number)
 {
   static const char *const names[] = {
-    "user.a", "user.b", "user.a", "user.c", "security.capability", "trusted.a", "user.", "nothing.a", "system.posix_acl_access",
+    "user.a",
+    "user.b",
+    "user.a",
+    "user.c",
+    "security.capability",
+    "trusted.a",
+    "user.",
+    "nothing.a",
+    "system.posix_acl_access",
   };
 
   return names[number % (sizeof names / sizeof *names)];
@@ -36,7 +44,8 @@ length_of (uint32_t number)
 static size_t
 make_value (const char *name, const Op *op)
 {
-  struct vfs_cap_data caps = { .magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, .data = { { .permitted = 1 << 10 } } };
+  struct vfs_cap_data caps = { .magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+                               .data = { { .permitted = 1 << 10 } } };
   size_t n = length_of (op->r[1]);
 
   pattern (op->r[2], value, n);
@@ -151,7 +160,9 @@ make_acl (const Op *op)
       continue;
     acl.entry[n].e_tag = tags[i];
     acl.entry[n].e_perm = op->r[0] >> (3 * i) & 7;
-    acl.entry[n].e_id = tags[i] == ACL_USER ? 1001 + (op->r[2] & 1) : tags[i] == ACL_GROUP ? 2000u : (uint32_t) ACL_UNDEFINED_ID;
+    acl.entry[n].e_id = tags[i] == ACL_USER    ? 1001 + (op->r[2] & 1)
+                        : tags[i] == ACL_GROUP ? 2000u
+                                               : (uint32_t) ACL_UNDEFINED_ID;
     n++;
   }
   if (op->r[1] % 17 == 1)
@@ -193,14 +204,9 @@ op_remove_acl (Side *side, const Op *op, Text *text)
 }
 
 const Kind kinds_xattr[] = {
-  { "setxattr", op_setxattr, 6, false },
-  { "fsetxattr", op_fsetxattr, 3, false },
-  { "getxattr", op_getxattr, 4, false },
-  { "fgetxattr", op_fgetxattr, 3, false },
-  { "listxattr", op_listxattr, 4, false },
-  { "removexattr", op_removexattr, 3, false },
-  { "set_acl", op_set_acl, 6, false },
-  { "get_acl", op_get_acl, 4, false },
-  { "remove_acl", op_remove_acl, 2, false },
-  { NULL, NULL, 0, false },
+  { "setxattr", op_setxattr, 6, false },     { "fsetxattr", op_fsetxattr, 3, false },
+  { "getxattr", op_getxattr, 4, false },     { "fgetxattr", op_fgetxattr, 3, false },
+  { "listxattr", op_listxattr, 4, false },   { "removexattr", op_removexattr, 3, false },
+  { "set_acl", op_set_acl, 6, false },       { "get_acl", op_get_acl, 4, false },
+  { "remove_acl", op_remove_acl, 2, false }, { NULL, NULL, 0, false },
 };

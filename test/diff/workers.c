@@ -16,7 +16,7 @@
 
 #include "fsdiff.h"
 
-#define LATE_TRIES 500          /* times 1 ms */
+#define LATE_TRIES 500 /* times 1 ms */
 /* Links lead out of the directory, some of them by way of each other; but not as far as root/, which shows other modes
  * than the peer's "/". */
 #define TOP "/1/2/3/top"
@@ -27,12 +27,8 @@ static const struct {
   size_t n_groups;
   gid_t groups[2];
 } users[WORKERS] = {
-  { 0, 0, 0, { 0 } },
-  { 1001, 1001, 1, { 2000 } },
-  { 1001, 1001, 1, { 2000 } },
-  { 1002, 1002, 1, { 2000 } },
-  { 1002, 2000, 1, { 1001 } },
-  { 1001, 1002, 0, { 0 } },
+  { 0, 0, 0, { 0 } },          { 1001, 1001, 1, { 2000 } }, { 1001, 1001, 1, { 2000 } },
+  { 1002, 1002, 1, { 2000 } }, { 1002, 2000, 1, { 1001 } }, { 1001, 1002, 0, { 0 } },
 };
 
 typedef struct {

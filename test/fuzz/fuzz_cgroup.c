@@ -28,9 +28,8 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const PfsCgroup zero;
-  static const char *const runtimes[] = {
-    "containerd", "crio", "docker", "podman", "ecs", "garden", "lxc", "nspawn", "k8s", "unknown", NULL
-  };
+  static const char *const runtimes[] = { "containerd", "crio",   "docker", "podman",  "ecs", "garden",
+                                          "lxc",        "nspawn", "k8s",    "unknown", NULL };
   g_autofree char *more = g_malloc (size + 8);
   PfsCgroup cg, again;
 

@@ -39,7 +39,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
     MUST (pfs_name_valid (name));
     value = pfs_environ_value (env, name, &len);
-    MUST (value && value > last);       /* in order, so no name is there twice */
+    MUST (value && value > last); /* in order, so no name is there twice */
     check_variable (start, size, name, value, len);
     last = value;
   }

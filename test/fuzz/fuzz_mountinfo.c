@@ -25,8 +25,7 @@ check_kubelet (const PfsKubeletMount *mount)
 static bool
 has_origin (const char *content, size_t size, const PfsKubeletMount *mount)
 {
-  g_autofree char *tail
-    = g_strdup_printf ("/pods/%s/containers/%s/%s", mount->pod_uid, mount->name, mount->instance);
+  g_autofree char *tail = g_strdup_printf ("/pods/%s/containers/%s/%s", mount->pod_uid, mount->name, mount->instance);
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, size);
   PfsMountLine line;
 
@@ -52,10 +51,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   while (pfs_mount_iter_next (iter, &line)) {
     MUST (line.mount_point[0] == '/' && *line.root && *line.fstype);
     MUST (strlen (line.root) + strlen (line.mount_point) + strlen (line.options) + strlen (line.fstype)
-            + strlen (line.source) + strlen (line.super_options) < size);
+              + strlen (line.source) + strlen (line.super_options)
+          < size);
     has_root = has_root || strcmp (line.mount_point, "/") == 0;
-    MUST (pfs_mountinfo_fstype (content, MIN (size, 4096), line.major, line.minor, type, sizeof type)
-          || size > 4096);
+    MUST (pfs_mountinfo_fstype (content, MIN (size, 4096), line.major, line.minor, type, sizeof type) || size > 4096);
     if (size > 4096)
       break;
   }

@@ -33,8 +33,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   bool plain = size > 0 && strlen (text) == size && !strchr (text, '/') && strcmp (text, ".") && strcmp (text, "..");
   char buf[NAME_MAX + 1];
 
-  MUST (pfs_name_valid (text) == (*text && strlen (text) <= NAME_MAX && !strchr (text, '/') && strcmp (text, ".")
-                                  && strcmp (text, "..")));
+  MUST (pfs_name_valid (text)
+        == (*text && strlen (text) <= NAME_MAX && !strchr (text, '/') && strcmp (text, ".") && strcmp (text, "..")));
   if (!name) {
     MUST (size > (plain ? NAME_MAX : NAME_MAX / 3));
     return 0;

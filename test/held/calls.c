@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See held.c: the system calls that may wait for a file system. Under a lock they are for /proc and for what is no file
  * (sockets, namespaces, devices). */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

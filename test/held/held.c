@@ -4,6 +4,7 @@
  *
  * A GRecMutex does not count: those there are serve one open directory, whose readers all wait for the same mount, and one
  * scan of a container, which looks into no mount that may not answer (test_dead_mount.sh hangs if it does). */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <pthread.h>
 #include <sanitizer/common_interface_defs.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See held.c: what asks a peer's file system by functions of our own. */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include "../../src/node/rootfs_private.h"
 #include "held.h"
 

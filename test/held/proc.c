@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See held.c: what in /proc is waited for as for a lock, and which folders are a /proc. */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include "../../src/proc/table_priv.h"
 #include "held.h"
 

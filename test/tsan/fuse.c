@@ -6,6 +6,7 @@
  *   - what requests about it did until their replies comes before its end, FORGET or RELEASE.
  * Two requests about one thing are in no order, be there seconds between them. In libfuse there are locks that would
  * order them all the same (it takes one at each begin and end of a request): they are ignored. */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <sanitizer/tsan_interface.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -5,6 +5,7 @@
  * that begin with WRAP). g_atomic_int_* are the compiler's own atomics already, g_thread_* end in pthread_*, which
  * ThreadSanitizer knows. Nothing here is code of peerfs that could hide a race of its own: what is not named is
  * reported too often, not too seldom. */
+/* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <glib.h>
 #include <sanitizer/tsan_interface.h>
 

@@ -8,9 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Who asked. caps: the capabilities that he has in effect, as far as they count in our own user namespace; ours count no
- * further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. To learn
- * caps, and what follows from them, takes system calls: that may be left to whoever needs it, see pfs_caller_known(). */
+/* Who asked. caps: the capabilities that he has in effect, as far as they count in our own user namespace; ours count
+ * no further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. To
+ * learn caps, and what follows from them, takes system calls: that may be left to whoever needs it, see
+ * pfs_caller_known(). */
 typedef struct PfsCaller PfsCaller;
 struct PfsCaller {
   uid_t uid;
@@ -21,19 +22,21 @@ struct PfsCaller {
   size_t n_groups;
   uint64_t caps;
   bool switching;
-  bool own_ids;                 /* his uid and gid are the daemon's */
-  void (*learn) (PfsCaller *caller);    /* NULL, or fills in groups, caps and switching; until then he has none, and switches */
+  bool own_ids; /* his uid and gid are the daemon's */
+  void (*learn) (
+      PfsCaller *caller); /* NULL, or fills in groups, caps and switching; until then he has none, and switches */
 };
 
 /* The daemon itself: no switching. */
 extern const PfsCaller pfs_caller_self;
 
-/* The same caller, with what is learnt only if somebody asks. For groups, caps and switching of one that is not known. */
+/* The same caller, with what is learnt only if somebody asks. For groups, caps and switching of one that is not known.
+ */
 static inline const PfsCaller *
 pfs_caller_known (const PfsCaller *caller)
 {
   PfsCaller *unknown = (PfsCaller *) caller;
-  void (*learn) (PfsCaller *caller) = caller->learn;
+  void (*learn) (PfsCaller * caller) = caller->learn;
 
   if (learn) {
     unknown->learn = NULL;
@@ -65,8 +68,8 @@ int pfs_creds_enter (const PfsCaller *caller);
 /* Gives the thread its own credentials back. Preserves errno. */
 void pfs_creds_leave (const PfsCaller *caller);
 
-/* Between the two: lets the thread use one of the daemon's own capabilities (capabilities(7)), none of those over files.
- * 0 or -errno. */
+/* Between the two: lets the thread use one of the daemon's own capabilities (capabilities(7)), none of those over
+ * files. 0 or -errno. */
 int pfs_creds_allow (const PfsCaller *caller, unsigned int capability);
 
 static inline void

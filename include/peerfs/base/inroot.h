@@ -28,8 +28,8 @@ int pfs_inroot_physical_avoiding (int rootfd, const char *path, GHashTable *clos
 /* The link at physical directory dir (below rootfd) has the content target. Gives a relative target that the *caller's*
  * kernel, walking from that directory in a tree mounted anywhere, resolves as the peer's kernel would: absolute targets
  * start at the root, ".." never climbs above it, also after a component that is itself a link.
- * *ret_target (g_free) is untouched on failure. Returns 0; -ENAMETOOLONG where the result reaches PATH_MAX; -ELOOP where
- * there are too many links before its last ".." (the link leads nowhere); or another -errno of looking. */
+ * *ret_target (g_free) is untouched on failure. Returns 0; -ENAMETOOLONG where the result reaches PATH_MAX; -ELOOP
+ * where there are too many links before its last ".." (the link leads nowhere); or another -errno of looking. */
 int pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target);
 
 /* True where pfs_inroot_contain() has to look at the peer's tree (rootfd): a ".." that follows another component, or a

@@ -17,8 +17,9 @@ int pfs_read_prefix_at (int dirfd, const char *name, size_t max, GBytes **ret_by
 /* A line without its newline, valid during the call. False: no more is needed. */
 typedef bool (*PfsLineFunc) (const char *line, size_t len, gpointer data);
 
-/* Reads dirfd/name, opened as above, in pieces of 64 KiB, and calls func for each line. Returns 0 or -errno of openat(2),
- * read(2). -EFBIG: it has max bytes or more, or a line has more than a piece; func got the whole lines before. */
+/* Reads dirfd/name, opened as above, in pieces of 64 KiB, and calls func for each line. Returns 0 or -errno of
+ * openat(2), read(2). -EFBIG: it has max bytes or more, or a line has more than a piece; func got the whole lines
+ * before. */
 int pfs_read_lines_at (int dirfd, const char *name, size_t max, PfsLineFunc func, gpointer data);
 
 /* Reads the link dirfd/name ("" with an O_PATH|O_NOFOLLOW descriptor of the link itself).

@@ -13,7 +13,7 @@
 /* Every node at or below a container's directory begins with this: the instance it belongs to. */
 typedef struct {
   PfsNode node;
-  PfsContainer *container;      /* a reference */
+  PfsContainer *container; /* a reference */
 } PfsPeerNode;
 
 extern const PfsNodeOps pfs_top_ops, pfs_peer_ops;
@@ -36,15 +36,16 @@ int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct time
 int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 
 /* The same for a node that is below a gate, which he may have come by otherwise than through it: by a handle, or before
- * the main process executed another program. Below root/ only those are asked about who can open handles (CAP_DAC_READ_SEARCH): who
- * has gone in stays in, whatever user he becomes. 0 for other nodes; -ESTALE once the container has ended. */
+ * the main process executed another program. Below root/ only those are asked about who can open handles
+ * (CAP_DAC_READ_SEARCH): who has gone in stays in, whatever user he becomes. 0 for other nodes; -ESTALE once the
+ * container has ended. */
 int pfs_node_gate (PfsNode *node, const PfsCaller *who);
 
 /* Each gives the child of a peer's directory with that name, as a reference. */
-PfsNode *pfs_text_new (PfsNode *peer, const char *name);        /* id, pid */
-PfsNode *pfs_proclink_new (PfsNode *peer, const char *name);    /* proc */
+PfsNode *pfs_text_new (PfsNode *peer, const char *name);     /* id, pid */
+PfsNode *pfs_proclink_new (PfsNode *peer, const char *name); /* proc */
 PfsNode *pfs_pids_new (PfsNode *peer, const char *name);
 PfsNode *pfs_env_new (PfsNode *peer, const char *name);
 PfsNode *pfs_maps_new (PfsNode *peer, const char *name);
 PfsNode *pfs_sockets_new (PfsNode *peer, const char *name);
-PfsNode *pfs_rootfs_new (PfsNode *peer, const char *name);      /* node/rootfs.h */
+PfsNode *pfs_rootfs_new (PfsNode *peer, const char *name); /* node/rootfs.h */

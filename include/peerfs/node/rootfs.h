@@ -12,7 +12,8 @@
 
 #include "peerfs/node/node.h"
 
-/* Which fields of a setattr are meant, as FUSE_SET_ATTR_* of libfuse (fuse_lowlevel.h); fuse/ asserts that they agree. */
+/* Which fields of a setattr are meant, as FUSE_SET_ATTR_* of libfuse (fuse_lowlevel.h); fuse/ asserts that they agree.
+ */
 typedef enum {
   PFS_SET_MODE = 1 << 0,
   PFS_SET_UID = 1 << 1,
@@ -56,15 +57,16 @@ struct PfsFsOps {
 double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
 
 /* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
- * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. is_peer: it is
- * the container's own directory, whose attributes ask nobody. */
+ * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. is_peer: it
+ * is the container's own directory, whose attributes ask nobody. */
 typedef struct {
-  PfsContainer *container;      /* borrowed from the node */
-  const void *mount;            /* to be compared alone */
+  PfsContainer *container; /* borrowed from the node */
+  const void *mount;       /* to be compared alone */
   bool remote, is_peer;
 } PfsPlace;
 PfsPlace pfs_node_place (PfsNode *node);
-/* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or NULL. */
+/* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or
+ * NULL. */
 PfsNode *pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place);
 /* Its container alone, at the price of no lock. Borrowed. */
 PfsContainer *pfs_node_place_container (PfsNode *node);
@@ -72,7 +74,8 @@ PfsContainer *pfs_node_place_container (PfsNode *node);
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
 
-/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile. */
+/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile.
+ */
 int pfs_file_error (const PfsFile *file, int r);
 
 /* Lets go of an open file's descriptor once the container of its node has ended, as of one of root/. Returns 0, or -EIO
@@ -91,8 +94,8 @@ typedef struct {
 } PfsName;
 void pfs_name_free (gpointer name);
 
-/* Up to max names of nodes of any kind that nothing but the kernel's memory keeps, but no generated directories: a GPtrArray
- * of PfsName. */
+/* Up to max names of nodes of any kind that nothing but the kernel's memory keeps, but no generated directories: a
+ * GPtrArray of PfsName. */
 GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
 
 /* --- what is held of containers, for the thread that lets go of it --- */
@@ -105,8 +108,8 @@ GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
 typedef void (*PfsHeldFunc) (gpointer data);
 void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
 
-/* Has func called with file (a reference to it that func drops), about what lies on the node's file system, which may not
- * answer: where nobody else has to wait for it. Without one it is called at once. */
+/* Has func called with file (a reference to it that func drops), about what lies on the node's file system, which may
+ * not answer: where nobody else has to wait for it. Without one it is called at once. */
 typedef void (*PfsRunFunc) (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data);
 void pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data);
 

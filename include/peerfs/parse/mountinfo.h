@@ -12,8 +12,8 @@
 typedef struct {
   unsigned long id, parent_id;
   unsigned int major, minor;
-  const char *root;             /* what of the filesystem is mounted */
-  const char *mount_point;      /* where, below the process's root */
+  const char *root;        /* what of the filesystem is mounted */
+  const char *mount_point; /* where, below the process's root */
   const char *options;
   const char *fstype;
   const char *source;
@@ -32,22 +32,22 @@ bool pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret);
 
 /* The kubelet's bind mount for a container: root ends in pods/<uid>/containers/<NAME>/<8 hex>. */
 typedef struct {
-  char name[64];                /* a DNS label */
-  char pod_uid[64];             /* canonical */
-  char instance[9];             /* the 8 hex digits, new at every start */
-  char folder[256];             /* the kubelet's, with its pods: ".../pods"; "" where it is longer */
-  unsigned int major, minor;    /* of its filesystem */
+  char name[64];             /* a DNS label */
+  char pod_uid[64];          /* canonical */
+  char instance[9];          /* the 8 hex digits, new at every start */
+  char folder[256];          /* the kubelet's, with its pods: ".../pods"; "" where it is longer */
+  unsigned int major, minor; /* of its filesystem */
 } PfsKubeletMount;
 
 /* Finds it among all lines by the rules of the design (Names): never below /volumes/, never a mount below another one
  * that shows the kubelet's folder, never at a mount point ending in rootfs/...; /dev/termination-log is preferred,
- * then the one whose pod uid is pod_uid (NULL or "" where unknown); but what own, our own container's (NULL where we have
- * none), vouches for goes before all. Returns false, *ret zeroed, where there is none. */
+ * then the one whose pod uid is pod_uid (NULL or "" where unknown); but what own, our own container's (NULL where we
+ * have none), vouches for goes before all. Returns false, *ret zeroed, where there is none. */
 bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
                             PfsKubeletMount *ret);
 
-/* True where both are of one folder of one filesystem: a mount that a container made for itself is not of the kubelet's,
- * unless the kubelet's own folder is there for it to write. False where one is NULL or has no name. */
+/* True where both are of one folder of one filesystem: a mount that a container made for itself is not of the
+ * kubelet's, unless the kubelet's own folder is there for it to write. False where one is NULL or has no name. */
 bool pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
 /* The same, and of one pod. */
@@ -59,8 +59,8 @@ bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 bool pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key);
 
 /* The filesystem type of the mount with that device number ("" in buf where it is unknown). Returns true if found. */
-bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor,
-                           char *buf, size_t buf_len);
+bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
+                           size_t buf_len);
 
 /* True for a type of filesystem where somebody else has to be asked (NFS, FUSE), who may not answer. */
 bool pfs_mount_type_remote (const char *type);

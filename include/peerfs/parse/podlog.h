@@ -4,12 +4,12 @@
 
 #include <stdbool.h>
 
-#define PFS_POD_UID_MAX 37              /* with its NUL */
+#define PFS_POD_UID_MAX 37 /* with its NUL */
 
 typedef struct {
-  char namespace[64];           /* a DNS label */
-  char pod[254];                /* a DNS subdomain */
-  char uid[PFS_POD_UID_MAX];    /* a UUID, or a static pod's 32 digits; as cgroups and the kubelet's mounts have it */
+  char namespace[64];        /* a DNS label */
+  char pod[254];             /* a DNS subdomain */
+  char uid[PFS_POD_UID_MAX]; /* a UUID, or a static pod's 32 digits; as cgroups and the kubelet's mounts have it */
 } PfsPodLog;
 
 /* Returns true and fills *ret if name is such a folder's, else false with *ret untouched: whatever Kubernetes would not

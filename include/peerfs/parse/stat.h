@@ -9,15 +9,15 @@
 #include <sys/types.h>
 
 #define PFS_STAT_MAX 4096
-#define PFS_STATUS_MAX (1024 * 1024)    /* "Groups:" has up to 65536 numbers */
+#define PFS_STATUS_MAX (1024 * 1024) /* "Groups:" has up to 65536 numbers */
 
 typedef struct {
   pid_t pid;
-  char comm[65];                /* as the kernel cut it; may hold any byte but NUL */
-  char state;                   /* 'Z' and 'X' are dead */
+  char comm[65]; /* as the kernel cut it; may hold any byte but NUL */
+  char state;    /* 'Z' and 'X' are dead */
   pid_t ppid;
-  uint32_t flags;               /* PF_* of the kernel's include/linux/sched.h */
-  uint64_t start_time;          /* clock ticks since boot; with the pid, a process's identity */
+  uint32_t flags;      /* PF_* of the kernel's include/linux/sched.h */
+  uint64_t start_time; /* clock ticks since boot; with the pid, a process's identity */
 } PfsStat;
 
 /* comm may itself contain ')' and newlines: the last ')' ends it. Returns 0, or -EINVAL with *ret untouched. */
@@ -26,10 +26,10 @@ int pfs_stat_parse (const char *content, size_t len, PfsStat *ret);
 typedef struct {
   uid_t uid, euid, suid, fsuid;
   gid_t gid, egid, sgid, fsgid;
-  gid_t *groups;                /* g_free; NULL where n_groups is 0 */
+  gid_t *groups; /* g_free; NULL where n_groups is 0 */
   size_t n_groups;
   uint64_t cap_eff, cap_prm, cap_bnd;
-  bool no_new_privs;            /* it can never gain what it has not (prctl(2)) */
+  bool no_new_privs; /* it can never gain what it has not (prctl(2)) */
 } PfsStatus;
 
 /* Returns 0, or -EINVAL with *ret untouched. Clear *ret with pfs_status_clear(). */

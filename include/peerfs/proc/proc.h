@@ -42,8 +42,8 @@ void pfs_pin_unref (PfsPin *pin);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsPin, pfs_pin_unref)
 
 pid_t pfs_pin_pid (const PfsPin *pin);
-int pfs_pin_fd (const PfsPin *pin);     /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
-int pfs_pin_pidfd (const PfsPin *pin);  /* borrowed; -1 where there is none. Readable once the process has ended */
+int pfs_pin_fd (const PfsPin *pin);    /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
+int pfs_pin_pidfd (const PfsPin *pin); /* borrowed; -1 where there is none. Readable once the process has ended */
 
 /* False once the process has ended (zombies have). */
 bool pfs_pin_alive (const PfsPin *pin);
@@ -53,6 +53,6 @@ bool pfs_pin_alive (const PfsPin *pin);
  * proc_fd is a /proc of our own PID namespace. */
 bool pfs_proc_is_worker (int proc_fd, pid_t pid);
 
-/* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of a
- * process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
+/* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of
+ * a process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
 int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);

@@ -11,26 +11,26 @@
 /* A process, by what tells it from a later one of its pid. */
 typedef struct {
   pid_t pid;
-  uint64_t start_time;  /* clock ticks since boot */
+  uint64_t start_time; /* clock ticks since boot */
 } PfsProcessId;
 
 /* One way to a socket: /proc/<pid>/root<physical>. */
 typedef struct {
   PfsProcessId process;
-  char *physical;       /* where the file is for that process, every link resolved, with leading '/' (a GRefString) */
+  char *physical; /* where the file is for that process, every link resolved, with leading '/' (a GRefString) */
 } PfsSocketWay;
 
 typedef struct {
-  char *path;           /* canonical, without leading '/': as bound, or where the file is for relative and renamed ones;
-                         * its "." and ".." removed lexically; every component a valid file name */
-  uint32_t inode;       /* of the socket itself */
-  int type;             /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
-  bool short_name;      /* its last component alone means this socket, of all that have it */
+  char *path;      /* canonical, without leading '/': as bound, or where the file is for relative and renamed ones;
+                    * its "." and ".." removed lexically; every component a valid file name */
+  uint32_t inode;  /* of the socket itself */
+  int type;        /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+  bool short_name; /* its last component alone means this socket, of all that have it */
   bool held_by_main;
-  bool outside;         /* the path is its holder's, who has another root than the container */
-  PfsProcessId holder;  /* the oldest process that holds it */
-  GArray *ways;         /* of PfsSocketWay, never empty: holders with the container's root, the oldest first; other holders;
-                         * last the main process, if it is no holder and the file is below its root */
+  bool outside;        /* the path is its holder's, who has another root than the container */
+  PfsProcessId holder; /* the oldest process that holds it */
+  GArray *ways; /* of PfsSocketWay, never empty: holders with the container's root, the oldest first; other holders;
+                 * last the main process, if it is no holder and the file is below its root */
 } PfsSocket;
 
 /* All of them, sorted by path, no path twice: a GPtrArray of PfsSocket (g_ptr_array_unref frees all). Needs to read the

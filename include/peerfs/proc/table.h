@@ -16,17 +16,17 @@ typedef struct PfsContainer PfsContainer;
 
 /* Which containers of a /proc are listed, and by which names. */
 typedef enum {
-  PFS_SCOPE_OWN = 0,            /* all: it is that of one pod */
-  PFS_SCOPE_POD,                /* those of one of a node's pods */
-  PFS_SCOPE_NODE,               /* all, as NAMESPACE/POD/NAME: "_/<uid>/NAME" if nothing tells what the pod is called, "_/_/NAME"
-                                 * for those without a pod. Two pods of one name are POD~<first 12 of the uid> */
+  PFS_SCOPE_OWN = 0, /* all: it is that of one pod */
+  PFS_SCOPE_POD,     /* those of one of a node's pods */
+  PFS_SCOPE_NODE,    /* all, as NAMESPACE/POD/NAME: "_/<uid>/NAME" if nothing tells what the pod is called, "_/_/NAME"
+                      * for those without a pod. Two pods of one name are POD~<first 12 of the uid> */
 } PfsScope;
 
 typedef struct {
-  GPtrArray *names;             /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
-  bool sandbox;                 /* show the pod sandbox, as "pause" */
+  GPtrArray *names; /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
+  bool sandbox;     /* show the pod sandbox, as "pause" */
   PfsScope scope;
-  const char *pod;              /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
+  const char *pod; /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
 } PfsTableOptions;
 
 /* A table over proc (it takes a reference). options is copied. Nothing is read before the first list or find. */
@@ -35,14 +35,14 @@ PfsTable *pfs_table_ref (PfsTable *table);
 void pfs_table_unref (PfsTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTable, pfs_table_unref)
 
-PfsProc *pfs_table_proc (const PfsTable *table);        /* borrowed */
+PfsProc *pfs_table_proc (const PfsTable *table); /* borrowed */
 
 PfsScope pfs_table_scope (const PfsTable *table);
 
 /* Of a scope other than PFS_SCOPE_OWN: all pods that the last scan saw, whether they are shown or not. */
 typedef struct {
-  char *place;                  /* NAMESPACE/POD */
-  char *uid;                    /* "" for containers without a pod */
+  char *place; /* NAMESPACE/POD */
+  char *uid;   /* "" for containers without a pod */
 } PfsPod;
 
 /* By place: a GPtrArray of PfsPod that does not change (g_ptr_array_unref). */
@@ -56,8 +56,8 @@ bool pfs_table_check_name (const char *arg);
 
 /* What people should know of names. */
 typedef enum {
-  PFS_NOTICE_CONFLICT,          /* two containers claim `name`: `id` has it, `other` is called NAME~ID */
-  PFS_NOTICE_AMBIGUOUS,         /* `name` is an ID_PREFIX=NAME that both are meant by, so that it counts for none */
+  PFS_NOTICE_CONFLICT,  /* two containers claim `name`: `id` has it, `other` is called NAME~ID */
+  PFS_NOTICE_AMBIGUOUS, /* `name` is an ID_PREFIX=NAME that both are meant by, so that it counts for none */
 } PfsNoticeKind;
 
 typedef struct {
@@ -79,12 +79,12 @@ int pfs_table_list (PfsTable *table, GPtrArray **ret);
  * *ret is a reference (pfs_container_unref). Returns 0, -ENOENT, or as pfs_table_list(). */
 int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
 
-/* A pod's or a namespace's directory of PFS_SCOPE_NODE, "NAMESPACE" or "NAMESPACE/POD": 0 if it has a live container, -ENOENT,
- * or as pfs_table_list(). */
+/* A pod's or a namespace's directory of PFS_SCOPE_NODE, "NAMESPACE" or "NAMESPACE/POD": 0 if it has a live container,
+ * -ENOENT, or as pfs_table_list(). */
 int pfs_table_find_group (PfsTable *table, const char *path);
 
-/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with no
- * lock held, whenever there is one more. Drops those that have ended. */
+/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with
+ * no lock held, whenever there is one more. Drops those that have ended. */
 void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
 GPtrArray *pfs_table_pinned (PfsTable *table);
 void pfs_table_drop_dead (PfsTable *table);
@@ -99,17 +99,18 @@ PfsContainer *pfs_container_ref (PfsContainer *c);
 void pfs_container_unref (PfsContainer *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsContainer, pfs_container_unref)
 
-const char *pfs_container_id (const PfsContainer *c);           /* fixed for life */
-const char *pfs_container_runtime (const PfsContainer *c);      /* fixed for life; "unknown" where nothing tells */
-const char *pfs_container_pod_uid (const PfsContainer *c);      /* fixed for life; "" where unknown */
-guint64 pfs_container_serial (const PfsContainer *c);           /* differs between instances in one table */
-PfsProc *pfs_container_proc (const PfsContainer *c);            /* borrowed */
-char *pfs_container_name (PfsContainer *c);                     /* as of the last scan; g_free */
+const char *pfs_container_id (const PfsContainer *c);      /* fixed for life */
+const char *pfs_container_runtime (const PfsContainer *c); /* fixed for life; "unknown" where nothing tells */
+const char *pfs_container_pod_uid (const PfsContainer *c); /* fixed for life; "" where unknown */
+guint64 pfs_container_serial (const PfsContainer *c);      /* differs between instances in one table */
+PfsProc *pfs_container_proc (const PfsContainer *c);       /* borrowed */
+char *pfs_container_name (PfsContainer *c);                /* as of the last scan; g_free */
 
 /* The main process, pinned: a reference (pfs_pin_unref). Where the known one has ended, /proc is rescanned for the
  * next. A pin whose container's root cannot be ours to serve (start-up window) is never given.
- * Returns 0, or -ESRCH once the instance has ended (which it then stays): that alone means so. Any other error says that
- * it could not be told now (-EMFILE, -ENOMEM, -EACCES), and heals; -EAGAIN, that main processes end faster than we look. */
+ * Returns 0, or -ESRCH once the instance has ended (which it then stays): that alone means so. Any other error says
+ * that it could not be told now (-EMFILE, -ENOMEM, -EACCES), and heals; -EAGAIN, that main processes end faster than we
+ * look. */
 int pfs_container_main (PfsContainer *c, PfsPin **ret);
 
 /* The pid of the main process as of the last scan, without checking anything. */

@@ -74,12 +74,30 @@ path_make (char *path, size_t size)
   unsigned int dir = (unsigned int) (rnd () % DIRS), name = (unsigned int) (rnd () % NAMES);
 
   switch (rnd () % 40) {
-  case 0: snprintf (path, size, "d%u", dir); break;
-  case 1: case 2: snprintf (path, size, "link%u", dir); break;
-  case 3: case 4: case 5: snprintf (path, size, "link%u/f%u", dir, name); break;
-  case 6: case 7: case 8: snprintf (path, size, "d%u/d%u", dir, name % DIRS); break;
-  case 9: case 10: case 11: snprintf (path, size, "d%u/d%u/f%u", dir, name % DIRS, name); break;
-  default: snprintf (path, size, "d%u/f%u", dir, name);
+  case 0:
+    snprintf (path, size, "d%u", dir);
+    break;
+  case 1:
+  case 2:
+    snprintf (path, size, "link%u", dir);
+    break;
+  case 3:
+  case 4:
+  case 5:
+    snprintf (path, size, "link%u/f%u", dir, name);
+    break;
+  case 6:
+  case 7:
+  case 8:
+    snprintf (path, size, "d%u/d%u", dir, name % DIRS);
+    break;
+  case 9:
+  case 10:
+  case 11:
+    snprintf (path, size, "d%u/d%u/f%u", dir, name % DIRS, name);
+    break;
+  default:
+    snprintf (path, size, "d%u/f%u", dir, name);
   }
 }
 
@@ -129,23 +147,34 @@ change (int tree, int stage)
   path_make (path, sizeof path);
   path_make (other, sizeof other);
   switch (rnd () % 12) {
-  case 0: case 1: case 2:
+  case 0:
+  case 1:
+  case 2:
     file_make (stage, name, sizeof name);
     if (renameat (stage, name, tree, path) < 0)
       unlinkat (stage, name, 0);
     break;
-  case 3: renameat (tree, path, tree, other); break;
-  case 4: renameat2 (tree, path, tree, other, RENAME_EXCHANGE); break;
-  case 5: unlinkat (tree, path, 0); break;
+  case 3:
+    renameat (tree, path, tree, other);
+    break;
+  case 4:
+    renameat2 (tree, path, tree, other, RENAME_EXCHANGE);
+    break;
+  case 5:
+    unlinkat (tree, path, 0);
+    break;
   case 6:
     snprintf (other, sizeof other, "d%u", (unsigned int) (rnd () % DIRS));
     mkdirat (tree, rnd () % 2 ? other : path, 0755);
     break;
-  case 7: unlinkat (tree, path, AT_REMOVEDIR); break;
+  case 7:
+    unlinkat (tree, path, AT_REMOVEDIR);
+    break;
   case 8:
     snprintf (path, sizeof path, "link%u", (unsigned int) (rnd () % DIRS));
     swap_link (tree, path);
     break;
-  default: change_file (tree, path);
+  default:
+    change_file (tree, path);
   }
 }

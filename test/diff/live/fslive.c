@@ -28,7 +28,7 @@
 
 Shared *shared;
 static uint64_t state;
-static unsigned int pause_us = 500;     /* at most, between two changes */
+static unsigned int pause_us = 500; /* at most, between two changes */
 
 void
 rnd_seed (uint64_t seed)
@@ -149,8 +149,9 @@ main (int argc, char **argv)
   /* A walk that met two changes in a row: seldom. */
   if (shared->stale > shared->ops / 100)
     violated ("ESTALE in %llu of %llu", (unsigned long long) shared->stale, (unsigned long long) shared->ops);
-  printf ("fslive: seed %llu, %llu operations, %llu reads of open files, %llu errors, %llu of them ESTALE, %d violated\n",
-          (unsigned long long) seed, (unsigned long long) shared->ops, (unsigned long long) shared->reads,
-          (unsigned long long) shared->errors, (unsigned long long) shared->stale, shared->failures);
+  printf (
+      "fslive: seed %llu, %llu operations, %llu reads of open files, %llu errors, %llu of them ESTALE, %d violated\n",
+      (unsigned long long) seed, (unsigned long long) shared->ops, (unsigned long long) shared->reads,
+      (unsigned long long) shared->errors, (unsigned long long) shared->stale, shared->failures);
   return shared->failures ? 1 : 0;
 }

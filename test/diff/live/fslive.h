@@ -37,8 +37,8 @@ long file_check (int fd, uint32_t id, const char *where);
 /* A random path of the tree. */
 void path_make (char *path, size_t size);
 
-void change (int tree, int stage);      /* directly, one thing */
-void work (int tree, int stage);        /* through the mount, one thing */
+void change (int tree, int stage); /* directly, one thing */
+void work (int tree, int stage);   /* through the mount, one thing */
 void work_close (void);
 /* The same, seen on both sides? And what is still open here. */
 void compare (int mount, int direct, const char *path);

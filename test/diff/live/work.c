@@ -150,20 +150,44 @@ work (int tree, int stage)
   path_make (path, sizeof path);
   path_make (other, sizeof other);
   switch (rnd () % 16) {
-  case 0: check_errno ("stat", path, fstatat (tree, path, &st, 0), WALK, 0); break;
-  case 1: check_errno ("lstat", path, fstatat (tree, path, &st, AT_SYMLINK_NOFOLLOW), WALK, 0); break;
-  case 2: check_errno ("readlink", path, readlinkat (tree, path, target, sizeof target), WALK, EINVAL, 0); break;
-  case 3: list (tree, path); break;
-  case 4: make_one (tree, stage, path); break;
-  case 5: check_errno ("unlink", path, unlinkat (tree, path, 0), WALK, EISDIR, 0); break;
-  case 6: check_errno ("mkdir", path, mkdirat (tree, path, 0755), WALK, EEXIST, 0); break;
-  case 7: check_errno ("rmdir", path, unlinkat (tree, path, AT_REMOVEDIR), WALK, ENOTEMPTY, 0); break;
-  case 8:
-    check_errno ("rename", path, renameat (tree, path, tree, other), WALK, EISDIR, EEXIST, ENOTEMPTY, EINVAL, EXDEV, 0); /* of a directory that overlayfs does not move */
+  case 0:
+    check_errno ("stat", path, fstatat (tree, path, &st, 0), WALK, 0);
     break;
-  case 9: check_errno ("chmod", path, fchmodat (tree, path, 0640, 0), WALK, 0); break;
-  case 10: case 11: case 12: check_slot (slot); break;
-  default: open_one (tree, path, slot);
+  case 1:
+    check_errno ("lstat", path, fstatat (tree, path, &st, AT_SYMLINK_NOFOLLOW), WALK, 0);
+    break;
+  case 2:
+    check_errno ("readlink", path, readlinkat (tree, path, target, sizeof target), WALK, EINVAL, 0);
+    break;
+  case 3:
+    list (tree, path);
+    break;
+  case 4:
+    make_one (tree, stage, path);
+    break;
+  case 5:
+    check_errno ("unlink", path, unlinkat (tree, path, 0), WALK, EISDIR, 0);
+    break;
+  case 6:
+    check_errno ("mkdir", path, mkdirat (tree, path, 0755), WALK, EEXIST, 0);
+    break;
+  case 7:
+    check_errno ("rmdir", path, unlinkat (tree, path, AT_REMOVEDIR), WALK, ENOTEMPTY, 0);
+    break;
+  case 8:
+    check_errno ("rename", path, renameat (tree, path, tree, other), WALK, EISDIR, EEXIST, ENOTEMPTY, EINVAL, EXDEV,
+                 0); /* of a directory that overlayfs does not move */
+    break;
+  case 9:
+    check_errno ("chmod", path, fchmodat (tree, path, 0640, 0), WALK, 0);
+    break;
+  case 10:
+  case 11:
+  case 12:
+    check_slot (slot);
+    break;
+  default:
+    open_one (tree, path, slot);
   }
 }
 
@@ -186,8 +210,8 @@ compare_one (int mount, int direct, const char *path)
   }
   if (a.st_mode != b.st_mode || a.st_uid != b.st_uid || a.st_nlink != b.st_nlink
       || (S_ISREG (a.st_mode) && a.st_size != b.st_size))
-    violated ("at the end: %s: %o %u %lld, directly %o %u %lld", path, a.st_mode, a.st_uid, (long long) a.st_size, b.st_mode,
-              b.st_uid, (long long) b.st_size);
+    violated ("at the end: %s: %o %u %lld, directly %o %u %lld", path, a.st_mode, a.st_uid, (long long) a.st_size,
+              b.st_mode, b.st_uid, (long long) b.st_size);
   if (S_ISDIR (a.st_mode)) {
     compare (mount, direct, path);
   } else if (S_ISREG (a.st_mode)) {
@@ -253,9 +277,11 @@ compare_open (int direct)
     if (!started || slots[i].fd < 0)
       continue;
     check_slot (i);
-    if (fstat (slots[i].fd, &st) == 0 && find (openat (direct, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), slots[i].id, &there)
+    if (fstat (slots[i].fd, &st) == 0
+        && find (openat (direct, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), slots[i].id, &there)
         && (st.st_size != there.st_size || st.st_nlink != there.st_nlink || st.st_mode != there.st_mode))
-      violated ("at the end: open file %u: %lld bytes, %lu links; directly %lld, %lu", slots[i].id, (long long) st.st_size,
-                (unsigned long) st.st_nlink, (long long) there.st_size, (unsigned long) there.st_nlink);
+      violated ("at the end: open file %u: %lld bytes, %lu links; directly %lld, %lu", slots[i].id,
+                (long long) st.st_size, (unsigned long) st.st_nlink, (long long) there.st_size,
+                (unsigned long) there.st_nlink);
   }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* attack PID: what a process may do to another one, as the kernel decides it by ptrace(2)'s rules. Prints a word for each
- * attempt that succeeded, in one line; "-" if none did. */
+/* attack PID: what a process may do to another one, as the kernel decides it by ptrace(2)'s rules. Prints a word for
+ * each attempt that succeeded, in one line; "-" if none did. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ opens (const char *pid, const char *file, int flags)
   char byte;
   ssize_t n = flags & O_DIRECTORY ? 1 : read (fd, &byte, 1);
   close (fd);
-  return n >= 0 || errno == EIO;        /* mem at address 0 */
+  return n >= 0 || errno == EIO; /* mem at address 0 */
 }
 
 static int
@@ -63,9 +63,9 @@ main (int argc, char **argv)
   const char *pid = argc == 2 ? argv[1] : "self";
   int n = 0;
 
-#define TRY(word, condition) \
-  if (condition) \
-    n += printf ("%s%s", n ? " " : "", word)
+#define TRY(word, condition)                                                                                           \
+  if (condition)                                                                                                       \
+  n += printf ("%s%s", n ? " " : "", word)
   TRY ("attach", attaches (pid));
   TRY ("environ", opens (pid, "environ", O_RDONLY));
   TRY ("root", opens (pid, "root/.", O_RDONLY | O_DIRECTORY));

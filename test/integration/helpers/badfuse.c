@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM [LOG]]. On DIR it shows one file, `program`, with PROGRAM's
- * content (4 MiB at most), and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot be read: EIO. LOG gets a line, with
- * the uid, for each open and read. SIGHUP: so does every close end
- * from then on; SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered.
- * SIGKILL: a dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
+/* A FUSE filesystem that goes wrong: badfuse DIR PROGRAM [FROM [LOG]]. On DIR it shows one file, `program`, with
+ * PROGRAM's content (4 MiB at most), and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot
+ * be read: EIO. LOG gets a line, with the uid, for each open and read. SIGHUP: so does every close end from then on;
+ * SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a
+ * dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -62,7 +62,9 @@ attributes (uint64_t node)
   return (struct fuse_attr){
     .ino = node,
     .size = node == PROGRAM ? length : 0,
-    .mode = node == PROGRAM ? S_IFREG | 0755 : node == LINK ? S_IFLNK | 0777 : S_IFDIR | 0755,
+    .mode = node == PROGRAM ? S_IFREG | 0755
+            : node == LINK  ? S_IFLNK | 0777
+                            : S_IFDIR | 0755,
     .nlink = 1,
     .blksize = 4096,
   };
@@ -108,16 +110,17 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
 {
   struct fuse_entry_out entry = { .nodeid = PROGRAM, .attr = attributes (PROGRAM) };
   struct fuse_entry_out link = { .nodeid = LINK, .attr = attributes (LINK) };
-  struct fuse_write_out written = { .size = in->opcode == FUSE_WRITE ? ((const struct fuse_write_in *) argument)->size : 0 };
+  struct fuse_write_out written = { .size = in->opcode == FUSE_WRITE ? ((const struct fuse_write_in *) argument)->size
+                                                                     : 0 };
   struct fuse_attr_out attr = { .attr = attributes (in->nodeid) };
-  struct fuse_open_out opened = { .open_flags = in->opcode == FUSE_OPEN && getenv ("BADFUSE_UNCACHED") ? FOPEN_DIRECT_IO : 0 };
+  struct fuse_open_out opened = { .open_flags = in->opcode == FUSE_OPEN && getenv ("BADFUSE_UNCACHED") ? FOPEN_DIRECT_IO
+                                                                                                       : 0 };
 
   if (log_fd >= 0 && (in->opcode == FUSE_OPEN || in->opcode == FUSE_READ))
     dprintf (log_fd, "%s %u\n", in->opcode == FUSE_OPEN ? "open" : "read", in->uid);
   if (in->opcode == FUSE_INIT)
     answer_init (dev, in, argument);
-  else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT ||
-           silent)
+  else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT || silent)
     return;
   else if (failing || (unwritten && in->opcode == FUSE_FLUSH))
     answer (dev, in, -EIO, NULL, 0);
@@ -136,11 +139,11 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
   else if (in->opcode == FUSE_WRITE) {
     keep_written (in, argument);
     answer (dev, in, 0, &written, sizeof written);
-  }
-  else if (in->opcode == FUSE_READ)
+  } else if (in->opcode == FUSE_READ)
     answer_read (dev, in, argument);
-  else if (in->opcode == FUSE_READDIR || in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR ||
-           in->opcode == FUSE_FLUSH || in->opcode == FUSE_SETLK || in->opcode == FUSE_SETLKW || in->opcode == FUSE_SETATTR)
+  else if (in->opcode == FUSE_READDIR || in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR
+           || in->opcode == FUSE_FLUSH || in->opcode == FUSE_SETLK || in->opcode == FUSE_SETLKW
+           || in->opcode == FUSE_SETATTR)
     answer (dev, in, 0, in->opcode == FUSE_SETATTR ? &attr : NULL, in->opcode == FUSE_SETATTR ? sizeof attr : 0);
   else
     answer (dev, in, -ENOSYS, NULL, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One caller, many questions: for each line "WHAT PATH" on stdin it does that and says '+' where it worked, else '-'.
- * WHAT is read (a byte of a file), write (open for it), readlink, list (a directory), numbers (of all that it lists: are they stat's?), connect (to a
- * stream socket) or stat (following links). */
+ * WHAT is read (a byte of a file), write (open for it), readlink, list (a directory), numbers (of all that it lists:
+ * are they stat's?), connect (to a stream socket) or stat (following links). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

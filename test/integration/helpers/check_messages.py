@@ -8,9 +8,9 @@ import sys
 LITERAL = r'"((?:[^"\\]|\\.)*)"'
 LITERALS = rf"{LITERAL}(?:\s*{LITERAL})*"
 CALLS = re.compile(
-    r"(?:pfs_say \(|usage_error \([a-z]+, |g_set_error \([^\"]*?|\*ret_error = g_strdup(?:_printf)? \(|"
-    r"fail \(ret_error, g_strdup(?:_printf)? \(|FUSE_LOG_(?:WARNING|ERR), )"
-    rf"({LITERALS})")
+    r"(?:pfs_say \(|usage_error \([a-z]+,|g_set_error \([^\"]*?|\*ret_error\s+= g_strdup(?:_printf)? \(|"
+    r"fail \(ret_error,\s+g_strdup(?:_printf)? \(|FUSE_LOG_(?:WARNING|ERR),)"
+    rf"\s*({LITERALS})")
 HINTS = re.compile(rf"_hint \((?:.|\n)*?\n}}")
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* crowd DIR CGROUP LOGS PODS CONTAINERS PROCESSES: a node's pods, containers and processes, as far as /proc tells of them. Each
- * container has a mount namespace with a root of its own, the kubelet's mount, and a cgroup below its pod's; LOGS has a folder
- * for each pod. Prints "ready"; all end with it. */
+/* crowd DIR CGROUP LOGS PODS CONTAINERS PROCESSES: a node's pods, containers and processes, as far as /proc tells of
+ * them. Each container has a mount namespace with a root of its own, the kubelet's mount, and a cgroup below its pod's;
+ * LOGS has a folder for each pod. Prints "ready"; all end with it. */
 #include <err.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Peers and callers who make others wait: freeze WHAT ARGUMENT... Says "ready" on stdout once it has begun, and goes on for
- * good.
- *   lease FILE...      has each under a lease that it does not give up
- *   open N FILE...     N callers who open each
- *   list N DIR...      N callers who list each
- *   autofs DIR...      mounts on each a file system that has everybody wait who looks into it
- *   memory FILE NAME   is called NAME, and keeps its memory locked: FILE is on a mount that has stopped, where opened files
- *                      are not cached
- *   read N FILE...     N asynchronous reads of each; the files are opened first, and read once `go` is in the working directory
- *   lock N FILE        N processes that share one open file, each with a lock of its own */
+/* Peers and callers who make others wait: freeze WHAT ARGUMENT... Says "ready" on stdout once it has begun, and goes on
+ * for good. lease FILE...      has each under a lease that it does not give up open N FILE...     N callers who open
+ * each list N DIR...      N callers who list each autofs DIR...      mounts on each a file system that has everybody
+ * wait who looks into it memory FILE NAME   is called NAME, and keeps its memory locked: FILE is on a mount that has
+ * stopped, where opened files are not cached read N FILE...     N asynchronous reads of each; the files are opened
+ * first, and read once `go` is in the working directory lock N FILE        N processes that share one open file, each
+ * with a lock of its own */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <signal.h>

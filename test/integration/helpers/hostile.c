@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Peers that do as they please: hostile WHAT [ARGUMENT]. Says "ready" on stdout once it has begun, and goes on for good. */
+/* Peers that do as they please: hostile WHAT [ARGUMENT]. Says "ready" on stdout once it has begun, and goes on for
+ * good. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -56,8 +57,8 @@ swap (const char *outside)
   mkdir ("deep/er", 0755);
   write_file ("deep/er/secret", "inside\n");
   write_file ("file", "inside\n");
-  if (symlink (outside, "link") < 0 || symlink (climbing, "climb") < 0 || mkfifo ("fifo", 0666) < 0 ||
-      mknod ("device", S_IFCHR | 0666, makedev (1, 5)) < 0)
+  if (symlink (outside, "link") < 0 || symlink (climbing, "climb") < 0 || mkfifo ("fifo", 0666) < 0
+      || mknod ("device", S_IFCHR | 0666, makedev (1, 5)) < 0)
     perror ("swap");
   ready ();
   for (;;) {
@@ -124,8 +125,8 @@ mappings (int count)
   int fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   int made = 0;
 
-  while (made < count &&
-         mmap (NULL, 4096, made % 2 ? PROT_READ : PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) != MAP_FAILED)
+  while (made < count
+         && mmap (NULL, 4096, made % 2 ? PROT_READ : PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) != MAP_FAILED)
     made++;
   printf ("%d mappings\n", made);
   ready ();

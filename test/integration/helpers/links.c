@@ -75,8 +75,7 @@ typedef struct {
   size_t len;
 } Text;
 
-static void __attribute__ ((format (printf, 2, 3)))
-add (Text *t, const char *format, ...)
+static void __attribute__ ((format (printf, 2, 3))) add (Text *t, const char *format, ...)
 {
   va_list args;
 
@@ -95,9 +94,9 @@ add_name (Text *t)
   unsigned kind = below (100);
 
   if (kind < 40)
-    add (t, "%c", 'a' + below (4));             /* mostly directories */
+    add (t, "%c", 'a' + below (4)); /* mostly directories */
   else if (kind < 55)
-    add (t, "f%u", below (6));                  /* mostly files */
+    add (t, "f%u", below (6)); /* mostly files */
   else if (kind < 80)
     add (t, "l%u", below (60));
   else if (kind < 83)
@@ -272,11 +271,16 @@ error_name (int e)
   static char other[32];
 
   switch (e) {
-  case ENOENT: return "ENOENT";
-  case ENOTDIR: return "ENOTDIR";
-  case ELOOP: return "ELOOP";
-  case ENAMETOOLONG: return "ENAMETOOLONG";
-  case EACCES: return "EACCES";
+  case ENOENT:
+    return "ENOENT";
+  case ENOTDIR:
+    return "ENOTDIR";
+  case ELOOP:
+    return "ELOOP";
+  case ENAMETOOLONG:
+    return "ENAMETOOLONG";
+  case EACCES:
+    return "EACCES";
   default:
     snprintf (other, sizeof other, "errno-%d", e);
     return other;

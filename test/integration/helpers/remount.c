@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mounts in a container that come and go: remount ROOT PID TIMES. A tmpfs is mounted on /mnt in the mount namespace of that
- * process, looked at through ROOT (the container's root/), and unmounted. */
+/* Mounts in a container that come and go: remount ROOT PID TIMES. A tmpfs is mounted on /mnt in the mount namespace of
+ * that process, looked at through ROOT (the container's root/), and unmounted. */
 #include <err.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* uring PATH...: lets io_uring(7) open a file while it is root, becomes user 101, and lets it open each PATH: '+' or '-'. The
- * threads that open were made for root. */
+/* uring PATH...: lets io_uring(7) open a file while it is root, becomes user 101, and lets it open each PATH: '+' or
+ * '-'. The threads that open were made for root. */
 #include <err.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -15,7 +15,7 @@
 typedef struct {
   int fd;
   struct io_uring_params params;
-  char *rings;                  /* both: IORING_FEAT_SINGLE_MMAP */
+  char *rings; /* both: IORING_FEAT_SINGLE_MMAP */
   struct io_uring_sqe *entries;
 } Ring;
 

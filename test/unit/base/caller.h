@@ -27,14 +27,14 @@ kernel_open (int rootfd, const char *path, uint64_t flags)
 
   do
     fd = syscall (SYS_openat2, rootfd, path, &how, sizeof how);
-  while (fd < 0 && errno == EAGAIN);    /* something was renamed somewhere while it took a ".." */
+  while (fd < 0 && errno == EAGAIN); /* something was renamed somewhere while it took a ".." */
   return fd < 0 ? -errno : (int) fd;
 }
 
 #define CALLER_LEFT_THE_TREE (-100000)
 
 typedef struct {
-  GPtrArray *names;     /* the directory reached, or the file */
+  GPtrArray *names; /* the directory reached, or the file */
   GString *pending;
   int links;
 } Caller;

@@ -108,7 +108,7 @@ test_acts_as_the_caller (void **state)
     assert_int_equal (try_open (p, "group"), 0);
     pfs_autofd made = openat (p->fd, "made", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     assert_return_code (made, errno);
-    assert_int_equal (geteuid (), 0);   /* only the filesystem's ids change: nobody can signal or trace us for it */
+    assert_int_equal (geteuid (), 0); /* only the filesystem's ids change: nobody can signal or trace us for it */
   }
   assert_int_equal (fsuid_now (), 0);
   assert_int_equal (fsgid_now (), 0);
@@ -223,10 +223,8 @@ test_capabilities_are_the_callers (void **state)
 {
   const uint64_t few = PFS_CAP_BIT (CAP_CHOWN) | PFS_CAP_BIT (CAP_SYS_PTRACE) | PFS_CAP_BIT (CAP_MKNOD);
   const PfsCaller callers[] = {
-    { .uid = 0, .gid = 0, .caps = few, .switching = true },
-    { .uid = 0, .gid = 5, .caps = few, .switching = true },
-    { .uid = UID, .gid = GID, .caps = few, .switching = true },
-    { .uid = 0, .gid = 0, .caps = 0, .switching = true },
+    { .uid = 0, .gid = 0, .caps = few, .switching = true },     { .uid = 0, .gid = 5, .caps = few, .switching = true },
+    { .uid = UID, .gid = GID, .caps = few, .switching = true }, { .uid = 0, .gid = 0, .caps = 0, .switching = true },
     { .uid = UID, .gid = GID, .caps = 0, .switching = true },
   };
   uint64_t before = effective_now ();

@@ -22,7 +22,7 @@
 
 typedef struct {
   char *dir;
-  int fd;       /* of dir/jail, the root of all paths */
+  int fd; /* of dir/jail, the root of all paths */
 } Tree;
 
 static int
@@ -99,7 +99,6 @@ make_tree (Tree *t)
   make_link (t, "a/b/abs", "/usr/share");
   make_link (t, "a/b/gone", "nowhere");
 }
-
 
 /* --- pfs_inroot_open --- */
 
@@ -284,7 +283,7 @@ test_forty_links (void **state)
     g_autofree char *name = g_strdup_printf ("chain%d", i);
     pfs_autofd fd = kernel_open (t->fd, name, O_PATH);
     assert_physical (t, name, fd < 0 ? fd : 0, fd < 0 ? NULL : "/chain0");
-    assert_int_equal (fd < 0, i > 40);
+    assert_int_equal (fd<0, i> 40);
   }
 }
 
@@ -314,7 +313,8 @@ test_physical_as_another_user (void **state)
   assert_string_equal (target, "../secret/sub/.");
 }
 
-/* What lies below a directory on the device to avoid does not exist; the directory itself does. A closed one neither. */
+/* What lies below a directory on the device to avoid does not exist; the directory itself does. A closed one neither.
+ */
 static void
 test_avoid (void **state)
 {
@@ -506,7 +506,9 @@ check_link (Tree *t, const char *dir, const char *target)
 static void
 test_contain_like_the_kernel (void **state)
 {
-  static const char *const parts[] = { "..", ".", "", "a", "b", "c", "etc", "alt", "up", "self", "gone", "file", "run" };
+  static const char *const parts[] = {
+    "..", ".", "", "a", "b", "c", "etc", "alt", "up", "self", "gone", "file", "run"
+  };
   static const char *const dirs[] = { "/", "/a", "/a/b", "/a/b/c", "/etc" };
   Tree *t = *state;
   guint32 random = 12345;

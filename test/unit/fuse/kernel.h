@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A session whose kernel is the test: requests go in, and answers come out, by a socket in the place of /dev/fuse. What is
- * asked of the file f of a container waits until the test lets it go on. */
+/* A session whose kernel is the test: requests go in, and answers come out, by a socket in the place of /dev/fuse. What
+ * is asked of the file f of a container waits until the test lets it go on. */
 #pragma once
 
 #include "../node/roots.h"
@@ -13,16 +13,16 @@
 typedef struct {
   Roots *roots;
   PfsSession session;
-  int fd;                       /* the kernel's end */
-  PfsNode *node;                /* of f */
-  GMutex lock;                  /* guards what follows */
+  int fd;        /* the kernel's end */
+  PfsNode *node; /* of f */
+  GMutex lock;   /* guards what follows */
   GCond changed;
-  guint busy, done;             /* handlers that wait; that have answered */
-  guint may;                    /* how many may go on */
-  PfsRetry retry;               /* what READLINK waits for */
-  guint freed;                  /* of those that have waited */
+  guint busy, done; /* handlers that wait; that have answered */
+  guint may;        /* how many may go on */
+  PfsRetry retry;   /* what READLINK waits for */
+  guint freed;      /* of those that have waited */
   GThread *loop;
-  bool idle;                    /* of pfs_loop_run() */
+  bool idle; /* of pfs_loop_run() */
 } Kernel;
 
 static inline void
@@ -110,7 +110,9 @@ static inline void
 kernel_send (Kernel *kernel, uint32_t opcode, uint64_t nodeid, uint64_t unique, const void *body, size_t size)
 {
   char request[512] = { 0 };
-  struct fuse_in_header in = { .len = (uint32_t) (sizeof in + size), .opcode = opcode, .nodeid = nodeid, .unique = unique };
+  struct fuse_in_header in = {
+    .len = (uint32_t) (sizeof in + size), .opcode = opcode, .nodeid = nodeid, .unique = unique
+  };
 
   memcpy (request, &in, sizeof in);
   memcpy (request + sizeof in, body, size);
@@ -168,7 +170,9 @@ static inline int
 kernel_setup (void **state)
 {
   static const struct fuse_lowlevel_ops ops = {
-    .getattr = kernel_getattr, .flush = kernel_flush, .readlink = kernel_readlink,
+    .getattr = kernel_getattr,
+    .flush = kernel_flush,
+    .readlink = kernel_readlink,
   };
   const struct fuse_init_in init = { .major = FUSE_KERNEL_VERSION, .minor = 31 };
   struct fuse_args args = FUSE_ARGS_INIT (0, NULL);

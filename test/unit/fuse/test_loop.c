@@ -88,12 +88,9 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    TEST (test_one_after_the_other),
-    TEST (test_others_while_all_are_busy),
-    TEST (test_threads_of_a_burst_leave),
-    TEST (test_end),
-    TEST (test_end_beside_one_that_is_stuck),
-    TEST (test_end_of_the_connection),
+    TEST (test_one_after_the_other),          TEST (test_others_while_all_are_busy),
+    TEST (test_threads_of_a_burst_leave),     TEST (test_end),
+    TEST (test_end_beside_one_that_is_stuck), TEST (test_end_of_the_connection),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

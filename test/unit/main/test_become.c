@@ -53,8 +53,8 @@ a_line_of_passwd_is_plain_or_nothing (void **state)
 {
   (void) state;
   static const char *const none[] = {
-    "", "\n", "a:x:5:5::", "a:x:05:5::/a:", "a:x:50:5::/a:", "a:x:5:5::a:", "a:x:5:5:::", ":x:5:5::/a:",
-    "a:x:5:5::/a\033:", "a\033:x:5:5::/a:", "a:x:5:5::/\xff:",
+    "",           "\n",          "a:x:5:5::",        "a:x:05:5::/a:",    "a:x:50:5::/a:",   "a:x:5:5::a:",
+    "a:x:5:5:::", ":x:5:5::/a:", "a:x:5:5::/a\033:", "a\033:x:5:5::/a:", "a:x:5:5::/\xff:",
   };
   for (size_t i = 0; i < G_N_ELEMENTS (none); i++)
     assert_null (home_in (none[i]));

@@ -33,10 +33,10 @@ json_is_valid_whatever_the_bytes (void **state)
   assert_json ("\n\t\x1b[2J\x7f", "\"\\u000a\\u0009\\u001b[2J\\u007f\"");
   assert_json ("\xff\xfe!", "\"\xef\xbf\xbd\xef\xbf\xbd!\"");
   assert_json ("caf\xc3\xa9", "\"caf\xc3\xa9\"");
-  assert_json ("\xc2\x9b", "\"\\u009b\"");                      /* a control sequence in eight bits */
-  assert_json ("\xe2\x80\xae", "\"\\u202e\"");                  /* right to left from here */
-  assert_json ("\xf3\xa0\x81\x81", "\"\\udb40\\udc41\"");       /* a tag: invisible, beyond 16 bits */
-  assert_json ("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");     /* half a surrogate pair */
+  assert_json ("\xc2\x9b", "\"\\u009b\"");                                  /* a control sequence in eight bits */
+  assert_json ("\xe2\x80\xae", "\"\\u202e\"");                              /* right to left from here */
+  assert_json ("\xf3\xa0\x81\x81", "\"\\udb40\\udc41\"");                   /* a tag: invisible, beyond 16 bits */
+  assert_json ("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""); /* half a surrogate pair */
   assert_json ("cut \xe2\x80", "\"cut \xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
@@ -50,7 +50,7 @@ words_never_break_a_table (void **state)
   assert_word ("a\\b", "a\\x5cb");
   assert_word ("\x1b]0;x\x07", "\\x1b]0;x\\x07");
   assert_word ("caf\xc3\xa9", "caf\xc3\xa9");
-  assert_word ("\xc2\xa0", "\\xc2\\xa0");                       /* a blank that is not U+0020 */
+  assert_word ("\xc2\xa0", "\\xc2\\xa0"); /* a blank that is not U+0020 */
   assert_word ("\xe2\x80\xae", "\\xe2\\x80\\xae");
   assert_word ("\xff", "\\xff");
 }

@@ -192,8 +192,9 @@ the_other_commands (void **state)
 static void
 scopes (void **state)
 {
-  static const char *const pods[] = { "peerfs --pod a/b /peers", "peerfs /peers -o pod=a/b", "peerfs --list --pod=a/b",
-                                      "peerfs --pod a/b --links /l", "peerfs --pod a/b --wait x", "peerfs --pod a/b -o pod=a/b /peers" };
+  static const char *const pods[] = { "peerfs --pod a/b /peers",   "peerfs /peers -o pod=a/b",
+                                      "peerfs --list --pod=a/b",   "peerfs --pod a/b --links /l",
+                                      "peerfs --pod a/b --wait x", "peerfs --pod a/b -o pod=a/b /peers" };
   static const char *const nodes[] = { "peerfs --node /peers", "peerfs -o node /peers", "peerfs --node --list",
                                        "peerfs --node --as a/b/c -- id" };
   (void) state;

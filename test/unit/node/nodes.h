@@ -179,7 +179,7 @@ nodes_list (Nodes *n, const char *path)
     uint64_t ino;
     const char *name = pfs_listing_name (file->listing, i, &type, &ino);
     g_ptr_array_add (names, (gpointer) name);
-    if (strcmp (name, "root") == 0)     /* has tests of its own, and caches */
+    if (strcmp (name, "root") == 0) /* has tests of its own, and caches */
       continue;
     int r = dir->ops->lookup (dir, name, &pfs_caller_self, &entry);
     if (r < 0)
@@ -193,10 +193,10 @@ nodes_list (Nodes *n, const char *path)
   return g_strjoinv (" ", (char **) names->pdata);
 }
 
-#define assert_names(n, path, expected)             \
-  do {                                              \
-    g_autofree char *names_ = nodes_list (n, path); \
-    assert_string_equal (names_, expected);         \
+#define assert_names(n, path, expected)                                                                                \
+  do {                                                                                                                 \
+    g_autofree char *names_ = nodes_list (n, path);                                                                    \
+    assert_string_equal (names_, expected);                                                                            \
   } while (0)
 
 static inline void

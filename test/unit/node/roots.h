@@ -15,7 +15,7 @@
 
 typedef struct {
   Nodes nodes;
-  char *dir;            /* the container's root */
+  char *dir; /* the container's root */
   int fd;
   PfsNode *root;
 } Roots;
@@ -30,7 +30,7 @@ roots_start (Roots *r, const char *root, const char *mountinfo, const PfsTreeOpt
   nodes_process (&r->nodes, 10, 100, ID_A, mountinfo, root);
   fixture_open (r->nodes.proc, NULL);
   r->nodes.tree = pfs_tree_new (r->nodes.proc->table, options);
-  umask (0);            /* as the daemon */
+  umask (0); /* as the daemon */
 
   PfsNode *top = pfs_tree_top (r->nodes.tree);
   PfsEntry web, entry;
@@ -71,7 +71,8 @@ roots_setup_root_of_machine (void **state)
   struct stat sys;
 
   assert_return_code (stat ("/sys", &sys), errno);
-  g_autofree char *info = g_strdup_printf (ROOT ("1048575") KUBELET ("web", "0123abcd") "33 30 %u:%u / /sys rw - sysfs sysfs rw\n",
+  g_autofree char *info = g_strdup_printf (ROOT ("1048575")
+                                               KUBELET ("web", "0123abcd") "33 30 %u:%u / /sys rw - sysfs sysfs rw\n",
                                            major (sys.st_dev), minor (sys.st_dev));
   r->fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   roots_start (r, "/", info, &options);

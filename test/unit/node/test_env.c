@@ -83,7 +83,8 @@ test_overwritten (void **state)
   assert_int_equal (st.st_mode, S_IFREG | 0444);
   assert_int_equal (node->ops->open (node, O_RDONLY, &pfs_caller_self, &file), 0);
   assert_int_equal (g_bytes_get_size (file->content), st.st_size);
-  assert_true (g_str_has_prefix (g_bytes_get_data (file->content, NULL), "Process 10 has written over its environment"));
+  assert_true (
+      g_str_has_prefix (g_bytes_get_data (file->content, NULL), "Process 10 has written over its environment"));
   ENV (n, "web: title\0LAST=1\0");
   assert_names (n, "web/env", "=OVERWRITTEN LAST");
   ENV (n, "A=1\0");
@@ -108,7 +109,7 @@ test_serves_one (void **state)
     g_autoptr (PfsNode) node = nodes_get (n, "web/env/SECRET", NULL);
     ENV (n, "SECRET=new\0");
     assert_int_equal (node->ops->open (node, O_RDONLY, &who, &file), 0);
-    pfs_file_unref (file);      /* old, unless this took its time */
+    pfs_file_unref (file); /* old, unless this took its time */
     assert_int_equal (node->ops->open (node, O_RDONLY, &others[i], &file), 0);
     assert_memory_equal (g_bytes_get_data (file->content, NULL), "new", 3);
     pfs_file_unref (file);

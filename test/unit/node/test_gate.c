@@ -32,10 +32,10 @@ typedef struct {
   const char *name;
   uid_t uid;
   gid_t gid;
-  uint64_t caps;                /* permitted and effective, as far as we have them */
-  bool hidden;                  /* not dumpable */
+  uint64_t caps; /* permitted and effective, as far as we have them */
+  bool hidden;   /* not dumpable */
   bool userns;
-  uid_t saved;                  /* another saved uid, where it is not 0 */
+  uid_t saved; /* another saved uid, where it is not 0 */
 } Kind;
 
 static const Kind kinds[] = {

@@ -134,8 +134,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test (test_empty),      cmocka_unit_test (test_directories), cmocka_unit_test (test_collisions),
-    cmocka_unit_test (test_invalid),    cmocka_unit_test (test_aliases),
+    cmocka_unit_test (test_empty),   cmocka_unit_test (test_directories), cmocka_unit_test (test_collisions),
+    cmocka_unit_test (test_invalid), cmocka_unit_test (test_aliases),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ test_same_name_same_node (void **state)
   pfs_node_unref (again);
   pfs_node_unref (other_kind);
   pfs_node_unref (a);
-  assert_int_equal (finalized, 1);      /* its child keeps it */
+  assert_int_equal (finalized, 1); /* its child keeps it */
   pfs_node_unref (below);
   assert_int_equal (finalized, 3);
   a = child (top, "a");
@@ -65,7 +65,7 @@ test_remembered (void **state)
   pfs_node_forget (a, 1);
   PfsNode *again = child (pfs_tree_top (tree), "a");
   assert_ptr_equal (a, again);
-  pfs_node_forget (a, 1000);            /* more than it ever knew */
+  pfs_node_forget (a, 1000); /* more than it ever knew */
   assert_int_equal (finalized, 0);
   pfs_node_unref (again);
   assert_int_equal (finalized, 1);
@@ -162,8 +162,8 @@ main (void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown (f, setup, nodes_teardown)
   const struct CMUnitTest tests[] = {
-    TEST (test_same_name_same_node), TEST (test_numbers), TEST (test_remembered), TEST (test_long_chain),
-    TEST (test_threads),             TEST (test_listing),
+    TEST (test_same_name_same_node), TEST (test_numbers), TEST (test_remembered),
+    TEST (test_long_chain),          TEST (test_threads), TEST (test_listing),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

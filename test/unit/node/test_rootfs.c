@@ -99,7 +99,7 @@ test_inode_reused (void **state)
     assert_return_code (fstatat (r->fd, "f", &first, 0), errno);
     g_autoptr (PfsNode) old = roots_get (r, "f");
     assert_return_code (unlinkat (r->fd, "f", 0), errno);
-    g_usleep (12000);           /* birth times advance in ticks */
+    g_usleep (12000); /* birth times advance in ticks */
     peer_file (r, "f", "new");
     assert_return_code (fstatat (r->fd, "f", &next, 0), errno);
     g_autoptr (PfsNode) new = roots_get (r, "f");
@@ -162,7 +162,7 @@ test_moved_into_its_child (void **state)
   peer_dir (r, "a");
   peer_dir (r, "a/b");
   g_autoptr (PfsNode) b = roots_get (r, "a/b");
-  assert_int_equal (roots_lookup (r, "a/b/none", WHO, NULL), -ENOENT);  /* its descriptor is cached now */
+  assert_int_equal (roots_lookup (r, "a/b/none", WHO, NULL), -ENOENT); /* its descriptor is cached now */
   peer_move (r, "a/b", "b");
   peer_move (r, "a", "b/a");
   PfsEntry entry;
@@ -195,7 +195,7 @@ test_known_when_the_tree_ends (void **state)
   void *proc = other->nodes.proc;
   pfs_node_unref (other->root);
   assert_true (pfs_tree_size (other->nodes.tree) > 1);
-  pfs_tree_free (other->nodes.tree);    /* a leak, were they not all found */
+  pfs_tree_free (other->nodes.tree); /* a leak, were they not all found */
   fixture_teardown (&proc);
   close (other->fd);
   nftw (other->dir, fixture_remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -368,7 +368,7 @@ test_make_and_remove (void **state)
   assert_return_code (mkdirat (r->fd, "other", 0755), errno);
   peer_move (r, "d", "moved");
   peer_move (r, "other", "d");
-  assert_int_equal (fs->remove (r->root, "d", true, WHO), -ESTALE);     /* not the one that the kernel knows */
+  assert_int_equal (fs->remove (r->root, "d", true, WHO), -ESTALE); /* not the one that the kernel knows */
   assert_int_equal (fs->rename (r->root, "d", r->root, "e", 0, WHO), -ESTALE);
   g_autoptr (PfsNode) other = roots_get (r, "d");
   assert_int_equal (fs->remove (r->root, "d", true, WHO), 0);
@@ -450,7 +450,7 @@ test_xattr (void **state)
 
   peer_file (r, "f", "");
   g_autoptr (PfsNode) f = roots_get (r, "f");
-  assert_int_equal (fs->setxattr (f, "trusted.test", "value", 5, 0, WHO), 0);   /* every file system has those */
+  assert_int_equal (fs->setxattr (f, "trusted.test", "value", 5, 0, WHO), 0); /* every file system has those */
   assert_int_equal (fs->getxattr (f, "trusted.test", NULL, 0, WHO), 5);
   assert_int_equal (fs->getxattr (f, "trusted.test", value, 2, WHO), -ERANGE);
   assert_int_equal (fs->getxattr (f, "trusted.test", value, sizeof value, WHO), 5);
@@ -778,7 +778,8 @@ main (void)
     cmocka_unit_test (test_known_when_the_tree_ends),
     TEST (test_rename),
     TEST (test_unlinked_but_open),
-    TEST (test_umask), TEST (test_create),
+    TEST (test_umask),
+    TEST (test_create),
     TEST (test_tmpfile),
     TEST (test_make_and_remove),
     TEST (test_hard_link),
@@ -793,7 +794,8 @@ main (void)
     cmocka_unit_test_setup_teardown (test_procfs_is_cut_off, roots_setup_root_of_machine, roots_teardown),
     cmocka_unit_test_setup_teardown (test_file_of_procfs_is_cut_off, roots_setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_generated_files, roots_setup_root_of_machine, roots_teardown),
-    TEST (test_setid_bits_are_not_cached), TEST (test_gate_is_brief),
+    TEST (test_setid_bits_are_not_cached),
+    TEST (test_gate_is_brief),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -121,7 +121,8 @@ tmpfs (const char *top, const char *name)
   assert_return_code (mount ("pfs-test", path, "tmpfs", 0, NULL), errno);
 }
 
-/* The lower layer has the file "f", "low". Layers on two filesystems: then even the inode number is another one after. */
+/* The lower layer has the file "f", "low". Layers on two filesystems: then even the inode number is another one after.
+ */
 static int
 setup_overlay (void **state)
 {
@@ -204,7 +205,7 @@ test_replaced_in_the_overlay (void **state)
   g_autoptr (PfsNode) old = roots_get (r, "f");
   g_autoptr (PfsFile) file = roots_open (r, "f", O_RDONLY);
   assert_return_code (unlinkat (r->fd, "f", 0), errno);
-  g_usleep (12000);             /* birth times advance in ticks */
+  g_usleep (12000); /* birth times advance in ticks */
   peer_file (r, "f", "another");
   g_autoptr (PfsFile) other = roots_open (r, "f", O_RDONLY);
   assert_ptr_not_equal (other->node, old);

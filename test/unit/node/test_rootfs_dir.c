@@ -7,12 +7,12 @@
 /* --- listings --- */
 
 typedef struct {
-  GHashTable *names;    /* name -> its `next`, as strings */
-  guint room;           /* how many more are taken */
-  off_t last;           /* the `next` of the last one taken */
+  GHashTable *names; /* name -> its `next`, as strings */
+  guint room;        /* how many more are taken */
+  off_t last;        /* the `next` of the last one taken */
   char *last_name;
   guint with_entry;
-  uint64_t self, parent;        /* the numbers of "." and ".." */
+  uint64_t self, parent; /* the numbers of "." and ".." */
 } Listed;
 
 static bool
@@ -88,7 +88,7 @@ test_list_in_pieces (void **state)
   g_auto (Listed) l = listed_new ();
   off_t offset = 0;
 
-  make_files (r, 1500);         /* more than one buffer of the kernel's names */
+  make_files (r, 1500); /* more than one buffer of the kernel's names */
   g_autoptr (PfsFile) dir = open_dir (r->root);
   for (guint before = G_MAXUINT; before != g_hash_table_size (l.names); offset = l.last) {
     before = g_hash_table_size (l.names);
@@ -261,7 +261,7 @@ test_few_descriptors (void **state)
     assert_int_equal (roots_lookup (r, file, WHO, NULL), 0);
   }
   assert_in_range (count_fds (), before, before + 50);
-  assert_true (pfs_tree_size (r->nodes.tree) < 60);     /* only what cached descriptors hold */
+  assert_true (pfs_tree_size (r->nodes.tree) < 60); /* only what cached descriptors hold */
 
   gint64 deadline;
   g_autoptr (GPtrArray) pins = pfs_tree_held (r->nodes.tree, &deadline);

@@ -8,8 +8,8 @@
 
 #include "peerfs/base/statx.h"
 
-/* In the place of the C library's: all mounts have one device, and one number unless `numbers` is set, as those that follow
- * each other may have. */
+/* In the place of the C library's: all mounts have one device, and one number unless `numbers` is set, as those that
+ * follow each other may have. */
 static bool numbers;
 /* What is added to each inode number, with which there are no times of birth. */
 static guint renumbered;

@@ -47,7 +47,9 @@ lists_namespaces_and_pods (void **state)
 static void
 finds_nothing_else (void **state)
 {
-  static const char *const bad[] = { "web", "db", "defaul", "default/db", "default/web/cccccccccccc", "default/web/none", "_/web" };
+  static const char *const bad[] = {
+    "web", "db", "defaul", "default/db", "default/web/cccccccccccc", "default/web/none", "_/web"
+  };
   Nodes *n = *state;
 
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)

@@ -173,15 +173,9 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test (test_plain),
-    cmocka_unit_test (test_first_wins),
-    cmocka_unit_test (test_odd_names),
-    cmocka_unit_test (test_garbage),
-    cmocka_unit_test (test_overwritten),
-    cmocka_unit_test (test_long_names),
-    cmocka_unit_test (test_bounded),
-    cmocka_unit_test (test_content),
-    cmocka_unit_test (test_own),
+    cmocka_unit_test (test_plain),   cmocka_unit_test (test_first_wins),  cmocka_unit_test (test_odd_names),
+    cmocka_unit_test (test_garbage), cmocka_unit_test (test_overwritten), cmocka_unit_test (test_long_names),
+    cmocka_unit_test (test_bounded), cmocka_unit_test (test_content),     cmocka_unit_test (test_own),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

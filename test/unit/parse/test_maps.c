@@ -92,15 +92,38 @@ static void
 test_no_files (void **state G_GNUC_UNUSED)
 {
   const char *lines[] = {
-    "", "\n\n", "1000-2000", "1000-2000" TAIL, "1000-2000" TAIL "1", "1000-2000" TAIL "1 ", "1000-2000" TAIL "1 /",
-    "1000-2000" TAIL "0 /a", "1000-2000" TAIL "1 a", "1000-2000" TAIL "1 [heap]", "1000-2000" TAIL "1 anon_inode:[x]",
-    "1000-2000" TAIL "1 /memfd:x (deleted)", "1000-2000" TAIL "1 /SYSV00000000 (deleted)",
-    "1000-2000" TAIL "1 /dev/zero (deleted)", "1000-2000" TAIL "1 /dev/zero", "1000-2000" TAIL "1 /[aio] (deleted)",
-    "1000-2000" TAIL "1 /anon_hugepage (deleted)", "1000-2000" TAIL "1 (deleted)", "1000-2000" TAIL "1  (deleted)",
-    "2000-1000" TAIL "1 /a", "1000-1000" TAIL "1 /a", "1000" TAIL "1 /a", "x-y" TAIL "1 /a", "-" TAIL "1 /a",
-    "1000-10000000000000000" TAIL "1 /a", "1000-2000" TAIL "-1 /a", "1000-2000" TAIL "18446744073709551616 /a",
-    "1000-2000 r--p 0 fe 1 /a", "1000-2000 r--p 0 fe: 1 /a", "1000-2000 r--p 0 100000000:0 1 /a",
-    "1000-2000 r-p 0 fe:0 1 /a", "1000-2000 r--p x fe:0 1 /a",
+    "",
+    "\n\n",
+    "1000-2000",
+    "1000-2000" TAIL,
+    "1000-2000" TAIL "1",
+    "1000-2000" TAIL "1 ",
+    "1000-2000" TAIL "1 /",
+    "1000-2000" TAIL "0 /a",
+    "1000-2000" TAIL "1 a",
+    "1000-2000" TAIL "1 [heap]",
+    "1000-2000" TAIL "1 anon_inode:[x]",
+    "1000-2000" TAIL "1 /memfd:x (deleted)",
+    "1000-2000" TAIL "1 /SYSV00000000 (deleted)",
+    "1000-2000" TAIL "1 /dev/zero (deleted)",
+    "1000-2000" TAIL "1 /dev/zero",
+    "1000-2000" TAIL "1 /[aio] (deleted)",
+    "1000-2000" TAIL "1 /anon_hugepage (deleted)",
+    "1000-2000" TAIL "1 (deleted)",
+    "1000-2000" TAIL "1  (deleted)",
+    "2000-1000" TAIL "1 /a",
+    "1000-1000" TAIL "1 /a",
+    "1000" TAIL "1 /a",
+    "x-y" TAIL "1 /a",
+    "-" TAIL "1 /a",
+    "1000-10000000000000000" TAIL "1 /a",
+    "1000-2000" TAIL "-1 /a",
+    "1000-2000" TAIL "18446744073709551616 /a",
+    "1000-2000 r--p 0 fe 1 /a",
+    "1000-2000 r--p 0 fe: 1 /a",
+    "1000-2000 r--p 0 100000000:0 1 /a",
+    "1000-2000 r-p 0 fe:0 1 /a",
+    "1000-2000 r--p x fe:0 1 /a",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
@@ -123,7 +146,8 @@ how_many (int length)
 
   do
     n++;
-  while (pfs_mapped_files_add (files, line, (size_t) g_snprintf (line, sizeof line, "%x000-%x001" TAIL "%u /%0*u", n, n, n, length - 1, n)));
+  while (pfs_mapped_files_add (
+      files, line, (size_t) g_snprintf (line, sizeof line, "%x000-%x001" TAIL "%u /%0*u", n, n, n, length - 1, n)));
   assert_false (pfs_mapped_files_add (files, "1000-2000" TAIL "1 /a", strlen ("1000-2000" TAIL "1 /a")));
   g_autoptr (GPtrArray) all = pfs_mapped_files_steal (files);
   assert_int_equal (all->len, n - 1);
@@ -179,12 +203,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test (test_plain),
-    cmocka_unit_test (test_order),
-    cmocka_unit_test (test_names),
-    cmocka_unit_test (test_no_files),
-    cmocka_unit_test (test_bounds),
-    cmocka_unit_test (test_own),
+    cmocka_unit_test (test_plain),    cmocka_unit_test (test_order),  cmocka_unit_test (test_names),
+    cmocka_unit_test (test_no_files), cmocka_unit_test (test_bounds), cmocka_unit_test (test_own),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

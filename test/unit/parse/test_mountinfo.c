@@ -157,7 +157,7 @@ test_look_alikes (void **state G_GNUC_UNUSED)
     LINE ("8:1", KUBELET V "/containers/evil/deadbeef", "/run/containerd/x/rootfs/dev/termination-log"),
     LINE ("8:1", KUBELET V "/containers/evil/deadbeef", "/rootfs/dev/termination-log"),
     LINE ("9:9", KUBELET V "/containers/evil/deadbeef", "/host/var/lib/docker/overlay2/x/merged/dev/termination-log")
-      OVERLAY ("/host/var/lib/docker/overlay2/x/merged"),
+        OVERLAY ("/host/var/lib/docker/overlay2/x/merged"),
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (evil); i++)

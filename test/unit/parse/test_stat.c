@@ -71,10 +71,29 @@ static void
 test_malformed (void **state G_GNUC_UNUSED)
 {
   const char *bad[] = {
-    "", "7", "7 (", "7 (x", "7 (x)", "7 (x) ", "7 (x) S", "7 (x) S 1", "(x) S" TAIL "5", " (x) S" TAIL "5",
-    "0 (x) S" TAIL "5", "-7 (x) S" TAIL "5", "7x (x) S" TAIL "5", "7(x) S" TAIL "5", "2147483648 (x) S" TAIL "5",
-    "7 (x)S" TAIL "5", "7 (x) SS" TAIL "5", "7 (x) 1" TAIL "5", "7 )x( S" TAIL "5",
-    "7 (x) S" TAIL "-5", "7 (x) S" TAIL "18446744073709551616", "7 (x) S" TAIL "", "7 (x) S" TAIL "5x",
+    "",
+    "7",
+    "7 (",
+    "7 (x",
+    "7 (x)",
+    "7 (x) ",
+    "7 (x) S",
+    "7 (x) S 1",
+    "(x) S" TAIL "5",
+    " (x) S" TAIL "5",
+    "0 (x) S" TAIL "5",
+    "-7 (x) S" TAIL "5",
+    "7x (x) S" TAIL "5",
+    "7(x) S" TAIL "5",
+    "2147483648 (x) S" TAIL "5",
+    "7 (x)S" TAIL "5",
+    "7 (x) SS" TAIL "5",
+    "7 (x) 1" TAIL "5",
+    "7 )x( S" TAIL "5",
+    "7 (x) S" TAIL "-5",
+    "7 (x) S" TAIL "18446744073709551616",
+    "7 (x) S" TAIL "",
+    "7 (x) S" TAIL "5x",
   };
   PfsStat stat, before;
 
@@ -151,9 +170,14 @@ static void
 test_status_malformed (void **state G_GNUC_UNUSED)
 {
   const char *bad[] = {
-    "", "Uid:\t1\t2\t3\t4\n", "Gid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\nGid:\t1\t2\t3\t4\n",
-    "Uid:\t1\t2\t3\t4\t5\nGid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\t4294967296\nGid:\t1\t2\t3\t4\n",
-    "Uid:\t1\t2\t3\t-4\nGid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nGroups:\t1 x\n",
+    "",
+    "Uid:\t1\t2\t3\t4\n",
+    "Gid:\t1\t2\t3\t4\n",
+    "Uid:\t1\t2\t3\nGid:\t1\t2\t3\t4\n",
+    "Uid:\t1\t2\t3\t4\t5\nGid:\t1\t2\t3\t4\n",
+    "Uid:\t1\t2\t3\t4294967296\nGid:\t1\t2\t3\t4\n",
+    "Uid:\t1\t2\t3\t-4\nGid:\t1\t2\t3\t4\n",
+    "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nGroups:\t1 x\n",
     "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\tg\n",
     "Uid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\t10000000000000000\n",
     "Name:\tUid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\n",

@@ -24,7 +24,7 @@
 #define CG(id) "0::/kubepods/besteffort/pod" UID_1 "/cri-containerd-" id ".scope\n"
 #define NODE_ROOT "20 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
 #define ROOT(minor) "30 20 0:" minor " / / rw,relatime - overlay overlay rw,lowerdir=/l/" minor "\n"
-#define KUBELET(name, hex) \
+#define KUBELET(name, hex)                                                                                             \
   "31 30 254:0 /var/lib/kubelet/pods/" UID_1 "/containers/" name "/" hex " /dev/termination-log rw - ext4 /dev/vda rw\n"
 
 typedef struct {
@@ -119,10 +119,10 @@ fixture_list (PfsTable *table)
   return g_string_free (s, FALSE);
 }
 
-#define assert_listing(table, expected)              \
-  do {                                               \
-    g_autofree char *listing_ = fixture_list (table); \
-    assert_string_equal (listing_, expected);        \
+#define assert_listing(table, expected)                                                                                \
+  do {                                                                                                                 \
+    g_autofree char *listing_ = fixture_list (table);                                                                  \
+    assert_string_equal (listing_, expected);                                                                          \
   } while (0)
 
 static inline PfsContainer *

@@ -19,7 +19,7 @@
 #define N_PEERS 20
 
 typedef struct {
-  char id[65];                  /* of this test program alone: others run beside it */
+  char id[65]; /* of this test program alone: others run beside it */
   char *cgroup;
   char *root;
   PfsProc *proc;
@@ -52,7 +52,7 @@ live_setup (void **state)
   g_snprintf (l->id, sizeof l->id, "cafe%08x%052x", (unsigned int) getpid (), 0u);
   l->children = g_array_new (FALSE, FALSE, sizeof (pid_t));
   l->root = g_dir_make_tmp ("pfs-root-XXXXXX", NULL);
-  assert_non_null (base);       /* the tests run as root, with a cgroup hierarchy */
+  assert_non_null (base); /* the tests run as root, with a cgroup hierarchy */
   g_autofree char *cgroup = g_strdup_printf ("%s/docker-%s.scope", base, l->id);
   assert_return_code (mkdir (cgroup, 0755), errno);
   l->cgroup = g_steal_pointer (&cgroup);
@@ -110,11 +110,11 @@ spawn_program (Live *l, const char *comm, const char *const *argv)
   pid_t pid = fork ();
   assert_true (pid >= 0);
   if (pid == 0) {
-    bool ok = write_file (procs, "0") && unshare (CLONE_NEWNS) == 0 &&
-              mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-              mount ("/usr", l->root, NULL, MS_BIND | MS_REC, NULL) == 0 && chdir (l->root) == 0 &&
-              mount (l->root, "/", NULL, MS_MOVE, NULL) == 0 && chroot (".") == 0 &&
-              (!argv || execv (argv[0], (char *const *) argv) == 0);
+    bool ok = write_file (procs, "0") && unshare (CLONE_NEWNS) == 0
+              && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
+              && mount ("/usr", l->root, NULL, MS_BIND | MS_REC, NULL) == 0 && chdir (l->root) == 0
+              && mount (l->root, "/", NULL, MS_MOVE, NULL) == 0 && chroot (".") == 0
+              && (!argv || execv (argv[0], (char *const *) argv) == 0);
     prctl (PR_SET_NAME, comm);
     while (ok)
       pause ();

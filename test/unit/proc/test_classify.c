@@ -17,8 +17,8 @@ put_link (Fixture *f, const char *name, const char *target)
 static void
 runtimes_are_no_peers_yet (void **state)
 {
-  static const char *const comms[] = { "runc:[2:INIT]", "runc:[1:CHILD]", "runc", "crun", "conmon", "conmonrs",
-                                       "youki:[2:INIT]" };
+  static const char *const comms[] = { "runc:[2:INIT]", "runc:[1:CHILD]", "runc",          "crun",
+                                       "conmon",        "conmonrs",       "youki:[2:INIT]" };
   Fixture *f = *state;
 
   fixture_process (f, 1, "systemd", 1, "0::/init.scope\n", NODE_ROOT);

@@ -80,8 +80,9 @@ second_scan_reads_nothing_known (void **state)
   guint young = 0;
   for (guint i = 0; i < l->table->records->len; i++) {
     const PfsRecord *record = &g_array_index (l->table->records, PfsRecord, i);
-    young += record->kind != PFS_KIND_MEMBER && (record->kind == PFS_KIND_PENDING ||
-             pfs_table_is_young (l->table, record->start_time, PFS_SETTLE_SECONDS + 1));
+    young += record->kind != PFS_KIND_MEMBER
+             && (record->kind == PFS_KIND_PENDING
+                 || pfs_table_is_young (l->table, record->start_time, PFS_SETTLE_SECONDS + 1));
   }
   assert_true (l->table->files_read - before <= young + 5);
   g_autoptr (GArray) pids = pfs_container_pids (c);
@@ -178,12 +179,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    CASE (finds_a_real_container),
-    CASE (no_peer_before_exec),
-    CASE (never_serves_the_nodes_root),
-    CASE (second_scan_reads_nothing_known),
-    CASE (needs_few_descriptors),
-    CASE (lack_of_descriptors_is_no_end),
+    CASE (finds_a_real_container),          CASE (no_peer_before_exec),   CASE (never_serves_the_nodes_root),
+    CASE (second_scan_reads_nothing_known), CASE (needs_few_descriptors), CASE (lack_of_descriptors_is_no_end),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

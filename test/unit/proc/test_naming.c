@@ -87,7 +87,7 @@ nested_id_does_not_make_a_rule_ambiguous (void **state)
   Fixture *f = *state;
 
   fixture_process (f, 4, "sh", 11, CG (ID_A), ROOT ("41"));
-  fixture_process (f, 5, "sh", 12, CG (ID_B) , ROOT ("42"));
+  fixture_process (f, 5, "sh", 12, CG (ID_B), ROOT ("42"));
   fixture_process (f, 6, "sh", 13, "0::/kubepods/cri-containerd-" ID_B ".scope/" ID_A2 "\n", ROOT ("43"));
   open_with (f, "aaaa=front", false);
   assert_listing (f->table, "aaaaaaaaaaaa:6 bbbbbbbbbbbb:5 front:4");

@@ -10,8 +10,9 @@
 #define UID_2 "22222222-2222-3333-4444-555555555555"
 #define STATIC "0123456789abcdef0123456789abcdef"
 #define IN_POD(uid, id) "0::/kubepods/besteffort/pod" uid "/cri-containerd-" id ".scope\n"
-#define MOUNT(device, uid, name, hex) \
-  "31 30 " device " /var/lib/kubelet/pods/" uid "/containers/" name "/" hex " /dev/termination-log rw - ext4 /dev/vda rw\n"
+#define MOUNT(device, uid, name, hex)                                                                                  \
+  "31 30 " device " /var/lib/kubelet/pods/" uid "/containers/" name "/" hex                                            \
+  " /dev/termination-log rw - ext4 /dev/vda rw\n"
 
 static void
 put_folder (Fixture *f, const char *name)
@@ -39,8 +40,8 @@ put_init (Fixture *f)
 static void
 put (Fixture *f, pid_t pid, const char *cgroup, const char *kubelet)
 {
-  g_autofree char *mounts = g_strdup_printf ("30 20 0:%d / / rw,relatime - overlay overlay rw,lowerdir=/l/%d\n%s", pid + 100,
-                                             pid, kubelet);
+  g_autofree char *mounts = g_strdup_printf ("30 20 0:%d / / rw,relatime - overlay overlay rw,lowerdir=/l/%d\n%s",
+                                             pid + 100, pid, kubelet);
   fixture_process (f, pid, "sh", (guint64) pid, cgroup, mounts);
 }
 
@@ -82,7 +83,9 @@ names_are_unique_in_a_pod (void **state)
 
   put_node (f);
   open_node (f);
-  assert_listing (f->table, "_/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 kube-system/etcd-node-1/etcd:12 shop/web/nginx:11");
+  assert_listing (
+      f->table,
+      "_/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 kube-system/etcd-node-1/etcd:12 shop/web/nginx:11");
   g_autoptr (PfsContainer) c = fixture_find (f->table, "shop/web/nginx");
   assert_int_equal (pfs_container_pid (c), 11);
   assert_true (pfs_table_shows_node (f->table));
@@ -91,7 +94,8 @@ names_are_unique_in_a_pod (void **state)
 static void
 groups_are_found (void **state)
 {
-  static const char *const bad[] = { "", "/", "web", "default/", "default/web/", "default/web/nginx", "shop/web2", "nobody" };
+  static const char *const bad[] = { "",          "/",     "web", "default/", "default/web/", "default/web/nginx",
+                                     "shop/web2", "nobody" };
   Fixture *f = *state;
 
   put_node (f);
@@ -115,8 +119,8 @@ one_pod_is_flat (void **state)
   static const struct {
     const char *pod, *listing;
   } rows[] = {
-    { "shop/web", "nginx:11" }, { UID_1, "nginx:10" }, { STATIC, "etcd:12" }, { "_/_", "box:14 dddddddddddd:13" },
-    { "shop/none", "" }, { "web", "" },
+    { "shop/web", "nginx:11" },          { UID_1, "nginx:10" }, { STATIC, "etcd:12" },
+    { "_/_", "box:14 dddddddddddd:13" }, { "shop/none", "" },   { "web", "" },
   };
 
   put_node (f);
@@ -200,12 +204,16 @@ two_pods_of_one_name_are_told_apart (void **state)
   put_log_folder (f, "default_web_44444444-2222-3333-4444-555555555555");
   open_node (f);
   /* UID_2 has two names, so that it has none. */
-  assert_listing (f->table, "_/" UID_2 "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 kube-system/etcd-node-1/etcd:12");
+  assert_listing (f->table,
+                  "_/" UID_2
+                  "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 kube-system/etcd-node-1/etcd:12");
   put (f, 15, IN_POD ("44444444-2222-3333-4444-555555555555", ID_E), "");
   assert_listing (f->table, "_/" UID_2 "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web~11111111-222/nginx:10 "
                             "default/web~44444444-222/eeeeeeeeeeee:15 kube-system/etcd-node-1/etcd:12");
   fixture_kill (f, 10);
-  assert_listing (f->table, "_/" UID_2 "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web/eeeeeeeeeeee:15 kube-system/etcd-node-1/etcd:12");
+  assert_listing (
+      f->table, "_/" UID_2
+                "/nginx:11 _/_/box:14 _/_/dddddddddddd:13 default/web/eeeeeeeeeeee:15 kube-system/etcd-node-1/etcd:12");
 }
 
 /* In its own cgroup a container may make whatever it likes; mounts can be made to look like the kubelet's. */
@@ -218,7 +226,8 @@ nobody_comes_into_another_pod (void **state)
   put_log_folder (f, "default_web_" UID_1);
   put_log_folder (f, "shop_web_" UID_2);
   put (f, 10, IN_POD (UID_1, ID_A), MOUNT ("254:0", UID_1, "nginx", "0123abcd"));
-  put (f, 11, "0::/kubepods/pod" UID_2 "/" ID_B "/kubepods/pod" UID_1 "/" ID_C "\n", MOUNT ("0:99", UID_1, "nginx", "0123abce"));
+  put (f, 11, "0::/kubepods/pod" UID_2 "/" ID_B "/kubepods/pod" UID_1 "/" ID_C "\n",
+       MOUNT ("0:99", UID_1, "nginx", "0123abce"));
   put (f, 12, "0::/kubepods/pod" UID_2 "/" ID_D "\n", MOUNT ("0:98", UID_1, "nginx", "0123abcf"));
   open_node (f);
   assert_listing (f->table, "default/web/nginx:10 shop/web/nginx:12 shop/web/nginx~cccccccccccc:11");
@@ -236,8 +245,10 @@ each_pod_has_its_sandbox (void **state)
   put (f, 21, IN_POD (UID_2, "ffffffffffff6666666666666666666666666666666666666666666666666666"), "");
   fixture_state (f, 21, "pause", 6, 'S');
   fixture_open (f, &options);
-  assert_listing (f->table, "_/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 default/web/pause:20 kube-system/etcd-node-1/etcd:12 "
-                            "shop/web/nginx:11 shop/web/pause:21");
+  assert_listing (
+      f->table,
+      "_/_/box:14 _/_/dddddddddddd:13 default/web/nginx:10 default/web/pause:20 kube-system/etcd-node-1/etcd:12 "
+      "shop/web/nginx:11 shop/web/pause:21");
   g_clear_pointer (&f->table, pfs_table_unref);
   g_clear_pointer (&f->proc, pfs_proc_unref);
   open_pod (f, "shop/web");
@@ -258,7 +269,8 @@ the_cgroup_vouches_for_a_name (void **state)
   assert_listing (f->table, "default/web/nginx:10 default/web/nginx~bbbbbbbbbbbb:11");
 }
 
-/* A container without a pod makes cgroups as kind has them, and mounts that vouch for its name: the outer one has it. */
+/* A container without a pod makes cgroups as kind has them, and mounts that vouch for its name: the outer one has it.
+ */
 static void
 an_outer_container_keeps_its_name (void **state)
 {
@@ -288,7 +300,8 @@ beside_us_is_our_pod (void **state)
   put (f, 12, "0::/../../pod" UID_2 "/cri-containerd-" ID_C ".scope\n", MOUNT ("254:0", UID_2, "nginx", "0123abcf"));
   assert_return_code (symlink ("9", self), errno);
   open_node (f);
-  assert_listing (f->table, "default/web/nginx:10 default/web/nginx~bbbbbbbbbbbb:11 default/web/peerfs:9 shop/web/nginx:12");
+  assert_listing (f->table,
+                  "default/web/nginx:10 default/web/nginx~bbbbbbbbbbbb:11 default/web/peerfs:9 shop/web/nginx:12");
 }
 
 static void

@@ -93,8 +93,8 @@ scan (Many *m, bool exact)
 {
   assert_int_equal (pfs_table_scan (m->table, exact), 0);
   for (guint i = 1; i < m->table->records->len; i++)
-    assert_true (g_array_index (m->table->records, PfsRecord, i - 1).pid <
-                 g_array_index (m->table->records, PfsRecord, i).pid);
+    assert_true (g_array_index (m->table->records, PfsRecord, i - 1).pid
+                 < g_array_index (m->table->records, PfsRecord, i).pid);
 }
 
 static void

@@ -26,8 +26,8 @@
 #include "peerfs/proc/sockets.h"
 
 typedef struct {
-  char *dir;                    /* absolute, removed with all below it */
-  GArray *fds;                  /* closed at the end */
+  char *dir;   /* absolute, removed with all below it */
+  GArray *fds; /* closed at the end */
 } Fixture;
 
 static int
@@ -155,7 +155,12 @@ scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
   g_snprintf (name, sizeof name, "%d", (int) main_pid);
   pfs_autofd main_fd = openat (proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const PfsSocketScan scan = {
-    .proc_fd = proc_fd, .own = with_kernel, .main_fd = main_fd, .main_pid = main_pid, .pids = pids, .n_pids = n,
+    .proc_fd = proc_fd,
+    .own = with_kernel,
+    .main_fd = main_fd,
+    .main_pid = main_pid,
+    .pids = pids,
+    .n_pids = n,
   };
   return pfs_sockets_scan (&scan, ret);
 }
@@ -511,8 +516,8 @@ hold_on_overlay (Fixture *f, gpointer data)
   static const char *const dirs[] = { "lower", "fs", "fs/upper", "fs/work", "mnt" };
   g_autofree char *fs = at (f, "fs");
   g_autofree char *mnt = at (f, "mnt");
-  g_autofree char *options
-      = g_strdup_printf ("xino=off,lowerdir=%s/lower,upperdir=%s/fs/upper,workdir=%s/fs/work", f->dir, f->dir, f->dir);
+  g_autofree char *options = g_strdup_printf ("xino=off,lowerdir=%s/lower,upperdir=%s/fs/upper,workdir=%s/fs/work",
+                                              f->dir, f->dir, f->dir);
 
   (void) data;
   if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -581,8 +586,8 @@ hold_moved (Fixture *f, gpointer data)
     _exit (1);
 }
 
-/* Renamed into another directory, the directory renamed, bound by a relative name before a chdir. A name that ends as if
- * it were deleted is looked for where it was bound. */
+/* Renamed into another directory, the directory renamed, bound by a relative name before a chdir. A name that ends as
+ * if it were deleted is looked for where it was bound. */
 static void
 test_moved (void **state)
 {
@@ -633,7 +638,8 @@ test_relative_daemon (void **state)
   if (pid == 0) {
     g_autofree char *program = g_strdup_printf (
         "import socket,os; s=socket.socket(socket.AF_UNIX); s.bind('agent'); s.listen(); os.chdir('/'); "
-        "os.write(%d,b'x'); __import__('signal').pause()", ready[1]);
+        "os.write(%d,b'x'); __import__('signal').pause()",
+        ready[1]);
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     if (chdir (f->dir) == 0)
       execle ("/usr/bin/env", "env", g_strconcat ("PWD=", f->dir, NULL), "python3", "-c", program, NULL,

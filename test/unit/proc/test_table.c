@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fixture.h"
 
-#define POD_OF_TWO(f)                                                                                      \
-  do {                                                                                                     \
-    fixture_process (f, 1, "pause", 10, CG (ID_A), ROOT ("40"));                                           \
-    fixture_process (f, 7, "nginx", 20, CG (ID_B), ROOT ("41") KUBELET ("nginx", "0123abcd"));             \
-    fixture_process (f, 8, "nginx", 21, CG (ID_B), ROOT ("41") KUBELET ("nginx", "0123abcd"));             \
+#define POD_OF_TWO(f)                                                                                                  \
+  do {                                                                                                                 \
+    fixture_process (f, 1, "pause", 10, CG (ID_A), ROOT ("40"));                                                       \
+    fixture_process (f, 7, "nginx", 20, CG (ID_B), ROOT ("41") KUBELET ("nginx", "0123abcd"));                         \
+    fixture_process (f, 8, "nginx", 21, CG (ID_B), ROOT ("41") KUBELET ("nginx", "0123abcd"));                         \
   } while (0)
 
 static void
@@ -142,8 +142,8 @@ exec_and_exit_change_nothing (void **state)
   assert_int_equal (pids->len, 2);
 }
 
-/* The oldest is the container's first process, also where it has chrooted itself: the others know its name. One with another
- * root is main only if nothing better lives. */
+/* The oldest is the container's first process, also where it has chrooted itself: the others know its name. One with
+ * another root is main only if nothing better lives. */
 static void
 main_has_the_containers_root (void **state)
 {

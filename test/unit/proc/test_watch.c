@@ -103,12 +103,16 @@ listing_sees_a_watched_end (void **state)
 static void
 sees_the_end_of_a_leader (void **state)
 {
-  static const char *const program[] = {
-    "/bin/env", "PYTHONHOME=/", "python3", "-S", "-c",
-    "import ctypes, signal, threading, time\n"
-    "threading.Thread(target=time.sleep, args=(600,)).start()\n"
-    "signal.sigwait([signal.SIGUSR1])\n"
-    "ctypes.CDLL(None).pthread_exit(None)", NULL };
+  static const char *const program[] = { "/bin/env",
+                                         "PYTHONHOME=/",
+                                         "python3",
+                                         "-S",
+                                         "-c",
+                                         "import ctypes, signal, threading, time\n"
+                                         "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+                                         "signal.sigwait([signal.SIGUSR1])\n"
+                                         "ctypes.CDLL(None).pthread_exit(None)",
+                                         NULL };
   Live *l = *state;
   g_autoptr (PfsContainer) none = NULL;
   bool is_dead = false;
@@ -162,11 +166,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    CASE (tells_at_once_who_has_ended),
-    CASE (lets_go_of_who_has_ended),
-    CASE (listing_sees_a_watched_end),
-    CASE (sees_the_end_of_a_leader),
-    CASE (watches_within_its_share),
+    CASE (tells_at_once_who_has_ended), CASE (lets_go_of_who_has_ended), CASE (listing_sees_a_watched_end),
+    CASE (sees_the_end_of_a_leader),    CASE (watches_within_its_share),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
