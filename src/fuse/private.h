@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "peerfs/fuse/session.h"
-#include "peerfs/node/kinds.h"
-#include "peerfs/node/rootfs.h"
+#include "peerfs/tree/kinds.h"
+#include "peerfs/root/rootfs.h"
 
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;

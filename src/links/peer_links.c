@@ -12,7 +12,7 @@
 
 #include "folder.h"
 #include "peerfs/base/fd.h"
-#include "peerfs/proc/sockets.h"
+#include "peerfs/pod/sockets.h"
 
 #define PIDS_MAX 4096u         /* links in one pids/ */
 #define HOLDERS_MAX 64u        /* of one container that are watched for their end, */

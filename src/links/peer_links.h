@@ -2,7 +2,7 @@
 /* The links of one container, while it has one main process: another main process means other links, all made anew. */
 #pragma once
 
-#include "peerfs/proc/sockets.h"
+#include "peerfs/pod/sockets.h"
 
 typedef struct {
   PfsProcessId process;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "escape.h"
-#include "peerfs/proc/sockets.h"
+#include "peerfs/pod/sockets.h"
 
 #define COLUMNS 6
 #define SHORT_ID 12

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/proc/sockets.h"
+#include "peerfs/pod/sockets.h"
 
 static int
 read_process (int dir, PfsTarget *ret)

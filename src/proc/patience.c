@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "patience.h"
+#include "peerfs/proc/patience.h"
 
 #include <errno.h>
 #include <stdbool.h>

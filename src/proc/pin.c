@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
-#include "procfile.h"
+#include "peerfs/proc/procfile.h"
 
 struct PfsPin {
   gint refs;

@@ -15,7 +15,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/stat.h"
-#include "procfile.h"
+#include "peerfs/proc/procfile.h"
 
 #define IO_WORKER 0x10 /* PF_IO_WORKER of include/linux/sched.h */
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../../src/fuse/private.h"
-#include "peerfs/node/kinds.h"
+#include "peerfs/tree/kinds.h"
 #include "wrap.h"
 
 const char *__tsan_default_options (void);

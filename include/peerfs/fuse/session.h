@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "peerfs/node/node.h"
+#include "peerfs/tree/node.h"
 
 /* What goes to stderr: everything, or no less than that. */
 typedef enum {

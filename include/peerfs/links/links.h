@@ -3,7 +3,7 @@
  * capability. Who follows a link does so with its own rights in its own /proc. */
 #pragma once
 
-#include "peerfs/proc/table.h"
+#include "peerfs/pod/table.h"
 
 /* Keeps DIR/NAME/{root,proc,pids/,sockets/,id,pid} for each container of the table until SIGTERM, SIGINT or SIGHUP, and
  * takes all of it away then. dir is made if it is missing; what else lies in it stays untouched. What an earlier run

@@ -3,7 +3,7 @@
  * is asked of the file f of a container waits until the test lets it go on. */
 #pragma once
 
-#include "../node/roots.h"
+#include "../root/roots.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Paths of a tree over a made-up /proc with one container, "web", whose root is a folder beside it. */
-#include "../proc/fixture.h"
+#include "../pod/fixture.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

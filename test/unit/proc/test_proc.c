@@ -71,7 +71,7 @@ opens_saved_copy (void **state)
   g_autoptr (PfsPin) pin = NULL;
 
   fixture_process (f, 7, "a) b", 100, "", "");
-  fixture_open (f, NULL);
+  assert_int_equal (pfs_proc_open (f->dir, &f->proc), 0);
   assert_false (pfs_proc_is_live (f->proc));
   assert_false (pfs_proc_is_own (f->proc));
   assert_int_equal (pfs_pin_open (f->proc, 7, 101, &pin), -ESRCH);
@@ -154,8 +154,8 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (opens_kernel_proc),
-    cmocka_unit_test_setup_teardown (refuses_other_directories, fixture_setup, fixture_teardown),
-    cmocka_unit_test_setup_teardown (opens_saved_copy, fixture_setup, fixture_teardown),
+    cmocka_unit_test_setup_teardown (refuses_other_directories, fixture_setup, fixture_close),
+    cmocka_unit_test_setup_teardown (opens_saved_copy, fixture_setup, fixture_close),
     cmocka_unit_test (pin_ends_with_its_process),
     cmocka_unit_test (foreign_procfs_is_not_own),
   };

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* root/: a container's filesystem without pinned descriptors (design, section 3, decisions 1 and 2).
+ *
+ * A node is a mount, an inode number and a birth time, plus the parent and name by which it was last seen. An operation
+ * opens the parent by its path below /proc/<pid>/root and checks that it found that very inode, else -ESTALE: the
+ * kernel then looks the path up again. Few descriptors of directories are kept, for a second at most, and none of a
+ * container that has ended. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/statvfs.h>
+
+#include "peerfs/tree/node.h"
+
+/* Which fields of a setattr are meant, as FUSE_SET_ATTR_* of libfuse (fuse_lowlevel.h); fuse/ asserts that they agree.
+ */
+typedef enum {
+  PFS_SET_MODE = 1 << 0,
+  PFS_SET_UID = 1 << 1,
+  PFS_SET_GID = 1 << 2,
+  PFS_SET_SIZE = 1 << 3,
+  PFS_SET_ATIME = 1 << 4,
+  PFS_SET_MTIME = 1 << 5,
+  PFS_SET_ATIME_NOW = 1 << 7,
+  PFS_SET_MTIME_NOW = 1 << 8,
+} PfsSetAttr;
+
+/* One name of a directory. entry is NULL unless attributes were asked for and could be had; its node reference is the
+ * callee's only if it returns true. False: no room, stop before this one. */
+typedef bool (*PfsEmit) (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, gpointer data);
+
+/* What only root/ can. As in PfsNodeOps: 0 or -errno, outputs untouched on failure, any thread, no lock held. */
+struct PfsFsOps {
+  int (*setattr) (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
+                  struct stat *ret);
+  int (*create) (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                 PfsFile **ret_file);
+  int (*tmpfile) (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
+  int (*mknod) (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
+  int (*mkdir) (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
+  int (*symlink) (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
+  int (*link) (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+  int (*remove) (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
+  int (*rename) (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
+                 const PfsCaller *who);
+  int (*statfs) (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
+  /* size 0 asks for the length, as getxattr(2), listxattr(2). */
+  ssize_t (*getxattr) (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who);
+  ssize_t (*listxattr) (PfsNode *node, char *list, size_t size, const PfsCaller *who);
+  int (*setxattr) (PfsNode *node, const char *name, const void *value, size_t size, int flags, const PfsCaller *who);
+  int (*removexattr) (PfsNode *node, const char *name, const PfsCaller *who);
+  /* Calls emit for the entries from offset on (0, or a `next` given before); with plus, with their attributes. */
+  int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
+};
+
+/* For how long the kernel may believe these attributes of the node, in seconds. */
+double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
+
+/* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
+ * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. is_peer: it
+ * is the container's own directory, whose attributes ask nobody. */
+typedef struct {
+  PfsContainer *container; /* borrowed from the node */
+  const void *mount;       /* to be compared alone */
+  bool remote, is_peer;
+} PfsPlace;
+PfsPlace pfs_node_place (PfsNode *node);
+/* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or
+ * NULL. */
+PfsNode *pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place);
+/* Its container alone, at the price of no lock. Borrowed. */
+PfsContainer *pfs_node_place_container (PfsNode *node);
+
+/* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
+int pfs_file_check (const PfsFile *file);
+
+/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile.
+ */
+int pfs_file_error (const PfsFile *file, int r);
+
+/* Lets go of an open file's descriptor once the container of its node has ended, as of one of root/. Returns 0, or -EIO
+ * where it has ended already. To be undone by the kind's close. */
+int pfs_file_hold (PfsFile *file);
+void pfs_file_let_go (PfsFile *file);
+
+/* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
+ * before the first request. */
+void pfs_tree_set_own_device (PfsTree *tree, dev_t own);
+
+/* A name the kernel may be asked to forget. Owns both; pfs_name_free(). */
+typedef struct {
+  PfsNode *parent;
+  char *name;
+} PfsName;
+void pfs_name_free (gpointer name);
+
+/* Up to max names of nodes of any kind that nothing but the kernel's memory keeps, but no generated directories: a
+ * GPtrArray of PfsName. */
+GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
+
+/* --- what is held of containers, for the thread that lets go of it --- */
+
+/* The main processes of all containers of which anything is held: a GPtrArray of PfsPin references.
+ * *ret_deadline: when the next idle descriptor is due (g_get_monotonic_time(), microseconds; G_MAXINT64: never). */
+GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
+
+/* Called, with no lock held, whenever something is held where nothing was held before. */
+typedef void (*PfsHeldFunc) (gpointer data);
+void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
+
+/* Has func called with file (a reference to it that func drops), about what lies on the node's file system, which may
+ * not answer: where nobody else has to wait for it. Without one it is called at once. */
+typedef void (*PfsRunFunc) (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data);
+void pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data);
+
+/* Closes what has been idle for a second, and everything of containers that have ended: cached descriptors, and files
+ * that are still open, on which every operation fails with EIO from now on. Calls ended (may be NULL) for each
+ * container that was found to have ended. */
+typedef void (*PfsEndedFunc) (PfsContainer *container, gpointer data);
+void pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data);

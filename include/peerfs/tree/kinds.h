@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The generated kinds of node, each in the source file of its name. What follows a peer's directory:
+ *
+ *   top -> peer, or for a node's containers
+ *   top -> namespace -> pod -> peer
+ *   peer -> id, pid (text)   root (root/rootfs.h)   sockets, env, maps, pids   proc (link)
+ */
+#pragma once
+
+#include "peerfs/tree/node.h"
+#include "peerfs/pod/table.h"
+
+/* Every node at or below a container's directory begins with this: the instance it belongs to. */
+typedef struct {
+  PfsNode node;
+  PfsContainer *container; /* a reference */
+} PfsPeerNode;
+
+extern const PfsNodeOps pfs_top_ops, pfs_peer_ops;
+
+/* The container of a node below top; NULL for the top itself, namespaces and pods. Borrowed. */
+PfsContainer *pfs_node_container (PfsNode *node);
+
+/* A child of a peer's directory, or of anything below it, that belongs to the same container; extra work on the new
+ * node is done by init. ops->size >= sizeof (PfsPeerNode); ops->finalize must end in pfs_peer_finalize(). */
+PfsNode *pfs_peer_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
+void pfs_peer_finalize (PfsNode *node);
+
+/* Owner and start of the peer's main process, as the kernel shows them at /proc/<pid> (root where it is not dumpable):
+ * the owner of root, env, maps and sockets. -ESRCH once it has ended. */
+int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start);
+
+/* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace
+ * access mode checking")? 0, -EACCES, or -ESRCH. Root is asked for its capabilities like anybody else; only the daemon
+ * itself (pfs_caller_self) is not. A caller outside our PID namespace, of whom nothing is known, is refused. */
+int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
+
+/* The same for a node that is below a gate, which he may have come by otherwise than through it: by a handle, or before
+ * the main process executed another program. Below root/ only those are asked about who can open handles
+ * (CAP_DAC_READ_SEARCH): who has gone in stays in, whatever user he becomes. 0 for other nodes; -ESTALE once the
+ * container has ended. */
+int pfs_node_gate (PfsNode *node, const PfsCaller *who);
+
+/* Each gives the child of a peer's directory with that name, as a reference. */
+PfsNode *pfs_text_new (PfsNode *peer, const char *name);     /* id, pid */
+PfsNode *pfs_proclink_new (PfsNode *peer, const char *name); /* proc */
+PfsNode *pfs_pids_new (PfsNode *peer, const char *name);
+PfsNode *pfs_env_new (PfsNode *peer, const char *name);
+PfsNode *pfs_maps_new (PfsNode *peer, const char *name);
+PfsNode *pfs_sockets_new (PfsNode *peer, const char *name);
+PfsNode *pfs_rootfs_new (PfsNode *peer, const char *name); /* root/rootfs.h */

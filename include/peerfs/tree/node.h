@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the tree consists of. A node is what the kernel knows by a number, which says nothing but that; each kind of
+ * node brings one small table of operations. Nodes know nothing of FUSE requests.
+ *
+ * Lifetimes: a node lives while the kernel remembers it (nlookup) or somebody holds a reference (its children, its open
+ * files, an operation under way). Nodes of one parent and name, or for files of one device and inode, are the same
+ * node. One mutex guards the table; it is never held across I/O. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "peerfs/base/creds.h"
+#include "peerfs/pod/table.h"
+
+typedef struct PfsTree PfsTree;
+typedef struct PfsNode PfsNode;
+typedef struct PfsFile PfsFile;
+typedef struct PfsNodeOps PfsNodeOps;
+typedef struct PfsListing PfsListing;
+typedef struct PfsFsOps PfsFsOps; /* what only root/ can: root/rootfs.h */
+
+typedef struct {
+  bool read_only;      /* -o ro: EROFS for every change */
+  bool raw_symlinks;   /* -o symlinks=raw */
+  bool special_nodes;  /* -o special=node */
+  double attr_timeout; /* seconds, below root/ and for attributes that are fixed; everything else is 0 */
+  double entry_timeout;
+} PfsTreeOptions;
+
+/* --- the tree --- */
+
+/* A tree over the table (it takes a reference). options is copied. */
+PfsTree *pfs_tree_new (PfsTable *table, const PfsTreeOptions *options);
+void pfs_tree_free (PfsTree *tree);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTree, pfs_tree_free)
+
+PfsTable *pfs_tree_table (const PfsTree *tree);
+PfsNode *pfs_tree_top (const PfsTree *tree); /* borrowed; never forgotten */
+/* Before the first request: can callers open nodes by file handles (open_by_handle_at(2))? If not told, they can. */
+void pfs_tree_set_handles (PfsTree *tree, bool handles);
+size_t pfs_tree_size (PfsTree *tree); /* nodes in the table now */
+
+/* The node of that number, borrowed: it stays while the kernel remembers it, as it does while a request about it waits
+ * for an answer. NULL: there is none, or none any more. */
+PfsNode *pfs_tree_node (PfsTree *tree, uint64_t number);
+/* A node that stands for all that are gone: what it is asked for is -ESTALE. Borrowed; never forgotten. */
+PfsNode *pfs_tree_nowhere (const PfsTree *tree);
+#define PFS_NODE_TOP 1 /* the number of the top, FUSE_ROOT_ID */
+
+/* --- what operations give back --- */
+
+/* One answer to lookup: a reference to the node (pfs_node_unref), its attributes and for how long they hold. */
+typedef struct {
+  PfsNode *node;
+  struct stat attr;
+  double attr_timeout, entry_timeout;
+} PfsEntry;
+
+typedef enum {
+  PFS_FILE_DIRECT_IO = 1 << 0,  /* its size is not known, or a lie: read until nothing comes */
+  PFS_FILE_KEEP_CACHE = 1 << 1, /* unchanged since the kernel cached it */
+  PFS_FILE_CACHE_DIR = 1 << 2,
+  PFS_FILE_AS_CALLER = 1 << 3, /* who reads or writes may matter: nobody else does it for him */
+} PfsFileFlags;
+
+/* Something opened: a file or directory of a peer (fd), or a snapshot (content, listing). Refcounted. */
+struct PfsFile {
+  gint refs;
+  PfsNode *node;       /* a reference */
+  int fd;              /* -1 where there is none */
+  int flags;           /* those of open(2) */
+  guint file_flags;    /* PfsFileFlags */
+  uint64_t caps;       /* of who opened it */
+  GBytes *content;     /* for generated files, else NULL */
+  PfsListing *listing; /* for generated directories, else NULL */
+  void *priv;          /* of the kind; freed by ops->close */
+  GList link;          /* in the list of what is open in a container (rootfs) */
+  PfsNode *root;       /* whose list that is, where it is no file of root/ itself: a reference */
+};
+
+/* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */
+PfsFile *pfs_file_new (PfsNode *node, int fd, GBytes *content, PfsListing *listing);
+PfsFile *pfs_file_ref (PfsFile *file);
+void pfs_file_unref (PfsFile *file); /* the last one calls ops->close, closes and frees */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsFile, pfs_file_unref)
+
+/* Bytes of memory that the file keeps for as long as it is open: its content or its listing. */
+size_t pfs_file_size_held (const PfsFile *file);
+
+/* A generated directory: the names it had when it was opened, so that offsets are stable. */
+PfsListing *pfs_listing_new (void);
+void pfs_listing_free (PfsListing *listing);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsListing, pfs_listing_free)
+void pfs_listing_add (PfsListing *listing, const char *name, mode_t type, uint64_t ino);
+guint pfs_listing_size (const PfsListing *listing);
+const char *pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_type, uint64_t *ret_ino);
+
+/* --- a kind of node --- */
+
+/* For how long the kernel may believe attributes. Those of a gate or a link change with its process, seldom; the name
+ * is looked up for each path anew, and brings them along: what follows in the same walk (may he enter?) need not ask.
+ */
+typedef enum {
+  PFS_ATTR_FRESH = 0, /* not at all */
+  PFS_ATTR_BRIEF,     /* as long as one walk over a path takes */
+  PFS_ATTR_FIXED,     /* attr_timeout: they never change */
+} PfsAttrLife;
+
+/* Every function may be NULL: -ENOTDIR, -EINVAL or -EISDIR as fits. All return 0 or -errno, run on any thread, without
+ * a lock held, and leave outputs untouched on failure. */
+struct PfsNodeOps {
+  const char *kind;                 /* for logs: "top", "peer", "env", ... */
+  PfsAttrLife attr_life;            /* of nodes that are no files of a peer */
+  bool gated;                       /* it is, or is below, what takes the right to look into the container */
+  size_t size;                      /* of the node's struct, whose first member is the PfsNode */
+  void (*finalize) (PfsNode *node); /* frees what the struct owns beyond PfsNode; may be NULL */
+
+  /* file is an open file of the node, or NULL. st_ino must be pfs_node_ino() (or rootfs's own). */
+  int (*getattr) (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
+  int (*lookup) (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+  int (*readlink) (PfsNode *node, const PfsCaller *who, char **ret_target);
+  int (*open) (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret);
+  int (*opendir) (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
+  void (*close) (PfsFile *file);
+
+  const PfsFsOps *fs; /* root/ only, else NULL: every change is -EROFS (or -EPERM) */
+};
+
+struct PfsNode {
+  const PfsNodeOps *ops;
+  PfsTree *tree;
+  PfsNode *parent;  /* a reference; NULL for the top. Guarded by the tree's lock (rename) */
+  char *name;       /* guarded likewise */
+  uint64_t nlookup; /* guarded likewise */
+  uint64_t number;  /* by which the kernel knows it; fixed */
+  gint refs;
+  guint32 flags;  /* of the kind; fixed once the node can be found */
+  guint32 tables; /* those it is in; guarded likewise */
+};
+
+PfsNode *pfs_node_ref (PfsNode *node);
+void pfs_node_unref (PfsNode *node);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsNode, pfs_node_unref)
+
+/* The node of that parent and name and kind: the one in the table, or a new one of ops->size zeroed bytes whose init
+ * (may be NULL) was called with data before anybody else can see it, with the table locked: it must call nothing of
+ * this header. Returns a reference. */
+typedef void (*PfsNodeInit) (PfsNode *node, gpointer data);
+PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
+
+/* The kernel remembers the node once more (a lookup was answered), or n times less. */
+void pfs_node_remember (PfsNode *node);
+void pfs_node_forget (PfsNode *node, uint64_t n);
+
+/* A stable inode number for a generated node, made of its path (peer instance included). The highest bit is that of
+ * numbers of peers' files. */
+#define PFS_INO_MAX (UINT64_MAX >> 1)
+uint64_t pfs_node_ino (const PfsNode *node);
+uint64_t pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len);
+
+/* Fills *ret for a generated node: type and permissions, owner, size, one link, the given time for all three. */
+void pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_t size, const struct timespec *when,
+                    struct stat *ret);
+
+/* ops->getattr of the child, put into an entry that takes over the reference; on failure the reference is dropped.
+ * The entry's timeout is 0. */
+int pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret);
+/* ops->attr_life in seconds. */
+double pfs_node_attr_life (const PfsNode *node);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which container a process belongs to.
+ *
+ * The order is: the ids in its cgroup path; the kubelet's mount, where a private cgroup namespace hides the path (ours
+ * does, ours alone) or the path names none; our own container, for what shares our mount namespace or root.
+ *
+ * A process can choose its name, its mounts (with SYS_ADMIN) and, if it may make cgroups, the cgroups below its own. It
+ * cannot choose the ids above that: they come first, all of them. And as what is below an id has it, a process without
+ * one is not of a container that has: a tool of the node may have entered its namespaces (nsenter). */
+#include "table_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/name.h"
+#include "peerfs/base/read.h"
+#include "peerfs/proc/procfile.h"
+
+int
+pfs_read_cgroup (PfsTable *table, int piddir, PfsCgroup *ret, bool *ret_outside)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  gsize len;
+
+  table->files_read++;
+  int r = pfs_read_prefix_at (piddir, "cgroup", PFS_CGROUP_MAX, &bytes);
+  if (r < 0)
+    return r;
+  const char *content = g_bytes_get_data (bytes, &len);
+  *ret_outside = pfs_cgroup_is_outside (content ? content : "", len);
+  return pfs_cgroup_parse (content ? content : "", len, ret) && pfs_name_valid (ret->id) ? 1 : 0;
+}
+
+char *
+pfs_kubelet_key (const PfsKubeletMount *kubelet)
+{
+  return g_strdup_printf ("%s/%s/%s", kubelet->pod_uid, kubelet->name, kubelet->instance);
+}
+
+static bool
+is_with_us (const PfsSelf *self, int dir, const char *root_key)
+{
+  g_autofree char *mnt_ns = NULL;
+
+  if (!self->key || self->has_cgroup_id)
+    return false;
+  if (root_key && self->root_key && g_str_equal (root_key, self->root_key))
+    return true;
+  return self->mnt_ns && pfs_readlink_at (dir, "ns/mnt", &mnt_ns) == 0 && g_str_equal (mnt_ns, self->mnt_ns);
+}
+
+PfsContainer *
+pfs_find_by_kubelet (PfsTable *table, const PfsKubeletMount *kubelet)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, table->instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsContainer *c = value;
+    if (c->has_cgroup_id && g_str_equal (c->kubelet.instance, kubelet->instance)
+        && g_str_equal (c->kubelet.name, kubelet->name) && g_str_equal (c->kubelet.pod_uid, kubelet->pod_uid))
+      return c;
+  }
+  return NULL;
+}
+
+/* Is it in the mount namespace of a container that has an id? */
+static bool
+is_visitor (PfsTable *table, int dir)
+{
+  g_autofree char *mnt_ns = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  if (pfs_readlink_at (dir, "ns/mnt", &mnt_ns) < 0)
+    return false;
+  g_hash_table_iter_init (&iter, table->instances);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const PfsContainer *c = value;
+    g_autofree char *name = g_strdup_printf ("%d/ns/mnt", c->main_pid);
+    g_autofree char *other = NULL;
+    if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (pfs_proc_fd (table->proc), name, &other) == 0
+        && g_str_equal (mnt_ns, other))
+      return true;
+  }
+  return false;
+}
+
+static void
+join (PfsTable *table, PfsRecord *record, const char *key, const char *id, const PfsCgroup *cgroup)
+{
+  PfsContainer *c = g_hash_table_lookup (table->instances, key);
+
+  if (!c) {
+    c = pfs_container_new (table, key, id, cgroup);
+    g_hash_table_insert (table->instances, c->key, c);
+  }
+  record->container = c;
+  record->kind = PFS_KIND_MEMBER;
+  record->rank = PFS_RANK_UNKNOWN;
+}
+
+/* The node's own root is that of its init, if that is of no container. Of no other process: a tool of the node may well
+ * have entered a container's root. */
+static void
+learn_node_root (PfsTable *table, PfsRecord *record, int dir)
+{
+  g_autoptr (GBytes) mountinfo = NULL;
+  g_autofree char *root_key = NULL;
+  const PfsSelf *self;
+  PfsKubeletMount kubelet;
+  unsigned long mount_id;
+  gsize len;
+
+  if (pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0 || pfs_self_get (table, &self) < 0) {
+    record->kind = PFS_KIND_PENDING;
+    return;
+  }
+  const char *content = g_bytes_get_data (mountinfo, &len);
+  if (!content || !pfs_mountinfo_root (content, len, &mount_id, &root_key)
+      || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
+      || (record->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
+    return;
+  g_free (table->node_root);
+  table->node_root = g_steal_pointer (&root_key);
+}
+
+void
+pfs_classify (PfsTable *table, PfsRecord *record)
+{
+  const PfsSelf *self;
+  PfsCgroup cgroup;
+  PfsStat stat;
+  bool outside;
+
+  record->kind = PFS_KIND_PENDING;
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  if (dir < 0 || pfs_proc_stat_at (dir, &stat) < 0)
+    return;
+  record->start_time = stat.start_time;
+  if (pfs_stat_is_dead (&stat)) {
+    record->kind = PFS_KIND_OUTSIDE;
+    return;
+  }
+  int has_id = pfs_read_cgroup (table, dir, &cgroup, &outside);
+  if (has_id < 0)
+    return;
+  if (has_id > 0) {
+    if (pfs_self_get (table, &self) < 0)
+      return;
+    cgroup.depth += pfs_self_contains (self, cgroup.chain);
+    join (table, record, cgroup.chain, cgroup.id, &cgroup);
+    return;
+  }
+  record->kind = outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
+  if (record->pid == 1)
+    learn_node_root (table, record, dir);
+}
+
+void
+pfs_classify_without_id (PfsTable *table, PfsRecord *record)
+{
+  static const PfsCgroup no_cgroup = { .runtime = "unknown", .depth = 1 };
+  bool beside = record->kind == PFS_KIND_BESIDE;
+  g_autoptr (GBytes) mountinfo = NULL;
+  g_autofree char *root_key = NULL;
+  const PfsSelf *self;
+  PfsKubeletMount kubelet;
+  unsigned long mount_id;
+  gsize len;
+
+  record->kind = PFS_KIND_PENDING;
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0
+      || pfs_self_get (table, &self) < 0)
+    return;
+  const char *content = g_bytes_get_data (mountinfo, &len);
+  if (!content)
+    content = "";
+  bool has_kubelet = pfs_mountinfo_kubelet (content, len, NULL, &self->kubelet, &kubelet);
+  pfs_mountinfo_root (content, len, &mount_id, &root_key);
+  bool with_us = !beside && is_with_us (self, dir, root_key);
+
+  record->kind = PFS_KIND_OUTSIDE;
+  if ((!has_kubelet && !with_us) || (has_kubelet && pfs_find_by_kubelet (table, &kubelet)) || is_visitor (table, dir))
+    return;
+  g_autofree char *key = with_us ? g_strdup (self->key) : pfs_kubelet_key (&kubelet);
+  join (table, record, key, key, &no_cgroup);
+}

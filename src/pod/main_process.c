@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The main process of an instance: the earliest-started live one that has the container's own root, or has chrooted
+ * itself below it.
+ *
+ * Only here is a process's root trusted, so only here is it examined: while a runtime prepares a container, a process
+ * in its cgroup may still have the node's root. Its name and its executable's are anybody's choice, and tell nothing.
+ * It is refused with the root of the node's init, of ourselves on the node, or of a container around its own; and while
+ * its executable is on no mount of its own mount namespace, which means that it was started outside and has not
+ * finished exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last
+ * counts for a while only, if something else tells that the root is not the node's (is_surely_own). */
+#include "table_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/proc/procfile.h"
+
+static bool
+has_mount (const char *content, gsize len, guint64 id)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line))
+    if (line.id == id)
+      return true;
+  return false;
+}
+
+/* It may lie on a mount that does not answer: only what the kernel knows already is asked for. Where we may not look at
+ * the executable, we may not look at the root either. */
+static bool
+has_finished_exec (int dir, const char *content, gsize len)
+{
+  struct statx stx;
+
+  return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID)
+         || has_mount (content, len, stx.stx_mnt_id);
+}
+
+/* True for the root that a process has until it gets its container's own. */
+static bool
+is_foreign_root (PfsTable *table, const PfsSelf *self, const PfsContainer *c, const char *root_key)
+{
+  if (g_strcmp0 (root_key, table->node_root) == 0)
+    return true;
+  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key)))
+      && g_strcmp0 (root_key, self->root_key) == 0)
+    return true;
+  for (const char *slash = c->has_cgroup_id ? strchr (c->key, '/') : NULL; slash; slash = strchr (slash + 1, '/')) {
+    g_autofree char *key = g_strndup (c->key, (gsize) (slash - c->key));
+    const PfsContainer *outer = g_hash_table_lookup (table->instances, key);
+    if (outer && g_strcmp0 (root_key, outer->root_key) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* Is our own root mounted somewhere in there? So it is in the namespaces where runtimes work. */
+static bool
+shows_our_root (const PfsSelf *self, const char *content, gsize len)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  PfsMountLine line;
+
+  while (self->root_key && pfs_mount_iter_next (iter, &line)) {
+    g_autofree char *key = g_strdup_printf ("%u:%u %s ", line.major, line.minor, line.root);
+    if (g_str_has_prefix (self->root_key, key))
+      return true;
+  }
+  return false;
+}
+
+/* Of a process that has not finished exec: can its root be none but its container's? On the node, where we are in no
+ * container, the node's root is known. Under a kubelet, every container but the sandbox shows the kubelet's mount. */
+static bool
+is_surely_own (const PfsSelf *self, const PfsContainer *c, const char *content, gsize len, const char *root_key)
+{
+  PfsKubeletMount kubelet;
+
+  if (!self->key || g_strcmp0 (root_key, c->root_key) == 0
+      || pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+    return true;
+  return !self->kubelet.name[0] && !shows_our_root (self, content, len);
+}
+
+static void
+learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize len)
+{
+  PfsKubeletMount kubelet;
+
+  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+    return;
+  c->kubelet = kubelet;
+  if (!c->pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN) {
+    g_free (c->pod_uid);
+    c->pod_uid = g_strdup (kubelet.pod_uid);
+  }
+}
+
+/* The mounts that a process has, or its mount namespace where it has chrooted itself and sees none at "/": then
+ * *ret_root_key is NULL if we may not look there. */
+static int
+read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
+{
+  g_autoptr (GBytes) own = NULL;
+  g_autoptr (GBytes) all = NULL;
+  unsigned long mount_id;
+  gsize len;
+
+  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &own);
+  if (r < 0)
+    return r;
+  const char *content = g_bytes_get_data (own, &len);
+  if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+      && pfs_namespace_mountinfo (table, dir, &all) == 0 && (content = g_bytes_get_data (all, &len))
+      && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+    *ret = g_steal_pointer (&all);
+  else
+    *ret = g_steal_pointer (&own);
+  return 0;
+}
+
+/* Returns a PfsRank, or -errno. */
+static int
+examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
+{
+  g_autoptr (GBytes) mounts = NULL;
+  g_autofree char *root_key = NULL;
+  const PfsSelf *self;
+  gsize len;
+
+  int r = read_mounts (table, dir, &mounts, &root_key);
+  if (r == 0)
+    r = pfs_self_get (table, &self);
+  if (r < 0)
+    return r;
+  const char *content = g_bytes_get_data (mounts, &len);
+  bool young = pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS);
+  if (!root_key)
+    return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
+  if (is_foreign_root (table, self, c, root_key))
+    return PFS_RANK_UNKNOWN;
+  if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len)
+      && (young || !is_surely_own (self, c, content, len, root_key)))
+    return PFS_RANK_UNKNOWN;
+  if (c->root_key && !g_str_equal (root_key, c->root_key))
+    return PFS_RANK_OTHER_ROOT;
+  learn_kubelet (c, self, content, len);
+  if (!c->root_key)
+    c->root_key = g_steal_pointer (&root_key);
+  return PFS_RANK_OWN_ROOT;
+}
+
+/* What these say of a process is that it has ended; anything else is about us. */
+static bool
+is_end (int error)
+{
+  return error == -ENOENT || error == -ESRCH;
+}
+
+/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the
+ * cheapest to ask, where we may. Returns 1, 0 where it has ended, or -errno where that cannot be told. */
+static int
+is_alive (PfsTable *table, const PfsRecord *record)
+{
+  char name[32], buf[2];
+  g_autoptr (GBytes) bytes = NULL;
+  PfsStat stat;
+  int r;
+
+  if (pfs_proc_is_live (table->proc)) {
+    g_snprintf (name, sizeof name, "%d/root", record->pid);
+    if (readlinkat (pfs_proc_fd (table->proc), name, buf, sizeof buf) > 0)
+      return 1;
+    if (is_end (-errno))
+      return 0;
+    g_snprintf (name, sizeof name, "%d/statm", record->pid);
+    r = pfs_read_prefix_at (pfs_proc_fd (table->proc), name, sizeof buf, &bytes);
+    if (r < 0)
+      return is_end (r) ? 0 : r;
+    return g_bytes_get_size (bytes) == 2 && memcmp (g_bytes_get_data (bytes, NULL), "0 ", 2) != 0;
+  }
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return is_end (r) || r == -EINVAL ? 0 : r;
+  return !pfs_stat_is_dead (&stat);
+}
+
+/* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they
+ * are in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
+static int
+is_sandbox_process (PfsTable *table, const PfsRecord *record)
+{
+  PfsStat stat;
+
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  return r < 0 ? r : g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
+}
+
+/* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */
+static int
+rank_of (PfsTable *table, PfsContainer *c, PfsRecord *record)
+{
+  PfsStat stat;
+
+  if (record->rank != PFS_RANK_UNKNOWN) {
+    int alive = is_alive (table, record);
+    return alive > 0 ? record->rank : alive;
+  }
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r;
+  if (pfs_stat_is_dead (&stat) || stat.start_time != record->start_time)
+    return PFS_RANK_UNKNOWN;
+  r = examine (table, c, dir, &stat);
+  if (r >= 0)
+    record->rank = (guint8) r;
+  return r;
+}
+
+static int
+compare_age (gconstpointer a, gconstpointer b)
+{
+  const PfsRecord *x = *(PfsRecord *const *) a, *y = *(PfsRecord *const *) b;
+
+  if (x->start_time != y->start_time)
+    return x->start_time < y->start_time ? -1 : 1;
+  return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static int
+set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
+{
+  g_autoptr (PfsPin) stale = NULL;
+
+  if (c->main_pid == record->pid && c->main_start == record->start_time)
+    return 0;
+  int r = is_sandbox_process (table, record);
+  if (r < 0)
+    return r;
+  pfs_watch_drop (table, c);
+  c->main_is_sandbox = r > 0;
+  pthread_mutex_lock (&table->lock);
+  c->main_pid = record->pid;
+  c->main_start = record->start_time;
+  if (c->pin) {
+    stale = g_steal_pointer (&c->pin);
+    g_queue_remove (&table->pinned, c);
+  }
+  pthread_mutex_unlock (&table->lock);
+  return 0;
+}
+
+static bool
+main_lives (PfsTable *table, PfsContainer *c, const PfsRecord *record)
+{
+  if (c->main_watch >= 0 && !table->asks_each)
+    return true;
+  int r = is_alive (table, record);
+  if (r > 0)
+    pfs_watch_main (table, c);
+  return r != 0;
+}
+
+static bool
+keeps_main (PfsTable *table, PfsContainer *c)
+{
+  if (c->main_rank < PFS_RANK_JAILED || !c->root_key)
+    return false;
+  for (guint i = 0; i < c->members->len; i++) {
+    const PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
+    if (record->pid == c->main_pid)
+      return record->start_time == c->main_start && main_lives (table, c, record);
+  }
+  return false;
+}
+
+/* What a process said when it was asked for its rank, where that is no rank. It may be on its way out (a zombie's
+ * mountinfo: EINVAL), or hidden from us for good: there are others. What we lack ourselves stops all. */
+static bool
+is_about_it (int error)
+{
+  return is_end (error) || error == -EINVAL;
+}
+
+static bool
+is_refusal (int error)
+{
+  return error == -EACCES || error == -EPERM;
+}
+
+/* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one
+ * of the others knows the container's name. */
+static int
+find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret_rank)
+{
+  g_autoptr (GPtrArray) by_age = g_ptr_array_new ();
+  int refusal = 0;
+
+  for (guint i = 0; i < c->members->len; i++)
+    g_ptr_array_add (by_age, &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)));
+  g_ptr_array_sort (by_age, compare_age);
+  *ret = NULL;
+  *ret_rank = PFS_RANK_UNKNOWN;
+  for (guint i = 0; i < by_age->len && (*ret_rank < PFS_RANK_JAILED || !c->root_key); i++) {
+    PfsRecord *record = g_ptr_array_index (by_age, i);
+    if (record->rank != PFS_RANK_UNKNOWN && (*ret_rank >= PFS_RANK_JAILED || record->rank <= *ret_rank))
+      continue;
+    int rank = rank_of (table, c, record);
+    if (rank < 0 && !is_about_it (rank) && !is_refusal (rank))
+      return rank;
+    refusal = is_refusal (rank) ? rank : refusal;
+    if (*ret_rank >= PFS_RANK_JAILED || rank <= (int) *ret_rank)
+      continue;
+    *ret = record;
+    *ret_rank = (PfsRank) rank;
+  }
+  return *ret ? 0 : refusal < 0 ? refusal : -ESRCH;
+}
+
+int
+pfs_choose_main (PfsTable *table, PfsContainer *c)
+{
+  const PfsRecord *record = NULL;
+  PfsRank rank;
+  int r = 0;
+
+  if (!keeps_main (table, c)) {
+    r = find_main (table, c, &record, &rank);
+    if (r == 0)
+      r = set_main (table, c, record);
+    if (r == 0)
+      c->main_rank = rank;
+    else if (r == -ESRCH)
+      c->main_rank = PFS_RANK_UNKNOWN;
+  }
+  pthread_mutex_lock (&table->lock);
+  c->main_error = r;
+  pthread_mutex_unlock (&table->lock);
+  return r;
+}

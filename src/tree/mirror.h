@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Trees made of paths: what sockets/ and maps/files show. A scan gives objects with a path each; the directories above
+ * them exist only because some path leads through them.
+ *
+ * A mirror is one scan's result, immutable once its aliases are in, shared by reference. The node at its top keeps the
+ * last one for a short while, so that an `ls -l` costs one scan and not one for each name. */
+#pragma once
+
+#include "peerfs/tree/kinds.h"
+
+typedef struct PfsMirror PfsMirror;
+
+/* The path of a leaf, without leading '/'; borrowed from it. */
+typedef const char *(*PfsMirrorPath) (gconstpointer leaf);
+
+/* A mirror of leaves, of which it takes over the reference and keeps those whose path has valid components only. Two
+ * leaves of one path: the first stays. A leaf whose path another one uses as a directory is dropped: hiding it hides
+ * one object, hiding the directory would hide all below it. (Only deleted and replaced files can collide so.) */
+PfsMirror *pfs_mirror_new (GPtrArray *leaves, PfsMirrorPath path_of);
+PfsMirror *pfs_mirror_ref (PfsMirror *mirror);
+void pfs_mirror_unref (PfsMirror *mirror);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMirror, pfs_mirror_unref)
+
+guint pfs_mirror_size (const PfsMirror *mirror);
+gconstpointer pfs_mirror_nth (const PfsMirror *mirror, guint i);
+
+/* Shows leaf under name at the top too; where the top has that name already, the alias is hidden. Before sharing. */
+void pfs_mirror_alias (PfsMirror *mirror, const char *name, gconstpointer leaf);
+
+typedef enum {
+  PFS_MIRROR_NONE,
+  PFS_MIRROR_DIR,
+  PFS_MIRROR_LEAF,
+} PfsMirrorType;
+
+/* Whether a leaf is there at all for the one who asks; so is a directory that has such a leaf. */
+typedef bool (*PfsMirrorSee) (gconstpointer leaf, gpointer data);
+
+typedef struct {
+  PfsMirrorSee see; /* NULL: everything is */
+  gpointer data;
+} PfsMirrorEyes;
+
+bool pfs_mirror_sees (const PfsMirrorEyes *eyes, gconstpointer leaf);
+
+/* What name is in directory dir ("" is the top). *ret_leaf (borrowed from the mirror) is set for leaves only. */
+PfsMirrorType pfs_mirror_find (const PfsMirror *mirror, const char *dir, const char *name, const PfsMirrorEyes *eyes,
+                               gconstpointer *ret_leaf);
+
+/* Calls func for each name in dir, once, in the order of the paths; aliases come last. */
+typedef void (*PfsMirrorFunc) (const char *name, PfsMirrorType type, gconstpointer leaf, gpointer data);
+void pfs_mirror_foreach (const PfsMirror *mirror, const char *dir, const PfsMirrorEyes *eyes, PfsMirrorFunc func,
+                         gpointer data);
+
+/* --- nodes --- */
+
+typedef struct PfsMirrorTop PfsMirrorTop;
+
+/* What differs between sockets/ and maps/files. */
+typedef struct {
+  /* Scans the top's container. Returns 0 or -errno. */
+  int (*scan) (PfsNode *top, PfsMirror **ret);
+  /* The leaf's key in the node table: its name, '/', and what tells this object from another of the same name, so that
+   * a leaf's node never changes its meaning (g_free). */
+  char *(*key) (const char *name, gconstpointer leaf);
+  const PfsNodeOps *leaf_ops;
+  PfsNodeInit leaf_init; /* data is the leaf, valid during the call */
+  /* The attributes of a leaf that is looked up, without waiting for its file system. NULL: those of getattr. */
+  int (*leaf_attr) (PfsNode *leaf, const PfsCaller *who, struct stat *ret);
+  mode_t leaf_type; /* S_IFREG, S_IFLNK */
+  /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may.
+   * With it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the
+   * kind's own, for one request. */
+  int (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
+} PfsMirrorKind;
+
+/* A directory of a mirrored tree. */
+typedef struct {
+  PfsPeerNode peer;
+  PfsMirrorTop *top; /* itself or an ancestor: borrowed */
+} PfsMirrorDir;
+
+struct PfsMirrorTop {
+  PfsMirrorDir dir;
+  const PfsMirrorKind *kind;
+  GRecMutex scanning; /* held during a scan, which asks no file system that may not answer */
+  GMutex lock;        /* guards what follows; not held while scanning */
+  PfsMirror *mirror;
+  gint64 taken; /* g_get_monotonic_time() when its scan began */
+  gint64 took;  /* how long it was */
+};
+
+/* To be called by the init and finalize of a kind whose struct is (or begins with) a PfsMirrorTop. */
+void pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind);
+void pfs_mirror_top_finalize (PfsNode *node);
+
+/* The operations of the directories. getattr says root-owned 0755: a copied mode, such as /tmp's 1777, would make
+ * fs.protected_symlinks refuse the links in it. */
+int pfs_mirror_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
+int pfs_mirror_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+int pfs_mirror_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);

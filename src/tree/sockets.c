@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sockets/: the container's listening unix sockets as links that can be connected to. The kernel follows such a link
+ * with the caller's own credentials, so that the server sees who really calls. */
+#include <string.h>
+
+#include "mirror.h"
+#include "peerfs/tree/peer.h"
+#include "peerfs/pod/sockets.h"
+
+typedef struct {
+  PfsPeerNode peer;
+  GArray *ways; /* of PfsSocketWay; a reference */
+} SocketNode;
+
+/* May he follow a link through that process? 0, -EACCES, or -ESRCH once it has ended. */
+static int
+way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
+{
+  PfsProc *proc = pfs_container_proc (c);
+  g_autoptr (PfsPin) pin = NULL;
+
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return r;
+  if (pfs_pin_pid (pin) != way->process.pid) {
+    g_clear_pointer (&pin, pfs_pin_unref);
+    r = pfs_pin_open (proc, way->process.pid, way->process.start_time, &pin);
+  }
+  return r < 0 ? r : pfs_gate_pin (proc, pin, who);
+}
+
+/* Each caller is led through the first process that he may enter. */
+static int
+socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
+{
+  PfsContainer *c = pfs_node_container (node);
+  GArray *ways = ((SocketNode *) node)->ways;
+  int result = -ESTALE;
+
+  if (pfs_container_ended (c))
+    return -ESTALE;
+  for (guint i = 0; i < ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
+    int r = way_check (c, way, who);
+    if (r == 0) {
+      *ret_target = g_strdup_printf ("%s/%d/root%s", pfs_proc_path (pfs_container_proc (c)), (int) way->process.pid,
+                                     way->physical);
+      return 0;
+    }
+    if (r != -ESRCH)
+      result = r;
+  }
+  return result;
+}
+
+static int
+socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts)
+{
+  const GArray *ways = ((const PfsSocket *) leaf)->ways;
+
+  for (guint i = 0; i < ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
+    gpointer verdict;
+    if (!g_hash_table_lookup_extended (verdicts, GINT_TO_POINTER (way->process.pid), NULL, &verdict)) {
+      int r = way_check (c, way, who);
+      if (r < 0 && r != -EACCES && r != -ESRCH)
+        return r;
+      verdict = GINT_TO_POINTER (r == 0);
+      g_hash_table_insert (verdicts, GINT_TO_POINTER (way->process.pid), verdict);
+    }
+    if (verdict)
+      return 1;
+  }
+  return 0;
+}
+
+static void
+socket_init (PfsNode *node, gpointer data)
+{
+  ((SocketNode *) node)->ways = g_array_ref (((const PfsSocket *) data)->ways);
+}
+
+static void
+socket_finalize (PfsNode *node)
+{
+  g_clear_pointer (&((SocketNode *) node)->ways, g_array_unref);
+  pfs_peer_finalize (node);
+}
+
+static const PfsNodeOps socket_ops = {
+  .kind = "socket",
+  .attr_life = PFS_ATTR_BRIEF,
+  .size = sizeof (SocketNode),
+  .finalize = socket_finalize,
+  .getattr = pfs_peer_link_getattr,
+  .readlink = socket_readlink,
+};
+
+static const char *
+socket_path (gconstpointer leaf)
+{
+  return ((const PfsSocket *) leaf)->path;
+}
+
+/* A link through other processes is another link. */
+static char *
+socket_key (const char *name, gconstpointer leaf)
+{
+  const PfsSocket *socket = leaf;
+  GString *key = g_string_new (name);
+
+  g_string_append_printf (key, "/%" G_GUINT32_FORMAT, socket->inode);
+  for (guint i = 0; i < socket->ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, i);
+    g_string_append_printf (key, ":%d.%" G_GUINT64_FORMAT "%s", (int) way->process.pid, way->process.start_time,
+                            way->physical);
+  }
+  return g_string_free (key, FALSE);
+}
+
+static void
+add_short_names (PfsMirror *mirror)
+{
+  for (guint i = 0; i < pfs_mirror_size (mirror); i++) {
+    const PfsSocket *socket = pfs_mirror_nth (mirror, i);
+    const char *slash = strrchr (socket->path, '/');
+    if (socket->short_name && slash)
+      pfs_mirror_alias (mirror, slash + 1, socket);
+  }
+}
+
+static int
+sockets_scan (PfsNode *top, PfsMirror **ret)
+{
+  GPtrArray *sockets;
+
+  int r = pfs_sockets_list (pfs_node_container (top), &sockets);
+  if (r < 0)
+    return r;
+  *ret = pfs_mirror_new (sockets, socket_path);
+  add_short_names (*ret);
+  return 0;
+}
+
+static const PfsMirrorKind sockets_kind = {
+  .scan = sockets_scan,
+  .key = socket_key,
+  .leaf_ops = &socket_ops,
+  .leaf_init = socket_init,
+  .leaf_type = S_IFLNK,
+  .may_see = socket_may_see,
+};
+
+static int
+sockets_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) file;
+  (void) who;
+  return pfs_peer_stat (node, S_IFDIR | 0555, false, 0, ret);
+}
+
+static void
+sockets_init (PfsNode *node, gpointer data)
+{
+  (void) data;
+  pfs_mirror_top_init (node, &sockets_kind);
+}
+
+static const PfsNodeOps sockets_ops = {
+  .kind = "sockets",
+  .attr_life = PFS_ATTR_BRIEF,
+  .size = sizeof (PfsMirrorTop),
+  .finalize = pfs_mirror_top_finalize,
+  .getattr = sockets_getattr,
+  .lookup = pfs_mirror_lookup,
+  .opendir = pfs_mirror_opendir,
+};
+
+PfsNode *
+pfs_sockets_new (PfsNode *peer, const char *name)
+{
+  return pfs_peer_child (peer, name, &sockets_ops, sockets_init, NULL);
+}

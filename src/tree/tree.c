@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tree as a whole: what is shared by all of its nodes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../root/fdcache.h"
+#include "peerfs/base/fd.h"
+#include "peerfs/tree/kinds.h"
+#include "peerfs/tree/tree.h"
+
+static guint
+name_hash (gconstpointer key)
+{
+  const PfsNode *node = key;
+
+  return g_direct_hash (node->parent) * 31 ^ g_str_hash (node->name);
+}
+
+static gboolean
+name_equal (gconstpointer a, gconstpointer b)
+{
+  const PfsNode *x = a, *y = b;
+
+  return x->parent == y->parent && x->ops == y->ops && strcmp (x->name, y->name) == 0;
+}
+
+static guint
+number_hash (gconstpointer key)
+{
+  return g_int64_hash (&((const PfsNode *) key)->number);
+}
+
+static gboolean
+number_equal (gconstpointer a, gconstpointer b)
+{
+  return ((const PfsNode *) a)->number == ((const PfsNode *) b)->number;
+}
+
+static int
+nowhere_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) node, (void) file, (void) who, (void) ret;
+  return -ESTALE;
+}
+
+static int
+nowhere_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+{
+  (void) dir, (void) name, (void) who, (void) ret;
+  return -ESTALE;
+}
+
+static const PfsNodeOps nowhere_ops = {
+  .kind = "nowhere",
+  .size = sizeof (PfsNode),
+  .getattr = nowhere_getattr,
+  .lookup = nowhere_lookup,
+};
+
+/* A node above which nothing is. */
+static PfsNode *
+parentless_new (PfsTree *tree, const PfsNodeOps *ops, uint64_t number)
+{
+  PfsNode *node = g_malloc0 (ops->size);
+
+  node->ops = ops;
+  node->tree = tree;
+  node->name = g_strdup ("");
+  node->refs = 1;
+  node->number = number;
+  return node;
+}
+
+/* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
+ * mode, because he had looked at the descriptor just before, changes nothing that exists. */
+static int
+nothing_open (int self_fds)
+{
+  char number[PFS_FD_NAME_MAX];
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC) < 0)
+    return -1;
+  int fd = openat (self_fds, pfs_fd_name (ends[0], number), O_PATH | O_CLOEXEC);
+  close (ends[0]);
+  close (ends[1]);
+  return fd;
+}
+
+PfsTree *
+pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
+{
+  PfsTree *tree = g_new0 (PfsTree, 1);
+
+  tree->table = pfs_table_ref (table);
+  tree->options = *options;
+  tree->handles = true;
+  tree->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  tree->nothing = nothing_open (tree->self_fds);
+  g_mutex_init (&tree->lock);
+  g_mutex_init (&tree->rootfs_lock);
+  tree->by_name = g_hash_table_new (name_hash, name_equal);
+  tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
+  tree->by_number = g_hash_table_new (number_hash, number_equal);
+  tree->last_number = PFS_NODE_TOP;
+  tree->rootfses = g_ptr_array_new ();
+  tree->fds = pfs_fd_cache_new ();
+  tree->top = parentless_new (tree, &pfs_top_ops, PFS_NODE_TOP);
+  tree->nowhere = parentless_new (tree, &nowhere_ops, 0);
+  return tree;
+}
+
+/* At the unmount the kernel forgets everything at once without a word: what it still knew goes with the tree. */
+static void
+forget_all (PfsTree *tree)
+{
+  for (;;) {
+    g_autoptr (GPtrArray) known = g_ptr_array_new ();
+    GHashTableIter iter;
+    gpointer node;
+
+    g_hash_table_iter_init (&iter, tree->by_number);
+    while (g_hash_table_iter_next (&iter, &node, NULL))
+      if (((PfsNode *) node)->nlookup > 0)
+        g_ptr_array_add (known, pfs_node_ref (node));
+    if (known->len == 0)
+      return;
+    for (guint i = 0; i < known->len; i++) {
+      pfs_node_forget (known->pdata[i], G_MAXUINT64);
+      pfs_node_unref (known->pdata[i]);
+    }
+  }
+}
+
+void
+pfs_tree_free (PfsTree *tree)
+{
+  pfs_fd_cache_free (tree->fds);
+  forget_all (tree);
+  pfs_node_unref (tree->top);
+  pfs_node_unref (tree->nowhere);
+  g_hash_table_unref (tree->by_name);
+  g_hash_table_unref (tree->by_inode);
+  g_hash_table_unref (tree->by_number);
+  g_ptr_array_unref (tree->rootfses);
+  g_mutex_clear (&tree->lock);
+  g_mutex_clear (&tree->rootfs_lock);
+  if (tree->self_fds >= 0)
+    close (tree->self_fds);
+  if (tree->nothing >= 0)
+    close (tree->nothing);
+  pfs_table_unref (tree->table);
+  g_free (tree);
+}
+
+PfsTable *
+pfs_tree_table (const PfsTree *tree)
+{
+  return tree->table;
+}
+
+void
+pfs_tree_set_handles (PfsTree *tree, bool handles)
+{
+  tree->handles = handles;
+}
+
+PfsNode *
+pfs_tree_top (const PfsTree *tree)
+{
+  return tree->top;
+}
+
+PfsNode *
+pfs_tree_nowhere (const PfsTree *tree)
+{
+  return tree->nowhere;
+}
+
+PfsNode *
+pfs_tree_node (PfsTree *tree, uint64_t number)
+{
+  PfsNode key = { .number = number };
+
+  if (number == PFS_NODE_TOP)
+    return tree->top;
+  pfs_tree_lock (tree);
+  PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
+  pfs_tree_unlock (tree);
+  return node;
+}
+
+size_t
+pfs_tree_size (PfsTree *tree)
+{
+  pfs_tree_lock (tree);
+  size_t size = g_hash_table_size (tree->by_number);
+  pfs_tree_unlock (tree);
+  return size;
+}
+
+void
+pfs_tree_set_own_device (PfsTree *tree, dev_t own)
+{
+  tree->own_device = own;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which processes are on record, over the kernel's own /proc with many of them. */
+#include "fixture.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "../../../src/pod/table_priv.h"
+
+#define N_CHILDREN 1500
+
+typedef struct {
+  PfsProc *proc;
+  PfsTable *table;
+} Many;
+
+static pid_t children[N_CHILDREN];
+
+static pid_t
+spawn (void)
+{
+  static char *const args[] = { "sleep", "600", NULL };
+  pid_t pid = 0;
+
+  assert_int_equal (posix_spawn (&pid, "/bin/sleep", NULL, NULL, args, NULL), 0);
+  return pid;
+}
+
+static void
+reap (pid_t pid)
+{
+  kill (pid, SIGKILL);
+  assert_int_equal (waitpid (pid, NULL, 0), pid);
+}
+
+static int
+group_setup (void **state)
+{
+  (void) state;
+  for (guint i = 0; i < N_CHILDREN; i++)
+    children[i] = spawn ();
+  return 0;
+}
+
+static int
+group_teardown (void **state)
+{
+  (void) state;
+  for (guint i = 0; i < N_CHILDREN; i++)
+    if (children[i] > 0)
+      reap (children[i]);
+  return 0;
+}
+
+static int
+many_setup (void **state)
+{
+  Many *m = g_new0 (Many, 1);
+
+  *state = m;
+  assert_int_equal (pfs_proc_open ("/proc", &m->proc), 0);
+  m->table = pfs_table_new (m->proc, NULL);
+  return 0;
+}
+
+static int
+many_teardown (void **state)
+{
+  Many *m = *state;
+
+  pfs_table_unref (m->table);
+  pfs_proc_unref (m->proc);
+  g_free (m);
+  return 0;
+}
+
+static const PfsRecord *
+find (const Many *m, pid_t pid)
+{
+  for (guint i = 0; i < m->table->records->len; i++) {
+    const PfsRecord *record = &g_array_index (m->table->records, PfsRecord, i);
+    if (record->pid == pid)
+      return record;
+  }
+  return NULL;
+}
+
+static void
+scan (Many *m, bool exact)
+{
+  assert_int_equal (pfs_table_scan (m->table, exact), 0);
+  for (guint i = 1; i < m->table->records->len; i++)
+    assert_true (g_array_index (m->table->records, PfsRecord, i - 1).pid
+                 < g_array_index (m->table->records, PfsRecord, i).pid);
+}
+
+static void
+knows_the_last_pid (void **state)
+{
+  Many *m = *state;
+  pid_t child = spawn ();
+
+  pid_t last = pfs_proc_last_pid (m->proc);
+  assert_true (last >= child);
+  reap (child);
+  child = spawn ();
+  assert_int_not_equal (pfs_proc_last_pid (m->proc), last);
+  reap (child);
+}
+
+static void
+finds_the_new_without_reading_all (void **state)
+{
+  Many *m = *state;
+
+  scan (m, false);
+  assert_int_equal (m->table->wholes, 1);
+  for (guint i = 0; i < N_CHILDREN; i++)
+    assert_non_null (find (m, children[i]));
+
+  pid_t first = spawn (), second = spawn ();
+  scan (m, false);
+  assert_non_null (find (m, first));
+  assert_non_null (find (m, second));
+  guint64 started = find (m, second)->start_time;
+  assert_true (started > 0);
+  reap (first);
+  scan (m, false);
+  assert_null (find (m, first));
+  assert_int_equal (find (m, second)->start_time, started);
+  assert_int_equal (m->table->wholes, 1);
+
+  scan (m, true);
+  assert_int_equal (m->table->wholes, 2);
+  assert_non_null (find (m, second));
+  assert_false (m->table->out_of_order);
+  reap (second);
+}
+
+/* One that ended stays for a while, but not where exactness is asked for. */
+static void
+drops_the_ended_when_exact (void **state)
+{
+  Many *m = *state;
+  pid_t oldest = children[0];
+
+  scan (m, false);
+  reap (oldest);
+  children[0] = 0;
+  scan (m, false);
+  assert_int_equal (m->table->wholes, 1);
+  assert_non_null (find (m, oldest));
+  scan (m, true);
+  assert_null (find (m, oldest));
+}
+
+typedef struct {
+  pid_t tid;
+  sem_t begun, end;
+} Thread;
+
+static void *
+thread_main (void *data)
+{
+  Thread *thread = data;
+
+  thread->tid = gettid ();
+  sem_post (&thread->begun);
+  sem_wait (&thread->end);
+  return NULL;
+}
+
+static void
+takes_no_thread_for_a_process (void **state)
+{
+  Many *m = *state;
+  Thread thread;
+  pthread_t id;
+
+  scan (m, false);
+  sem_init (&thread.begun, 0, 0);
+  sem_init (&thread.end, 0, 0);
+  assert_int_equal (pthread_create (&id, NULL, thread_main, &thread), 0);
+  sem_wait (&thread.begun);
+  scan (m, false);
+  assert_int_equal (m->table->wholes, 1);
+  assert_null (find (m, thread.tid));
+  assert_non_null (find (m, getpid ()));
+  sem_post (&thread.end);
+  pthread_join (id, NULL);
+}
+
+/* As after CRIU: a process whose pid is older than those that were given since. */
+static void
+relies_on_no_order_that_is_none (void **state)
+{
+  Many *m = *state;
+
+  scan (m, true);
+  for (guint i = 0; i < m->table->records->len; i++)
+    if (g_array_index (m->table->records, PfsRecord, i).pid == children[1])
+      g_array_remove_index (m->table->records, i);
+  scan (m, true);
+  assert_true (m->table->out_of_order);
+  guint64 wholes = m->table->wholes;
+  scan (m, false);
+  assert_int_equal (m->table->wholes, wholes + 1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown (name, many_setup, many_teardown)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    CASE (knows_the_last_pid),
+    CASE (finds_the_new_without_reading_all),
+    CASE (drops_the_ended_when_exact),
+    CASE (takes_no_thread_for_a_process),
+    CASE (relies_on_no_order_that_is_none),
+  };
+
+  return cmocka_run_group_tests (tests, group_setup, group_teardown);
+}
