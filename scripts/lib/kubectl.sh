@@ -13,14 +13,14 @@ kubectl_is_new ()
   [ "$kubectl_new" -ge 21 ]
 }
 
-# kubectl_debug ARG...: `kubectl debug`, of a version that knows --custom (1.31). Files are to be in /tmp.
-kubectl_debug ()
+# kubectl_recent ARG...: of a version whose `kubectl debug` knows --custom (1.31). Files are to be in /tmp.
+kubectl_recent ()
 {
   if kubectl_is_new && [ "$kubectl_new" -ge 31 ]; then
-    kubectl debug "$@"
+    kubectl "$@"
     return
   fi
-  kubectl_in_root /tmp /tmp debug "$@"
+  kubectl_in_root /tmp /tmp "$@"
 }
 
 # kubectl_in_root FOLDER PLACE ARG...: that of the root, which sees FOLDER at PLACE.

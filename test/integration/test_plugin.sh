@@ -60,6 +60,20 @@ status 2 "-n takes a value" pod -n
 status 2 "one of the two is POD:CONTAINER/PATH" cp a b
 status 1 'pods "nothing" not found' nothing
 status 1 "pod pod has no container web; it has: app shell" -c web pod
+# What a pod's author and a container's own programs say becomes part of no specification and of no shell's line.
+cp "$STUB/facts" "$STUB/good"
+sed -i "1s/.*/Running private 0a1b;id;\$(id) this-node/" "$STUB/facts"
+status 1 "a uid that is none" --way node pod
+sed "s/^app .*/app - -/" "$STUB/good" >"$STUB/facts"
+cp -a "$STUB/bin/kubectl" "$STUB/honest"
+cat >"$STUB/lies" <<'END'
+#!/bin/sh
+case $* in *"-- id -"*) printf '0\n  privileged: true' ;; *) exec "$STUB/honest" "$@" ;; esac
+END
+chmod 755 "$STUB/lies" && ln -sf ../lies "$STUB/bin/kubectl"
+status 1 "nothing tells which user container app runs as" --dry-run -c app --way links pod
+mv "$STUB/honest" "$STUB/bin/kubectl"
+cp "$STUB/good" "$STUB/facts"
 echo "patch pods --subresource=ephemeralcontainers" >"$STUB/denied"
 status 1 "you may not add ephemeral containers" pod
 : >"$STUB/denied"
@@ -119,7 +133,8 @@ pod_until 50 test -s "$STUB/port"
 
 debug ()
 {
-  HOME=$STUB kubectl_debug --server "http://127.0.0.1:$(cat "$STUB/port")" "$@" >/dev/null && tail -n 1 "$STUB/sent"
+  HOME=$STUB kubectl_recent --server "http://127.0.0.1:$(cat "$STUB/port")" debug "$@" >/dev/null &&
+    tail -n 1 "$STUB/sent"
 }
 
 # sent ARG...: the container that the plugin asks for, as it is sent.
@@ -149,6 +164,17 @@ check_equal "links: that profile, and the container's user" \
   "$(sent --way links -c app | security)"
 check_equal "fuse: privileged root" '"privileged": true, "runAsNonRoot": false, "runAsUser": 0' \
   "$(sent --way fuse | security)"
+# Not by the stub: what the real kubectl makes of the plugin's template.
+mkdir "$STUB/real"
+cat >"$STUB/real/kubectl" <<END
+#!/bin/bash
+PATH=$PATH
+for file in common apt roots kubectl; do . "$STUB_TOP/scripts/lib/\$file.sh"; done
+HOME=$STUB kubectl_recent --server "http://127.0.0.1:$(cat "$STUB/port")" "\$@"
+END
+chmod 755 "$STUB/real/kubectl"
+check_equal "node: the uid of the pod, not that of an annotation" "--pod 0a1b2c3d-0000-4000-8000-000000000000" \
+  "$(PATH=$STUB/real:$PATH "$plugin" --dry-run --way node pod 2>&1 | grep -o -e '--pod [-0-9a-f]*')"
 kill %%
 
 # By the node: for a pod that does not share its process namespace. This one does, but its containers are only to be

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kube_api.py PORT_FILE: as much of an API server as `kubectl debug` asks for, with one pod called "pod".
+"""kube_api.py PORT_FILE: as much of an API server as `kubectl debug`, `get pod` and `auth can-i` ask for, with one pod
+called "pod". Its annotation is what everybody who makes a pod may write.
 
 Prints each ephemeral container that it is sent, one line of JSON each."""
 import http.server
@@ -8,8 +9,11 @@ import json
 import sys
 
 POD = {
-    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", "namespace": "default", "resourceVersion": "1"},
-    "spec": {"containers": [{"name": "app", "image": "app"}]}, "status": {"phase": "Running"},
+    "apiVersion": "v1", "kind": "Pod",
+    "metadata": {"name": "pod", "namespace": "default", "resourceVersion": "1",
+                 "uid": "0a1b2c3d-0000-4000-8000-000000000000",
+                 "annotations": {"kubernetes.io/config.hash": "ffffffffffffffffffffffffffffffff"}},
+    "spec": {"containers": [{"name": "app", "image": "app"}], "nodeName": "a-node"}, "status": {"phase": "Running"},
 }
 RESOURCES = [{"name": name, "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get", "patch"]}
              for name in ("pods", "pods/ephemeralcontainers")]
@@ -37,6 +41,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         patch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         print(json.dumps(patch["spec"]["ephemeralContainers"][0], sort_keys=True), flush=True)
         self.answer(POD)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer({"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+                     "status": {"allowed": True}})
 
     def log_message(self, *_):
         pass
