@@ -86,6 +86,18 @@ check_equal "fuse: standard input" "to it" "$(echo to it | peers pod -- cat 2>/d
 check_equal "fuse: ls" "app shell" "$(peers ls pod 2>/dev/null | awk '$1 ~ /^(app|shell)$/ { print $1 }' | xargs)"
 check "fuse: cp out of a container" peers cp pod:app/tmp/greeting "$pod_dir/copy"
 check_equal "fuse: the copy" hello "$(cat "$pod_dir/copy")"
+# A peer decides what its files are: a copy made by root is no setuid program, and no device.
+pod_exec app sh -c 'mkdir -p /tmp/tree/sub && cp /bin/true /tmp/tree/su && chmod 6755 /tmp/tree/su'
+mknod "/proc/$(pod_pid app)/root/tmp/tree/sub/disk" b 7 99
+mkfifo "/proc/$(pod_pid app)/root/tmp/tree/sub/fifo"
+mkdir -p "$pod_dir/into/tree" && echo mine >"$pod_dir/into/tree/mine"
+check "fuse: cp of a tree to another name" peers cp pod:app/tmp/tree "$pod_dir/other"
+check "fuse: cp of a tree into a folder that has one" peers cp pod:app/tmp/tree "$pod_dir/into"
+check_equal "cp: no device, and no setuid program" "$(printf '%s\n' 'd 755 .' 'd 755 sub' 'f 755 su' 'l 777 sub/fifo')" \
+  "$(cd "$pod_dir/other" && find . -printf '%y %m %P\n' | sed 's/ $/ ./' | sort)"
+check_equal "cp: what was there stays" "mine su sub" "$(ls "$pod_dir/into/tree" | xargs)"
+check_equal "cp: no device either" "" "$(find "$pod_dir/into" ! -type f ! -type d ! -type l)"
+check_equal "cp: nothing is left beside" "" "$(find "$pod_dir" "$pod_dir/into" -maxdepth 1 -name '.peers*')"
 check "fuse: cp into a container" peers cp "$pod_dir/copy" pod:app/tmp
 check_equal "fuse: the copy in it" hello "$(pod_exec app cat /tmp/copy)"
 check_equal "the containers that were added have ended" "" \
