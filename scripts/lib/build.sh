@@ -13,16 +13,17 @@ build_preset ()
   quietly "build" cmake --build "$peerfs_top/build/$preset" --target "$target" || exit 1
 }
 
-# build_static [ARCH]: the static binary, build/static/src/peerfs, or build/static-ARCH/src/peerfs for another architecture
-# than this machine's. It is made from Debian 13's packages; on another release, or for another architecture, in a Debian
-# 13 root, with this tree mounted at /mnt in a mount namespace of its own.
+# build_static [ARCH] [COMMAND]: the static binary, build/static/src/peerfs, or build/static-ARCH/src/peerfs for another
+# architecture than this machine's; then runs COMMAND at the top of the tree. It is made from Debian 13's packages; on another
+# release, or for another architecture, in a Debian 13 root, with this tree mounted at /mnt in a mount namespace of its own.
 build_static ()
 {
-  local arch=${1:-} preset
+  local arch=${1:-} after=${2:-true} preset
   preset=static${arch:+-$arch}
   if [ -z "$arch" ] && [ "$(root_host_suite)" = trixie ]; then
     apt_need "${apt_build_packages[@]}"
     build_preset static
+    (cd -- "$peerfs_top" && quietly "$after" sh -e -c "$after") || exit 1
     return
   fi
   local PEERFS_ERROR_LINES=20
@@ -37,6 +38,6 @@ build_static ()
     mount -t proc proc "$2/proc"
     # A ccache of this machine is not in that root.
     unset CMAKE_C_COMPILER_LAUNCHER
-    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset $3 && cmake --build build/$3"' \
-    build "$peerfs_top" "$root_trixie_dir" "$preset" || exit 1
+    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset $3 && cmake --build build/$3 && $4"' \
+    build "$peerfs_top" "$root_trixie_dir" "$preset" "$after" || exit 1
 }

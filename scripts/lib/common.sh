@@ -5,6 +5,18 @@
 peerfs_top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 peerfs_cache=${PEERFS_CACHE:-/var/cache/peerfs}
 
+# The version, from its one place.
+peerfs_version ()
+{
+  sed -n 's/^project *(peerfs VERSION \([0-9.]*\).*/\1/p' "$peerfs_top/CMakeLists.txt"
+}
+
+# All times in what is built for others are this one: that of the last commit, or SOURCE_DATE_EPOCH.
+source_epoch ()
+{
+  echo "${SOURCE_DATE_EPOCH:-$(git -C "$peerfs_top" log -1 --format=%ct 2>/dev/null || echo 1735689600)}"
+}
+
 say ()
 {
   printf '== %s\n' "$*" >&2
@@ -38,6 +50,15 @@ only_help ()
     -h|--help) usage; exit 0 ;;
     *) wrong_usage "unknown argument $1" ;;
   esac
+}
+
+# other_arch ARCH: sets arch to that of --arch, or to nothing if it is this machine's own.
+other_arch ()
+{
+  [[ $1 =~ ^(amd64|arm64)$ ]] || wrong_usage "--arch takes amd64 or arm64"
+  arch=$1
+  # shellcheck disable=SC2034 # for who calls
+  [ "$1" != "$(dpkg --print-architecture)" ] || arch=
 }
 
 need_root ()

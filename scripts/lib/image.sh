@@ -7,12 +7,6 @@
 image_size_limit=$((150 * 1024 * 1024))
 image_static_limit=$((6 * 1024 * 1024))
 
-# All times in the images are this one: that of the last commit, or SOURCE_DATE_EPOCH.
-image_epoch ()
-{
-  echo "${SOURCE_DATE_EPOCH:-$(git -C "$peerfs_top" log -1 --format=%ct 2>/dev/null || echo 1735689600)}"
-}
-
 # The base, Debian 13 with the tools, as a tar archive: $image_base. Made once for a list of packages. mmdebstrap sorts
 # the archive and takes its times from SOURCE_DATE_EPOCH.
 image_base ()
@@ -40,12 +34,12 @@ image_base ()
   ) 9>"$image_base.lock" || exit 1
 }
 
-# What all builds have in common. The same sources give the same image: it is made anew, each time in it is image_epoch, and
+# What all builds have in common. The same sources give the same image: it is made anew, each time in it is source_epoch, and
 # nothing in it tells which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
 image_options ()
 {
   printf '%s\0' --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
-    --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --timestamp "$(image_epoch)"
+    --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --timestamp "$(source_epoch)"
 }
 
 # image_import PODMAN: the base as localhost/peerfs-base in its storage. Not by `import`, which writes the hour down.
@@ -60,12 +54,11 @@ image_import ()
 # image_target PODMAN TARGET TAG LIMIT
 image_target ()
 {
-  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 version options
+  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 options
   mapfile -d '' options < <(image_options)
-  version=$(sed -n 's/^project *(peerfs VERSION \([0-9.]*\).*/\1/p' "$peerfs_top/CMakeLists.txt")
   quietly "build of $tag" "$podman" build "${options[@]}" \
     --build-arg BASE=localhost/peerfs-base:trixie --target "$target" --tag "localhost/$tag" \
-    --label "org.opencontainers.image.version=${version:-0}" \
+    --label "org.opencontainers.image.version=$(peerfs_version)" \
     --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
     --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \
     --file "$peerfs_top/manifests/image/Containerfile" "$peerfs_top" || return 1

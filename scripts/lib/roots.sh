@@ -121,6 +121,13 @@ root_servers ()
   root_servers_dir=$peerfs_cache/servers-$suite
 }
 
+# root_package SUITE: a fresh machine's root, to install a package in.
+root_package ()
+{
+  root_make "package-$1" "$1" systemd,man-db,zsh,bash-completion
+  root_package_dir=$peerfs_cache/package-$1
+}
+
 # root_trixie [ARCH]: a Debian 13 root with compiler, for static builds; with ARCH one that builds for that.
 root_trixie ()
 {
