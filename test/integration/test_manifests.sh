@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Every manifest renders, and has no field that the API does not know.
+# Every manifest renders, and has no field that the API does not know; krew's is as krew wants it.
 . "$(dirname -- "$0")/lib.sh"
 . "$test_dir/../../scripts/lib/kubectl.sh"
 
@@ -150,4 +150,18 @@ for field in hostPID shareProcessNamespace initContainers containers; do
   check "the policy looks at $field before" \
     grep -q "expression:.*object.spec.$field\|^ .*object.spec.$field.exists" "$manifests/inject/policy.yaml"
 done
+
+krew=$test_dir/../../scripts/krew
+for arguments in "0 --help" "2 --hlep" "2" "2 ftp://host" "2 https://host/peerfs more" "0 https://host/peerfs"; do
+  # shellcheck disable=SC2016,SC2086 # several words
+  check_output "scripts/krew: status of '$arguments'" "${arguments%% *}" sh -c '"$@" >/dev/null 2>&1; echo $?' sh "$krew" ${arguments#[02]}
+done
+package=$test_dir/../../build/package
+check_krew ()
+{
+  /usr/bin/python3 "$test_dir/helpers/check_krew.py" "$1" "$package/kubectl-peers_$(peerfs_version).tar.gz"
+}
+check_output "krew's manifest" "" check_krew "$package/peers.yaml"
+sed 's/sha256: ../sha256: 00/; s/version: v/version: /' "$package/peers.yaml" >"$rendered/peers.yaml"
+check_equal "what is wrong in it is found" "sha256 version" "$(check_krew "$rendered/peers.yaml" | grep -x 'version\|sha256' | sort | xargs)"
 finish
