@@ -202,7 +202,7 @@ int
 pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data)
 {
   Stream *stream = dir->priv;
-  const PfsCaller *search = plus ? pfs_rootfs_searcher (dir->node, dir->fd, who) : NULL;
+  const PfsCaller *search = plus ? pfs_rootfs_searcher (dir->fd, !(dir->file_flags & PFS_FILE_AS_CALLER), who) : NULL;
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&stream->lock);
 
   int r = pfs_rootfs_check (pfs_rootfs_of (dir->node));

@@ -295,13 +295,12 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
 }
 
 const PfsCaller *
-pfs_rootfs_searcher (PfsNode *dir, int dirfd, const PfsCaller *who)
+pfs_rootfs_searcher (int dirfd, bool local, const PfsCaller *who)
 {
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  struct stat st;
 
-  bool own = who->learn && who->own_ids && pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, "", false, &st, &mount) == 0
-             && pfs_rootfs_owner_may (mount, &st, S_IXUSR, who);
+  bool own = local && who->learn && who->own_ids && fstat (dirfd, &st) == 0 && st.st_uid == who->uid
+             && (st.st_mode & S_IXUSR);
   return own ? &pfs_caller_self : who;
 }
 
@@ -342,7 +341,8 @@ pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntr
   int r = pfs_rootfs_dir (dir, &dirfd);
   if (r < 0)
     return r;
-  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, pfs_rootfs_searcher (dir, dirfd->fd, who), who, ret);
+  const PfsCaller *search = pfs_rootfs_searcher (dirfd->fd, dirfd->mount->flags & PFS_MOUNT_LOCAL, who);
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, search, who, ret);
 }
 
 /* All names of the link are this one node: the name that we know may have been given to another link meanwhile. */

@@ -168,8 +168,8 @@ int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, Pfs
 int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *search,
                           const PfsCaller *who, PfsEntry *ret);
 /* By whose right the caller searches the directory: his own; the daemon's if that is the same, and his is not known
- * yet. */
-const PfsCaller *pfs_rootfs_searcher (PfsNode *dir, int dirfd, const PfsCaller *who);
+ * yet. local: it lies on a mount that asks no server about the caller (PFS_MOUNT_LOCAL). */
+const PfsCaller *pfs_rootfs_searcher (int dirfd, bool local, const PfsCaller *who);
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
  * are searched as the caller: else a link of his own would tell him what lies where he may not look.
