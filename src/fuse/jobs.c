@@ -12,6 +12,8 @@
 #define LARGE_MAX 64u  /* requests for one mount, from which on no large one is queued */
 #define LARGE 8192u    /* bytes */
 #define SAY_AGAIN_MS 60000
+#define STRANGER_MS                                                                                                    \
+  4 /* too short for a number to be given out again: for that all the others have to be, at least 300 */
 
 typedef struct {
   PfsPlace place;
@@ -182,7 +184,9 @@ do_one_locked (PfsJobs *jobs, Pool *pool)
   pool->running++;
   jobs->running++;
   g_mutex_unlock (&jobs->lock);
+  pfs_request_set_mine (request);
   bool done = run (jobs, request, answered);
+  pfs_request_set_mine (NULL);
   g_mutex_lock (&jobs->lock);
   g_queue_unlink (&jobs->requests, &request->link);
   pool->running--;
@@ -234,7 +238,7 @@ start_locked (PfsJobs *jobs, const PfsPlace *place, void (*func) (gpointer data)
 {
   PfsRequest *request = g_new0 (PfsRequest, 1);
 
-  *request = (PfsRequest){ .work = func, .data = data, .place = *place };
+  *request = (PfsRequest){ .work = func, .data = data, .place = *place, .since = pfs_now () };
   if (!jobs->stopping && pfs_jobs_push_locked (jobs, request))
     return true;
   g_free (request);
@@ -368,7 +372,9 @@ do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
   request->thread = pthread_self ();
   pfs_request_add_locked (jobs, request);
   g_mutex_unlock (&jobs->lock);
+  pfs_request_set_mine (request);
   fuse_session_process_buf (jobs->session->fuse, buf);
+  pfs_request_set_mine (NULL);
   let_go (request);
   g_mutex_lock (&jobs->lock);
   g_queue_unlink (&jobs->requests, &request->link);
@@ -388,19 +394,27 @@ refuse_locked (PfsJobs *jobs, PfsRequest *request, int r)
 /* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights
  * in the place of the caller's, and wait for ourselves. */
 static bool
-is_our_own (const PfsJobs *jobs, const PfsRequest *request)
+is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsStranger *strangers)
 {
   uint32_t opcode = request->in->opcode;
+  pid_t pid = (pid_t) request->in->pid;
+  PfsStranger *stranger = &strangers[request->in->pid % PFS_STRANGERS];
 
-  return request->in->pid > 0 && opcode != FUSE_FORGET && opcode != FUSE_INTERRUPT && !is_let_go (request)
-         && syscall (SYS_tgkill, jobs->session->pid, request->in->pid, 0) == 0;
+  if (pid <= 0 || opcode == FUSE_FORGET || opcode == FUSE_INTERRUPT || is_let_go (request))
+    return false;
+  if (stranger->pid == pid && request->since < stranger->until)
+    return false;
+  if (syscall (SYS_tgkill, jobs->session->pid, pid, 0) == 0)
+    return true;
+  *stranger = (PfsStranger){ .pid = pid, .until = request->since + STRANGER_MS };
+  return false;
 }
 
 void
-pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained)
+pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained, PfsStranger *strangers)
 {
-  PfsRequest request = { .in = buf->mem };
-  bool own = is_our_own (jobs, &request);
+  PfsRequest request = { .in = buf->mem, .since = pfs_now () };
+  bool own = is_our_own (jobs, &request, strangers);
 
   if (request.in->nodeid != 0 && request.in->opcode != FUSE_FORGET && !own)
     hold (jobs->session->tree, &request);

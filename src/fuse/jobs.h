@@ -33,6 +33,14 @@ typedef struct {
   bool here; /* a thread that receives is doing it */
 } PfsRequest;
 
+/* What a thread that receives has found out about a caller, by its number: no other thread has that before `until`. */
+typedef struct {
+  pid_t pid;
+  gint64 until; /* milliseconds, as pfs_now() */
+} PfsStranger;
+
+#define PFS_STRANGERS 16u /* callers that one thread remembers */
+
 /* How many of the requests wait for a mount, and for anything in its container; and since more than a second. Of all,
  * and of those of the container, how many take a thread that receives. */
 typedef struct {
@@ -74,8 +82,8 @@ void pfs_loop_took_locked (PfsJobs *jobs, bool drained);
 
 /* --- jobs.c --- */
 
-/* Answers the request, or leaves that to a job. */
-void pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained);
+/* Answers the request, or leaves that to a job. strangers are the calling thread's: PFS_STRANGERS of them. */
+void pfs_jobs_dispatch_locked (PfsJobs *jobs, const struct fuse_buf *buf, bool drained, PfsStranger *strangers);
 /* Takes the request over; false: nobody would ever do it, for no thread is to be had. */
 bool pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request);
 /* Does one job, if one may be done. */
@@ -83,6 +91,8 @@ bool pfs_jobs_do_locked (PfsJobs *jobs);
 
 /* --- requests.c --- */
 
+/* What the calling thread is answering from now on. */
+void pfs_request_set_mine (PfsRequest *request);
 void pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request);
 PfsCount pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place);
 /* The caller of that request has got a signal. False: there is none of that number (yet). */

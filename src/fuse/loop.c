@@ -108,7 +108,7 @@ take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain, bool *ret
 }
 
 static void
-receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain)
+receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain, PfsStranger *strangers)
 {
   bool alone = ++jobs->receiving == 1;
   bool drained;
@@ -116,7 +116,7 @@ receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain)
   g_mutex_unlock (&jobs->lock);
   int r = take (jobs, buf, alone, in_vain, &drained);
   if (r > 0) {
-    pfs_jobs_dispatch_locked (jobs, buf, drained);
+    pfs_jobs_dispatch_locked (jobs, buf, drained, strangers);
     return;
   }
   fuse_session_exit (jobs->session->fuse);
@@ -133,6 +133,7 @@ work (gpointer data)
 {
   PfsJobs *jobs = data;
   struct fuse_buf buf = { 0 };
+  PfsStranger strangers[PFS_STRANGERS] = { 0 };
   guint in_vain = 0;
   bool stay = true;
 
@@ -143,7 +144,7 @@ work (gpointer data)
     if (jobs->stopping)
       stay = false;
     else if (jobs->receiving < jobs->receiving_max)
-      receive_locked (jobs, &buf, &in_vain);
+      receive_locked (jobs, &buf, &in_vain, strangers);
     else
       stay = idle_locked (jobs, &buf);
   }

@@ -188,6 +188,8 @@ typedef int (*PfsRetry) (gpointer data);
 int pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data);
 /* What they wait for may be there. */
 void pfs_requests_poke (PfsJobs *jobs);
+/* The node of that number, if the request that the calling thread is answering keeps it; else NULL. */
+PfsNode *pfs_request_held_node (uint64_t number);
 
 /* --- janitor.c: the thread that lets go of what is idle or has ended --- */
 PfsJanitor *pfs_janitor_start (PfsSession *session);

@@ -28,6 +28,25 @@ pfs_now (void)
   return g_get_monotonic_time () / 1000;
 }
 
+static GPrivate mine_key; /* of PfsRequest */
+
+void
+pfs_request_set_mine (PfsRequest *request)
+{
+  g_private_set (&mine_key, request);
+}
+
+PfsNode *
+pfs_request_held_node (uint64_t number)
+{
+  const PfsRequest *mine = g_private_get (&mine_key);
+
+  for (guint i = 0; mine && i < G_N_ELEMENTS (mine->nodes); i++)
+    if (mine->nodes[i] && mine->nodes[i]->number == number)
+      return mine->nodes[i];
+  return NULL;
+}
+
 /* Those for which the kernel locks a directory: others who want to look there cannot even be killed. */
 static bool
 locks_directory (const PfsRequest *request)
@@ -54,7 +73,6 @@ void
 pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request)
 {
   request->link.data = request;
-  request->since = pfs_now ();
   g_queue_push_tail_link (&jobs->requests, &request->link);
   if (locks_directory (request))
     tend_from_locked (jobs, request->since + LOCKED_MS);
@@ -194,6 +212,7 @@ tend_later_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
   if (!request->answered && request->due > now)
     return request->due;
   g_queue_unlink (&jobs->later, &request->link);
+  request->since = now;
   if (pfs_jobs_push_locked (jobs, request))
     return G_MAXINT64;
   g_queue_push_tail_link (&jobs->later, &request->link);
@@ -246,23 +265,11 @@ pfs_requests_end_locked (PfsJobs *jobs)
 
     after = link->next;
     request->answered = true;
+    request->since = pfs_now ();
     g_queue_unlink (&jobs->later, link);
     if (!pfs_jobs_push_locked (jobs, request))
       g_queue_push_tail_link (&jobs->later, link);
   }
-}
-
-/* What the calling thread is busy with. */
-static PfsRequest *
-mine_locked (PfsJobs *jobs)
-{
-  for (GList *link = jobs->requests.head; link; link = link->next) {
-    PfsRequest *request = link->data;
-
-    if (request->running && pthread_equal (request->thread, pthread_self ()))
-      return request;
-  }
-  return NULL;
 }
 
 /* A container's callers may take half of what others have left. */
@@ -284,7 +291,7 @@ int
 pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
-  PfsRequest *mine = mine_locked (jobs);
+  PfsRequest *mine = g_private_get (&mine_key);
   const PfsContainer *container = mine->place.container;
   PfsPlace anywhere = { .mount = &jobs->later };
   guint left = WAITING_MAX;

@@ -148,8 +148,10 @@ test_count (void **state)
   PfsRequest requests[] = { { .place = here }, { .place = here }, { .place = there }, { .place = other } };
 
   g_mutex_lock (&jobs->lock);
-  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++) {
+    requests[i].since = pfs_now ();
     pfs_request_add_locked (jobs, &requests[i]);
+  }
   requests[0].since -= 2000;
   requests[2].since -= 2000;
   PfsCount count = pfs_requests_count_locked (jobs, &here);
