@@ -55,6 +55,7 @@ status ()
 status 2 "one POD is needed"
 status 2 "unknown option --nmaespace" --nmaespace x pod
 status 2 "--way takes fuse, node or links" --way tar pod
+status 2 "--way takes fuse, node or links" --way=tar pod
 status 2 "--user takes numbers" --user redis pod
 status 2 "-n takes a value" pod -n
 status 2 "one of the two is POD:CONTAINER/PATH" cp a b
