@@ -164,4 +164,51 @@ check_krew ()
 check_output "krew's manifest" "" check_krew "$package/peers.yaml"
 sed 's/sha256: ../sha256: 00/; s/version: v/version: /' "$package/peers.yaml" >"$rendered/peers.yaml"
 check_equal "what is wrong in it is found" "sha256 version" "$(check_krew "$rendered/peers.yaml" | grep -x 'version\|sha256' | sort | xargs)"
+
+# Completion of kubectl peers: what kubectl is asked, of a kubectl that prints it.
+mkdir "$rendered/bin"
+cat >"$rendered/bin/kubectl" <<'END'
+#!/bin/bash
+all=$*
+printf '%s\n' "${all% -o *}"
+END
+chmod 755 "$rendered/bin/kubectl"
+completes ()
+{
+  local expected=$1
+  shift
+  check_output "kubectl peers $*: completion" "$expected" \
+    env PATH="$rendered/bin:$PATH" "$test_dir/../../scripts/completion/kubectl_complete-peers" "$@"
+}
+completes $'get pods\n:4' ''
+completes $'get pods\n:4' ls w
+completes $'get -n web pods\n:4' -n web ''
+completes $'get --namespace=web pods\n:4' --namespace=web ''
+completes $'get --context there namespaces\n:4' --context there -n ''
+completes $'get -n web pod shop\n:4' cp -n web shop -c ''
+completes $'fuse\nnode\nlinks\n:4' shop --way ''
+completes ':0' shop -- ls ''
+
+# The workflows of continuous integration run scripts that are there, and no action but one.
+workflows ()
+{
+  /usr/bin/python3 - "$test_dir/../.." <<'END'
+import glob, os, re, sys, yaml
+os.chdir(sys.argv[1])
+files = glob.glob(".github/workflows/*.yml")
+assert files
+for file in files:
+    workflow = yaml.safe_load(open(file))
+    assert {"name", "permissions", "jobs"} <= set(workflow), file
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/checkout@v\d+", step.get("uses", "actions/checkout@v4")), step
+            for script in re.findall(r"^\s*((?:scripts|\.ci)/\S+)", step.get("run", ""), re.M):
+                assert os.access(script, os.X_OK), script
+END
+}
+check "the workflows" workflows
+status=0
+"$test_dir/../../scripts/release" --tag v0 https://host/peerfs >"$rendered/release" 2>&1 || status=$?
+check_equal "scripts/release: another tag" "1 release: the tag is v0, and the version is $(peerfs_version)" "$status $(cat "$rendered/release")"
 finish
