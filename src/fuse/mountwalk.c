@@ -97,7 +97,7 @@ fail_replaceable (const Walk *walk, char **ret_error)
   g_autofree char *dir = pfs_fd_path (walk->dir);
 
   return fail (ret_error,
-               g_strdup_printf ("mountpoint %s could be replaced by others, who may write in %s: take that from "
+               g_strdup_printf ("mountpoint %s could be replaced by others that may write in %s: take that from "
                                 "them (chmod go-w, chown root), or give a directory where only root may write",
                                 walk->path, dir ? dir : "a folder on the way"));
 }

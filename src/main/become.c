@@ -138,10 +138,9 @@ keep_only (int guard)
 static int
 say_unguarded (const char *target)
 {
-  pfs_say (
-      "processes of other containers could take hold of a command that runs as '%s': this container has no capability "
-      "that they cannot get; add WAKE_ALARM to it (capabilities: add: [WAKE_ALARM]), or take --unguarded",
-      target);
+  pfs_say ("processes of other containers could trace a command that runs as '%s': this container has no capability "
+           "that they cannot get; add WAKE_ALARM to it (capabilities: add: [WAKE_ALARM]), or take --unguarded",
+           target);
   return PFS_EXIT_FAILURE;
 }
 

@@ -301,7 +301,7 @@ take_target (const char *target, const char *option, PfsOptions *options, GError
 {
   if (*target == '/') {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                 "%s takes NAME/PATH as below the mountpoint, without that: "
+                 "%s takes NAME/PATH without the mountpoint: "
                  "nginx/pid, not /peers/nginx/pid",
                  option);
     return false;

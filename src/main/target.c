@@ -67,7 +67,7 @@ say_not_found (const char *target, const char *name, int error)
   else if (error == -EACCES || error == -EPERM)
     pfs_say ("cannot look at %s: permission denied; run as root with CAP_SYS_PTRACE, or as its user", target);
   else
-    pfs_say ("cannot read who '%s' runs as: %s; try again once it has started", target, g_strerror (-error));
+    pfs_say ("cannot read the user of '%s': %s; try again once it has started", target, g_strerror (-error));
   return PFS_EXIT_FAILURE;
 }
 

@@ -148,12 +148,12 @@ peerfs_stop
 
 # Without a capability that peers cannot get, nothing starts.
 setpriv --bounding-set -all,+setuid,+setgid,+sys_ptrace,+net_bind_service "$PEERFS" --as web -- touch "$work/started" 2>"$work/err"
-check_equal "a sidecar with no capability for it" "1 1 take hold of" "$? $(wc -l <"$work/err") $(grep -o 'take hold of' "$work/err")"
+check_equal "a sidecar with no capability for it" "1 1 could trace" "$? $(wc -l <"$work/err") $(grep -o 'could trace' "$work/err")"
 check_equal "starts nothing" "" "$(ls "$work/started" 2>/dev/null)"
 strong_caps=$default_caps,+net_broadcast,+wake_alarm,+block_suspend
 imitate strong -- setpriv --reuid 33 --regid 34 --clear-groups --bounding-set "-all,$strong_caps" --inh-caps "-all,$strong_caps" \
   --ambient-caps "-all,$strong_caps" sleep infinity
-check_equal "a peer with every such capability" "1 1 take hold of" "$(said --as web -- true | grep -o '^1 1\|take hold of' | xargs)"
+check_equal "a peer with every such capability" "1 1 could trace" "$(said --as web -- true | grep -o '^1 1\|could trace' | xargs)"
 start_command --as web --unguarded
 check_equal "runs with --unguarded" "sleep 33" "$(cat "/proc/$command_pid/comm") $(stat -c %u "/proc/$command_pid")"
 end_command

@@ -45,7 +45,7 @@ refused 2 "a command without --" "$PEERFS" list
 check "is said" grep -q -- "--list" "$work/err"
 refused 2 "two folders" "$PEERFS" "$work/empty" "$mnt"
 refused 2 "--wait with the mountpoint" "$PEERFS" --wait /peers/nginx/pid
-check "is said" grep -q "without that" "$work/err"
+check "is said" grep -q "without the mountpoint" "$work/err"
 refused 2 "-d with --list" "$PEERFS" -d --list
 check_output "--help fits 80 columns" "" sh -c '"$1" --help | grep -E ".{81}"; true' sh "$PEERFS"
 for option in --help --version --list; do

@@ -255,7 +255,7 @@ wrong_usage_is_refused (void **state)
   bad ("peerfs --timeout 3 /peers", "--wait");
   bad ("peerfs --wait x --timeout soon", "seconds");
   bad ("peerfs --wait x --timeout inf", "seconds");
-  bad ("peerfs --wait /x", "without that");
+  bad ("peerfs --wait /x", "without the mountpoint");
   bad ("peerfs --wait a b", "--wait");
   bad ("peerfs list", "--list");
   bad ("peerfs /peers /peers2", "two folders");
