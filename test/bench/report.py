@@ -216,9 +216,9 @@ def document(results, notes):
     opens = [f"open+read+close, {n} clients" for n in (1, 2, 4)]
     clients = [f"random read 4k, {n} clients" for n in (1, 2, 4)] + [
         f"find -size shared out, first, {n} clients" for n in (1, 2, 4)]
-    parts = ["# Performance", """What a container's files cost through peerfs, against `/proc/<pid>/root` itself, measured by `test/bench/run`, which
-wrote this page. Numbers are ratios to *direct*: medians over the rounds of the ratio within each round, in which every
-way had its turn on the same files. For rates more is better, for times less.""",
+    parts = ["# Performance", """What a container's files cost through peerfs, against `/proc/<pid>/root` itself. `test/bench/run` measured it and wrote this
+page. Numbers are ratios to *direct*: medians over the rounds of the ratio within each round. In a round every way has its
+turn on the same files. For rates more is better, for times less.""",
              "- **direct**: `/proc/<pid>/root`, the limit\n- **passthrough**: peerfs with kernel passthrough (the static binary)\n"
              "- **daemon**: the same binary with `-o passthrough=off`\n- **bindfs**: bindfs on `/proc/<pid>/root`, with its defaults",
              "## Targets", verdicts(results), notes]
@@ -254,15 +254,15 @@ way had its turn on the same files. For rates more is better, for times less."""
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-METHOD = """- One container, made by `test/integration/imitate.sh`: an overlay root whose lower layer holds the files. The
-  written file is in the upper layer from the start. All ways lead to the same files; each round starts with another way.
-- *first*: the first walk over a mount that was made just before; the filesystems below it have everything cached, so
-  direct is at its best. *cold*: `echo 2 > /proc/sys/vm/drop_caches` before each walk, the same for every way: names
-  and inodes of all filesystems are gone. *warm*: right after the same walk, begun within the timeouts of one second. A walk
-  that itself takes longer than that outlives them.
-- 20k and 200k are directories of 100 files each, of 0 to 8 KiB. `find -size` is `find DIR -size +1k`, the stat storm
-  lstat(2) of every path in sorted order by full names, as `git status` does it, tar `tar -c | cat >/dev/null`, grep a word that
-  is nowhere.
+METHOD = """- One container, made by `test/integration/imitate.sh`: the lower layer of its overlay root holds the files. The written
+  file is in the upper layer from the start. All ways lead to the same files; each round starts with another way.
+- *first*: the first walk over a mount made just before; the filesystems below have everything cached, so direct is at its
+  best. *cold*: `echo 2 > /proc/sys/vm/drop_caches` before each walk, the same for every way: names and inodes of all
+  filesystems are gone. *warm*: right after the same walk, begun within the timeouts of one second. A longer walk outlives
+  them.
+- 20k and 200k are directories of 100 files each, of 0 to 8 KiB. `find -size` is `find DIR -size +1k`. The stat storm is
+  lstat(2) of every path in sorted order by full names, as `git status` does it. tar is `tar -c | cat >/dev/null`. grep looks
+  for a word that is nowhere.
 - fio: psync or mmap engine, `--invalidate=0` on files in the page cache, 1 s each; a 512 MiB file is read, a 256 MiB
   file written.
 - open+read+close: 2,000 files of 4 KiB, one after the other for 1.5 s.
