@@ -21,7 +21,7 @@ thread_setgroups (size_t n, const gid_t *groups)
   return syscall (SYS_setgroups, n, groups) < 0 ? -errno : 0;
 }
 
-/* setfsuid() and setfsgid() report nothing: asking again with an id that is never valid tells what is set. */
+/* setfsuid() and setfsgid() report no error: a second call with an invalid id tells what is set. */
 static int
 thread_setfsids (uid_t uid, gid_t gid)
 {
@@ -40,8 +40,8 @@ caps_get (pid_t pid, struct __user_cap_data_struct ret[_LINUX_CAPABILITY_U32S_3]
   return syscall (SYS_capget, &header, ret) < 0 ? -errno : 0;
 }
 
-/* setfsuid(2) takes only the capabilities over files from the thread, and none if it stays root. The others,
- * CAP_SYS_PTRACE above all, would open a peer's procfs to callers who may not look into it. */
+/* setfsuid(2) takes only the capabilities over files from the thread, and none if it stays root. The others, above all
+ * CAP_SYS_PTRACE, would open a peer's procfs to callers that may not look into it. */
 static int
 thread_set_effective (uint64_t mask)
 {
@@ -83,8 +83,8 @@ pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX])
   return 0;
 }
 
-/* Both calls are about a thread that waits for our answer: nobody else can have got its number, and only it could
- * change what they tell. */
+/* Both calls ask about a thread that waits for our answer: no other thread can have its number, and only it could
+ * change the answers. */
 uint64_t
 pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns)
 {

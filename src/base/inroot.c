@@ -31,11 +31,11 @@ openat2_in_root (int dirfd, const char *path, int flags)
 
   if (fd >= 0)
     return (int) fd;
-  /* EXDEV: what was reached had been moved out of the root during the walk. */
+  /* EXDEV: somebody moved the file out of the root during the walk. */
   return errno == EXDEV ? -ENOENT : -errno;
 }
 
-/* Where a path that is too long for one system call is cut: after the last '/' that fits. */
+/* The length of the first piece of a path that is too long for one system call: up to the last '/' that fits. */
 static size_t
 piece_length (const char *path)
 {
@@ -79,15 +79,15 @@ typedef struct {
   int rootfd;
   PfsAvoid avoid;
   GHashTable *closed; /* physical paths that do not exist; may be NULL */
-  int fds[FDS_MAX];   /* of the last directories on the way; the last one was reached. None: it is the root */
+  int fds[FDS_MAX];   /* of the last directories on the way; the walk is in the last one. None: in the root */
   guint n_fds;
   bool at_avoid; /* that directory is on the device to avoid */
-  bool is_dir;   /* false once something else was reached: nothing may follow */
+  bool is_dir;   /* false after any other file: no component may follow */
   guint links, steps;
   GPtrArray *names; /* the components of the directory reached */
-  GString *pending; /* what is still to be walked, behind the first `taken` bytes */
+  GString *pending; /* the rest of the path, behind the first `taken` bytes */
   gsize taken;
-  char *failed; /* the component that could not be walked; NULL where the directory reached says enough */
+  char *failed; /* the component that failed; NULL if the directory reached says enough */
 } Walk;
 
 static void
@@ -155,7 +155,7 @@ join_names (GPtrArray *names, guint from)
   return g_string_free (path, FALSE);
 }
 
-/* "." and ".." need search permission as any other name does. */
+/* "." and ".." need search permission, like any other name. */
 static int
 walk_stay (const Walk *walk)
 {
@@ -165,7 +165,7 @@ walk_stay (const Walk *walk)
   return fd < 0 ? -errno : 0;
 }
 
-/* The path of the directory reached is opened at once. */
+/* Opens the path of the directory reached in one call. */
 static int
 walk_reopen (Walk *walk)
 {
@@ -179,8 +179,8 @@ walk_reopen (Walk *walk)
   return 0;
 }
 
-/* The parent is the one that the walk came by, or is opened by its path again: ".." of a directory that is moved
- * meanwhile could lead anywhere. */
+/* Goes back to the directory that the walk came by, or opens it by its path: ".." of a moved directory could lead
+ * anywhere. */
 static int
 walk_up (Walk *walk)
 {
@@ -250,7 +250,7 @@ walk_down (Walk *walk, const char *name)
   return 0;
 }
 
-/* Takes the next component off what is pending; NULL at the end. A trailing '/' counts as "." after it. */
+/* Takes the next component off the rest of the path; NULL at the end. A trailing '/' counts as "." after it. */
 static char *
 walk_take (Walk *walk)
 {
@@ -382,7 +382,7 @@ split_names (const char *path)
   return names;
 }
 
-/* How long the link's content is with what has to be put before it, at most. */
+/* True if the target, with the way up before it, may reach PATH_MAX. */
 static bool
 may_be_too_long (const Target *t, size_t depth)
 {
@@ -407,15 +407,15 @@ pfs_inroot_contain_walks (const char *dir, const char *target)
   return t.rest > t.after_leading || may_be_too_long (&t, count_names (dir));
 }
 
-/* An error that the caller's kernel meets too, at the component where the walk ended. */
+/* True for an error that the caller's kernel gets too, at the last component of the walk. */
 static bool
 fails_again (int r)
 {
   return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -ENAMETOOLONG;
 }
 
-/* The walk begins in that directory, which is no link. If its path is closed to the caller, the walk finds out where.
- */
+/* Begins the walk in that directory, which is no link. If the caller may not reach it, the walk finds the closed
+ * component. */
 static void
 walk_start (Walk *walk, GPtrArray *dir)
 {
@@ -429,9 +429,9 @@ walk_start (Walk *walk, GPtrArray *dir)
   walk_to_root (walk);
 }
 
-/* Where ".." follows something else, that something may be a link: the part up to the last ".." (the head) is resolved
- * here and replaced by the physical path. So no ".." that a peer could redirect meanwhile is left for the caller's
- * kernel. Where it does not resolve, the result is made to fail with the same error at the same place. */
+/* If ".." follows another component, that may be a link. So this resolves the part up to the last ".." (the head) and
+ * puts the physical path in its place: a peer could redirect a ".." that is left to the caller's kernel. If the head
+ * does not resolve, the result fails with the same error at the same place. */
 static int
 contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t, PfsAvoid avoid, char **ret_target)
 {
@@ -461,7 +461,7 @@ contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t,
   return finish_target (out, ".", ret_target);
 }
 
-/* The last component with the '/' that may follow it: what is not a part of the head at the most. */
+/* The last component, with the '/' after it: at least this is outside of the head. */
 static const char *
 last_component (const char *path)
 {
@@ -484,7 +484,7 @@ pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid av
     return 0;
   }
   g_autoptr (GPtrArray) names = split_names (dir);
-  /* The physical path is the shortest there is. */
+  /* The physical path is the shortest one. */
   if (may_be_too_long (&t, names->len))
     t.rest = MAX (t.rest, last_component (target));
   if (t.rest > t.after_leading)

@@ -24,7 +24,7 @@ pfs_name_encode (const char *bytes, gsize len)
   bool dots;
   GString *out;
 
-  /* Encoding never shortens, so nothing longer has to be looked at. */
+  /* Encoding never shortens. */
   if (len > NAME_MAX)
     return NULL;
   if (len == 0)

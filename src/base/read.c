@@ -32,7 +32,7 @@ read_full (int fd, char *buf, size_t size)
   return (ssize_t) have;
 }
 
-/* Reads at most limit bytes, growing the buffer only as content really comes: sizes in /proc are lies. */
+/* Reads at most limit bytes. The buffer grows with the content: sizes in /proc are wrong. */
 static int
 read_limited (int fd, size_t limit, char **ret_buf, size_t *ret_len)
 {
@@ -110,7 +110,7 @@ pfs_read_prefix_at (int dirfd, const char *name, size_t max, GBytes **ret_bytes)
   return read_whole (dirfd, name, max, true, ret_bytes);
 }
 
-/* How many bytes are left of the last line; -1: enough. */
+/* Gives each whole line to func. Returns how many bytes of the last line are left; -1 if func wants no more. */
 static ssize_t
 give_lines (const char *buf, size_t len, PfsLineFunc func, gpointer data)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pieces of text that are not NUL-terminated, and what all parsers do with them. */
+/* Pieces of text that are not NUL-terminated, for all parsers. */
 #pragma once
 
 #include <stdbool.h>
@@ -46,15 +46,15 @@ bytes_skip (Bytes b, size_t n)
   return (Bytes){ b.p + n, b.len - n };
 }
 
-/* memmem(3) is nonnull and undefined on an empty piece whose pointer is NULL. */
+/* memmem(3) is undefined for a NULL pointer, which an empty piece may have. */
 static inline bool
 bytes_contain (Bytes b, const char *s)
 {
   return b.len > 0 && memmem (b.p, b.len, s, strlen (s)) != NULL;
 }
 
-/* Takes what comes before the next sep (or everything) out of *rest, and the sep. False at the end, which is when
- * *rest has been used up: text that ends in sep has no empty piece after it. */
+/* Takes the piece before the next sep (or the whole rest) out of *rest, and the sep. Returns false once *rest is empty:
+ * text that ends in sep has no empty piece after it. */
 static inline bool
 bytes_split (Bytes *rest, char sep, Bytes *ret)
 {
@@ -73,7 +73,7 @@ bytes_split (Bytes *rest, char sep, Bytes *ret)
   return true;
 }
 
-/* A whole piece that is one number in base 8, 10 or 16, without sign or prefix, no larger than max. */
+/* True if the whole piece is one number in base 8, 10 or 16, without sign or prefix, no larger than max. */
 static inline bool
 bytes_to_number (Bytes b, unsigned int base, uint64_t max, uint64_t *ret)
 {
@@ -101,7 +101,7 @@ bytes_to_number (Bytes b, unsigned int base, uint64_t max, uint64_t *ret)
   return true;
 }
 
-/* Lower-case hexadecimal digits only: what runtimes and the kubelet make ids of. */
+/* True for lower-case hexadecimal digits only: runtimes and the kubelet make ids of these. */
 static inline bool
 bytes_is_hex (Bytes b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nothing but the path says which container a cgroup is of, and every runtime spells it its own way. A path is walked
- * from the outside in, and the last component that names a container has it: what runs in a container may make
- * sub-cgroups, which stay its own, or be a runtime itself, whose containers are then the innermost. */
+/* Only the path says which container a cgroup is of, and every runtime spells it its own way. The parser walks a path
+ * from the outside in; the last component that names a container counts. A container may make sub-cgroups, which stay
+ * its own. It may be a runtime itself: then its containers are the innermost. */
 #include "peerfs/parse/cgroup.h"
 
 #include <glib.h>
@@ -10,7 +10,7 @@
 
 #define ID_DIGITS 64
 
-/* What is known of a path when one of its components is looked at. */
+/* A component of a path, and what is known before it. */
 typedef struct {
   Bytes parent, component, next; /* next is empty at the end of the path */
   char pod_uid[64];              /* of the innermost pod so far */
@@ -44,7 +44,7 @@ pod_uid_of (Bytes c, char uid[64])
   return false;
 }
 
-/* What may also be a file name and be printed. */
+/* True for text that may be a file name and be printed. */
 static bool
 is_plain (Bytes b)
 {
@@ -109,7 +109,7 @@ is_no_container (const Walk *w)
          || (bytes_equal (w->parent, "libpod_parent") && c.len == ID_DIGITS);
 }
 
-/* The runtime by what stands before the digits ("docker-", "slice:cri-containerd:"), else by the component above. */
+/* The runtime, by the text before the digits ("docker-", "slice:cri-containerd:"), else by the component above. */
 static const char *
 runtime_of (const Walk *w, Bytes prefix)
 {
@@ -136,7 +136,7 @@ runtime_of (const Walk *w, Bytes prefix)
     for (size_t i = 0; i < G_N_ELEMENTS (parents); i++)
       if (bytes_equal (w->parent, parents[i].word))
         return parents[i].runtime;
-  /* Nothing in these paths says which runtime it is. */
+  /* These paths do not name the runtime. */
   if (w->parent_is_pod || w->is_pod)
     return "k8s";
   return w->in_ecs && prefix.len == 0 ? "ecs" : "unknown";
@@ -152,7 +152,7 @@ match_digits (const Walk *w, PfsCgroup *cg)
          && set_id (cg, bytes_of (c.p + start, ID_DIGITS), runtime_of (w, bytes_of (c.p, start)));
 }
 
-/* Forms without 64 digits, known by where they are. */
+/* Forms without 64 digits, known by their place. */
 static bool
 match_uuid (const Walk *w, PfsCgroup *cg)
 {
@@ -169,7 +169,7 @@ match_uuid (const Walk *w, PfsCgroup *cg)
     return bytes_to_number (digits, 10, UINT64_MAX, &number) && set_id (cg, c, "ecs");
   }
 
-  /* Garden's handles are UUIDs, whose last group Cloud Foundry cuts to four digits; garden/{good,bad}/ with its CPU
+  /* Garden's handles are UUIDs; Cloud Foundry cuts their last group to four digits; garden/{good,bad}/ with its CPU
    * entitlement. */
   if ((bytes_equal (w->parent, "garden") || bytes_equal (w->parent, "good") || bytes_equal (w->parent, "bad"))
       && c.len >= 28 && c.len <= 36) {
@@ -212,7 +212,7 @@ match_lxc (const Walk *w, PfsCgroup *cg)
   return true;
 }
 
-/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 where they do not fit. */
+/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Returns the number of bytes, 0 if they do not fit. */
 static size_t
 unescape_unit (Bytes b, char *buf, size_t size)
 {
@@ -239,7 +239,7 @@ is_libvirt (Bytes name, const char *driver)
 }
 
 /* machine-<name>.scope of systemd-machined, systemd-nspawn@<name>.service of the template unit. Below them, nspawn
- * itself is in "supervisor", the container in "payload"; in the service's own cgroup nobody but nspawn can be. */
+ * itself is in "supervisor", the container in "payload"; only nspawn can be in the service's own cgroup. */
 static bool
 match_machine (const Walk *w, PfsCgroup *cg)
 {
@@ -280,7 +280,7 @@ next_component (Bytes *path)
   return bytes_of ("", 0);
 }
 
-/* False where it does not fit. */
+/* Returns false if it does not fit. */
 static bool
 chain_add (char chain[PFS_CHAIN_MAX], const char *id)
 {
@@ -293,7 +293,7 @@ chain_add (char chain[PFS_CHAIN_MAX], const char *id)
   return false;
 }
 
-/* Returns how many containers deep the path is; *cg is the innermost, untouched where that is 0. */
+/* Returns how many containers deep the path is; *cg is the innermost, untouched if that is 0. */
 static unsigned int
 parse_path (Bytes path, PfsCgroup *cg)
 {
@@ -356,7 +356,7 @@ pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret)
   Bytes all = bytes_of (content, len), line, path;
   unsigned int depth, deepest = 0;
 
-  /* Not every v1 hierarchy has a cgroup of every container: the line that knows most is right. */
+  /* Not every v1 hierarchy has a cgroup of every container: take the line that knows most. */
   memset (ret, 0, sizeof *ret);
   while (bytes_split (&all, '\n', &line)) {
     PfsCgroup found;

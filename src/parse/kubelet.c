@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A container's name, as its mounts tell it: the kubelet binds <its folder>/pods/<uid>/containers/<NAME>/<8 hex> to the
- * container's terminationMessagePath. Whoever writes a pod can make other mounts look like that one, and containers
- * that are shown the node's folders see those of other pods. So, of all lines whose root has that form,
+ * container's terminationMessagePath. The author of a pod can make other mounts look like that one, and containers with
+ * the node's folders see those of other pods. So, of all lines with a root of that form,
  *
- * - those are out whose root lies in a volume, whose mount point spells a pod's folder or lies in a root filesystem
- *   (name_of_root, is_foreign_place), or which are below another mount that shows where they come from (is_shown_by);
- * - the best of the others wins: at the default path, of the pod that the cgroup names, not inside a volume. Of equals
- *   it is the last: the kubelet's own comes after those of volumes, and hides what is mounted at its place before. */
+ * - these do not count: the root lies in a volume; the mount point spells a pod's folder or lies in a root filesystem
+ *   (name_of_root, is_foreign_place); the mount is below another one that shows its origin (is_shown_by);
+ * - the best of the others wins: one that our own container's vouches for, at the default path, of the pod that the
+ *   cgroup names, not inside a volume. Of equals it is the last: the kubelet's own comes after those of volumes, and
+ *   hides earlier mounts at its place. */
 #include "peerfs/parse/mountinfo.h"
 
 #include "bytes.h"
@@ -42,7 +43,7 @@ take_last (Bytes *path, Bytes *ret)
   return true;
 }
 
-/* What follows the first "pods/<uid>" of path; NULL where there is none. */
+/* The rest of path behind the first "pods/<uid>"; NULL if there is none. */
 static const char *
 after_pod (Bytes path)
 {
@@ -56,8 +57,8 @@ after_pod (Bytes path)
   return NULL;
 }
 
-/* A folder named "volumes" is the kubelet's, whose content is anybody's, unless it is a container engine's,
- * volumes/<name>/_data: the whole node is a container there (kind, k3d, minikube) and such a volume its /var. */
+/* A folder named "volumes" is the kubelet's, and anybody chooses its content. But volumes/<name>/_data is a container
+ * engine's: there the whole node is a container (kind, k3d, minikube), and such a volume its /var. */
 static bool
 is_in_volume (Bytes path)
 {
@@ -111,15 +112,16 @@ pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b)
   return pfs_kubelet_same_node (a, b) && strcmp (a->pod_uid, b->pod_uid) == 0;
 }
 
-/* Where a host's folders are shown, other containers' mounts are found in their root filesystem (".../rootfs/dev/...")
- * and those of subPaths at pods/<uid>/volume-subpaths/. No terminationMessagePath is like that. */
+/* In a container that sees a host's folders, other containers' mounts are in their root filesystem
+ * (".../rootfs/dev/..."), and those of subPaths at pods/<uid>/volume-subpaths/. No terminationMessagePath is like
+ * that. */
 static bool
 is_foreign_place (const char *mount_point)
 {
   return strstr (mount_point, "/rootfs/") || after_pod (bytes_of (mount_point, strlen (mount_point)));
 }
 
-/* True where path is below dir, or dir itself unless strictly. */
+/* True if path is below dir, or dir itself unless strictly. */
 static bool
 is_below (const char *path, const char *dir, bool strictly)
 {
@@ -143,8 +145,8 @@ shows_kubelet (const char *root)
   return g_str_has_suffix (root, "/pods") || g_str_has_suffix (root, "/kubelet");
 }
 
-/* The line is a mount that c is below, and one that shows other containers' mounts: a root filesystem (only ours, at
- * "/", has ours), the kubelet's folder, or a folder of c's own filesystem from which c's root can be reached. */
+/* True if c is below the line's mount, and that shows other containers' mounts. It is a root filesystem (only ours, at
+ * "/", has ours), the kubelet's folder, or a folder of c's own filesystem that leads to c's root. */
 static bool
 is_shown_by (const Candidate *c, const PfsMountLine *line)
 {

@@ -16,7 +16,7 @@ mapping_free (gpointer data)
   g_free (mapping);
 }
 
-/* The kernel writes newline, and nothing else, as "\012" (seq_path). */
+/* The kernel escapes only newlines, as "\012" (seq_path). */
 static char *
 unescape_path (Bytes raw)
 {
@@ -32,7 +32,7 @@ unescape_path (Bytes raw)
   return path;
 }
 
-/* Names the kernel gives to memory that no directory ever had. */
+/* The kernel's names for memory that was never in a directory. */
 static bool
 is_file (Bytes path, bool deleted)
 {
@@ -141,7 +141,7 @@ pfs_mapped_files_free (PfsMappedFiles *files)
   g_free (files);
 }
 
-/* Its first mapping counts: most of what is mapped are further segments of a library. */
+/* The first mapping of a file counts: most lines are further segments of a library. */
 static void
 add_mapping (PfsMappedFiles *files, PfsMapping *mapping)
 {

@@ -57,7 +57,7 @@ unescape (char *field)
   return field;
 }
 
-/* Cuts the next field off *rest, NULL where there is none. Fields may be empty: the source of some mounts is. */
+/* Cuts the next field off *rest; NULL if there is none. Fields may be empty: the source of some mounts is. */
 static char *
 next_field (char **rest)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* BuildPodLogsDirectory() of Kubernetes' pkg/kubelet/kuberuntime/helpers.go; none of the three may have a '_' in it. */
+/* BuildPodLogsDirectory() of Kubernetes' pkg/kubelet/kuberuntime/helpers.go; none of the three parts has a '_' in
+ * it. */
 #include "peerfs/parse/podlog.h"
 
 #include "bytes.h"

@@ -84,7 +84,7 @@ pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
   return 0;
 }
 
-/* The next number of a tab- or space-separated list. False at its end; *ret_bad is set where it is no number. */
+/* The next number of a tab- or space-separated list. Returns false at its end; sets *ret_bad if it is no number. */
 static bool
 next_id (Bytes *rest, uint32_t *ret, bool *ret_bad)
 {
@@ -144,7 +144,7 @@ parse_mask (Bytes rest, uint64_t *ret)
 
 enum { SEEN_UID = 1, SEEN_GID = 2, SEEN_GROUPS = 4, SEEN_PRM = 8, SEEN_EFF = 16, SEEN_BND = 32, SEEN_NNP = 64 };
 
-/* True, and rest what follows the label, for the first line with it. */
+/* True for the first line with that label; *ret_rest is the text behind it. */
 static bool
 take (Bytes line, const char *label, unsigned int bit, unsigned int *seen, Bytes *ret_rest)
 {

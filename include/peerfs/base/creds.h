@@ -8,10 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Who asked. caps: the capabilities that he has in effect, as far as they count in our own user namespace; ours count
- * no further than his. `switching` is false if to take his credentials would change nothing. groups is borrowed. To
- * learn caps, and what follows from them, takes system calls: that may be left to whoever needs it, see
- * pfs_caller_known(). */
+/* The caller of a request. caps: its effective capabilities that count in our own user namespace. switching: false if
+ * taking its credentials changes nothing. groups is borrowed. Learning groups, caps and switching takes system calls,
+ * so it may wait until needed: see pfs_caller_known(). */
 typedef struct PfsCaller PfsCaller;
 struct PfsCaller {
   uid_t uid;
@@ -22,16 +21,15 @@ struct PfsCaller {
   size_t n_groups;
   uint64_t caps;
   bool switching;
-  bool own_ids; /* his uid and gid are the daemon's */
+  bool own_ids; /* its uid and gid are the daemon's */
   void (*learn) (
-      PfsCaller *caller); /* NULL, or fills in groups, caps and switching; until then he has none, and switches */
+      PfsCaller *caller); /* NULL, or fills in groups, caps and switching; until then it has none, and switches */
 };
 
 /* The daemon itself: no switching. */
 extern const PfsCaller pfs_caller_self;
 
-/* The same caller, with what is learnt only if somebody asks. For groups, caps and switching of one that is not known.
- */
+/* The same caller, with groups, caps and switching learnt. Call it before you read these. */
 static inline const PfsCaller *
 pfs_caller_known (const PfsCaller *caller)
 {
@@ -46,30 +44,29 @@ pfs_caller_known (const PfsCaller *caller)
 }
 
 #define PFS_CAP_BIT(cap) (UINT64_C (1) << (cap))
-/* Who has all of these needs no group to do what a group may. */
+/* A caller with all of these needs no group to do what a group may. */
 #define PFS_CAPS_OF_ALL_GROUPS (PFS_CAP_BIT (CAP_DAC_OVERRIDE) | PFS_CAP_BIT (CAP_CHOWN) | PFS_CAP_BIT (CAP_FSETID))
 
-/* The capabilities in effect of a process (a thread, capget(2)) of our PID namespace, as far as they count in the user
- * namespace that user_ns names (a readlink of ns/user): none if it is in another one, or if nothing is known about it.
- * proc_fd is /proc. */
+/* The effective capabilities (capget(2)) of a thread of our PID namespace, if it is in the user namespace that user_ns
+ * names (a readlink of ns/user). Returns 0 if it is in another one, or cannot be asked. proc_fd is /proc. */
 uint64_t pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns);
 
-/* The name of a process's user namespace: 0 or -errno. */
+/* Gives the name of a process's user namespace. proc_fd is /proc. Returns 0 or -errno. */
 #define PFS_USER_NS_MAX 32
 int pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX]);
 
-/* The capabilities that this thread may use. */
+/* The permitted capabilities of this thread; 0 if they cannot be asked. */
 uint64_t pfs_caps_permitted (void);
 
-/* Takes the caller's credentials on this thread: of its own capabilities only those stay effective that he has as well.
- * Returns 0 or -errno; on failure the thread is as it was. */
+/* Takes the caller's credentials on this thread. Of the thread's capabilities only those that the caller has too stay
+ * effective. Returns 0 or -errno; on failure the thread is as it was. */
 int pfs_creds_enter (const PfsCaller *caller);
 
 /* Gives the thread its own credentials back. Preserves errno. */
 void pfs_creds_leave (const PfsCaller *caller);
 
-/* Between the two: lets the thread use one of the daemon's own capabilities (capabilities(7)), none of those over
- * files. 0 or -errno. */
+/* Between the two: lets the thread use one of the daemon's own capabilities (capabilities(7)), but none over files.
+ * Returns 0 or -errno. */
 int pfs_creds_allow (const PfsCaller *caller, unsigned int capability);
 
 static inline void
@@ -79,7 +76,7 @@ pfs_creds_cleanup (const PfsCaller **caller)
     pfs_creds_leave (*caller);
 }
 
-/* Until the end of the scope:  pfs_auto_creds const PfsCaller *as = NULL;  int r = pfs_creds_take (who, &as); */
+/* Until the end of the scope:  pfs_auto_creds const PfsCaller *as = NULL;  int r = pfs_creds_take (caller, &as); */
 #define pfs_auto_creds __attribute__ ((cleanup (pfs_creds_cleanup)))
 
 static inline int

@@ -11,10 +11,10 @@ pfs_fd_cleanup (int *fd)
     close (*fd);
 }
 
-/* A descriptor variable; initialise it (to -1 where nothing is open yet). */
+/* A descriptor variable; initialise it (to -1 if nothing is open yet). */
 #define pfs_autofd __attribute__ ((cleanup (pfs_fd_cleanup))) int
 
-/* Takes the descriptor out of *fd, which is -1 afterwards. */
+/* Returns the descriptor and sets *fd to -1. */
 static inline int
 pfs_fd_steal (int *fd)
 {
@@ -23,7 +23,7 @@ pfs_fd_steal (int *fd)
   return taken;
 }
 
-/* The name of a descriptor in /proc/self/fd, in that buffer. */
+/* Writes the name of a descriptor in /proc/self/fd into buffer, and returns it as a part of that. */
 #define PFS_FD_NAME_MAX 12
 
 static inline const char *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What older headers of the C library lack of statx(2). */
+/* Parts of statx(2) that older headers of the C library lack. */
 #pragma once
 
 #include <linux/stat.h>

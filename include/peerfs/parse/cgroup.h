@@ -10,22 +10,21 @@
 #define PFS_CHAIN_MAX 4096         /* PATH_MAX: no path that the kernel prints holds more */
 
 typedef struct {
-  char id[PFS_ID_MAX];       /* container id; "" where there is none */
+  char id[PFS_ID_MAX];       /* container id; "" if there is none */
   char chain[PFS_CHAIN_MAX]; /* the ids of all containers on the path, outermost first, '/' between; before them ".."
-                              * for what is outside of our own cgroup namespace. Who makes a cgroup below his own can
-                              * choose the last id, but not those before it */
+                                outside of our own cgroup namespace. A container that makes a cgroup below its own can
+                                choose the last id, but not those before it */
   unsigned int depth;        /* how many ids that is */
   char runtime[16];          /* containerd crio docker podman ecs garden lxc nspawn k8s unknown; "" without id */
-  char pod_uid[64];          /* canonical, '-' separated; "" where the path names no pod */
-  char outer_pod[64];        /* the outermost pod's uid: who makes a cgroup below his own cannot choose it */
-  bool beside_us;            /* in the very cgroup that holds our own: of our own pod, if we are of one */
-  char machine[64];          /* LXC's or nspawn's machine, Nomad's task; else "" */
+  char pod_uid[64];          /* canonical, '-' separated; "" if the path names no pod */
+  char outer_pod[64]; /* the outermost pod's uid: a container that makes a cgroup below its own cannot choose it */
+  bool beside_us;     /* in the same parent cgroup as ours: of our own pod, if we are of one */
+  char machine[64];   /* LXC's or nspawn's machine, Nomad's task; else "" */
 } PfsCgroup;
 
-/* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret where there is one,
- * else false with *ret zeroed. Never fails otherwise: whatever it does not understand is no container. */
+/* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret if there is one,
+ * else false with *ret zeroed. A form that it does not know is no container. */
 bool pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret);
 
-/* True where one of its paths leads out of our own cgroup namespace ("/../other"): the process is not of our container.
- */
+/* True if one of its paths leads out of our own cgroup namespace ("/../other"): the process is not of our container. */
 bool pfs_cgroup_is_outside (const char *content, size_t len);

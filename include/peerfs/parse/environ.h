@@ -10,8 +10,8 @@
 
 typedef struct PfsEnviron PfsEnviron;
 
-/* Parses content, of which it keeps a reference. First of duplicate names wins; records without '=' or with an empty
- * name... are kept only where pfs_name_encode() gives them a file name; garbage is skipped. Never fails. */
+/* Parses content, and keeps a reference of it. The first of duplicate names wins. Skips records without '=', and names
+ * for which pfs_name_encode() has no file name. Never fails. The caller owns the result (pfs_environ_free). */
 PfsEnviron *pfs_environ_parse (GBytes *content);
 void pfs_environ_free (PfsEnviron *env);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsEnviron, pfs_environ_free)
@@ -20,11 +20,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsEnviron, pfs_environ_free)
 guint pfs_environ_size (const PfsEnviron *env);
 const char *pfs_environ_name (const PfsEnviron *env, guint i);
 
-/* The exact bytes of the variable with that file name, borrowed from the content; NULL where there is none. */
+/* The exact bytes of the variable with that file name, borrowed from the content; NULL if there is none. */
 const char *pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len);
 
-/* It does not begin with a variable: the process has written something else over it, a title for one. */
+/* True if the content does not begin with a variable: the process has written over it, for example a title. */
 bool pfs_environ_overwritten (const PfsEnviron *env);
 
-/* The content it was made from, borrowed (to see whether it is still the same). */
+/* The content that it was made from, borrowed (to see if it is still the same). */
 GBytes *pfs_environ_content (const PfsEnviron *env);

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define PFS_MAPS_MAX (64 * 1024 * 1024) /* bytes to read of it */
-/* What is kept of it: as many files as there may be mappings (65,530, vm.max_map_count), and bytes of their paths. */
+/* Bounds of what is kept: as many files as there may be mappings (65,530, vm.max_map_count), and bytes of their
+ * paths. */
 #define PFS_MAPS_FILES_MAX 65536u
 #define PFS_MAPS_PATHS_MAX (4u * 1024 * 1024)
 
@@ -20,9 +21,9 @@ typedef struct {
   bool deleted;
 } PfsMapping;
 
-/* A line of it, without newline. Is that a mapped file? Anonymous memory, [heap], /dev/zero and other things without an
- * inode, SysV segments and memfds (their names start with "/memfd:" or "/SYSV" and are always deleted) are none, nor is
- * a malformed line. ret->path is to be freed with g_free(). */
+/* Parses one line, without newline. Returns true and fills *ret if it is a mapped file; the caller owns ret->path
+ * (g_free). Anonymous memory, [heap], /dev/zero and others without an inode are none. Nor are SysV segments and memfds
+ * (names that start with "/SYSV" or "/memfd:", always deleted), and malformed lines. */
 bool pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret);
 
 /* The distinct mapped files (device, inode, path) of as many lines as are added. */
@@ -31,8 +32,7 @@ typedef struct PfsMappedFiles PfsMappedFiles;
 PfsMappedFiles *pfs_mapped_files_new (void);
 void pfs_mapped_files_free (PfsMappedFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMappedFiles, pfs_mapped_files_free)
-/* False: it is one too many, and no further one is taken. */
+/* Adds a line. Returns false if it is one file too many; then no further one is taken. */
 bool pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len);
-/* All of them, sorted by path, in address order within one path: PfsMapping (g_ptr_array_unref frees them); none are
- * left. */
+/* Takes all of them out: an array of PfsMapping (g_ptr_array_unref frees them), sorted by path, then by address. */
 GPtrArray *pfs_mapped_files_steal (PfsMappedFiles *files);

@@ -12,7 +12,7 @@
 typedef struct {
   unsigned long id, parent_id;
   unsigned int major, minor;
-  const char *root;        /* what of the filesystem is mounted */
+  const char *root;        /* the part of the filesystem that is mounted */
   const char *mount_point; /* where, below the process's root */
   const char *options;
   const char *fstype;
@@ -35,32 +35,31 @@ typedef struct {
   char name[64];             /* a DNS label */
   char pod_uid[64];          /* canonical */
   char instance[9];          /* the 8 hex digits, new at every start */
-  char folder[256];          /* the kubelet's, with its pods: ".../pods"; "" where it is longer */
+  char folder[256];          /* the kubelet's, with its pods: ".../pods"; "" if it is longer */
   unsigned int major, minor; /* of its filesystem */
 } PfsKubeletMount;
 
-/* Finds it among all lines by the rules of the design (Names): never below /volumes/, never a mount below another one
- * that shows the kubelet's folder, never at a mount point ending in rootfs/...; /dev/termination-log is preferred,
- * then the one whose pod uid is pod_uid (NULL or "" where unknown); but what own, our own container's (NULL where we
- * have none), vouches for goes before all. Returns false, *ret zeroed, where there is none. */
+/* Finds the container's line, by the rules at the top of src/parse/kubelet.c. pod_uid is the uid of its cgroup (NULL or
+ * "" if unknown). own is our own container's mount (NULL: none): a mount of the same folder and pod goes first. Returns
+ * false, *ret zeroed, if there is none. */
 bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
                             PfsKubeletMount *ret);
 
-/* True where both are of one folder of one filesystem: a mount that a container made for itself is not of the
- * kubelet's, unless the kubelet's own folder is there for it to write. False where one is NULL or has no name. */
+/* True if both are of one folder of one filesystem. A mount that a container makes for itself is not in the kubelet's
+ * folder, unless the container can write there. False if one is NULL or has no name. */
 bool pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
 /* The same, and of one pod. */
 bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
-/* The process's own "/" : the last line mounted at "/". `key` is what tells one root mount from another without opening
- * it: "<major>:<minor> <root> <source> <super options>" (g_free). Returns false where there is no such line (a chrooted
+/* The process's own "/": the last line mounted at "/". *ret_key tells one root mount from another without opening it:
+ * "<major>:<minor> <root> <source> <super options>" (g_free). Returns false if there is no such line (a chrooted
  * process). */
 bool pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key);
 
-/* The filesystem type of the mount with that device number ("" in buf where it is unknown). Returns true if found. */
+/* The filesystem type of the mount with that device number ("" in buf if it is unknown). Returns true if found. */
 bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
                            size_t buf_len);
 
-/* True for a type of filesystem where somebody else has to be asked (NFS, FUSE), who may not answer. */
+/* True for a type of filesystem that asks a server (NFS, FUSE): the server may not answer. */
 bool pfs_mount_type_remote (const char *type);

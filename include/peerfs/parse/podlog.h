@@ -12,8 +12,8 @@ typedef struct {
   char uid[PFS_POD_UID_MAX]; /* a UUID, or a static pod's 32 digits; as cgroups and the kubelet's mounts have it */
 } PfsPodLog;
 
-/* Returns true and fills *ret if name is such a folder's, else false with *ret untouched: whatever Kubernetes would not
- * take for a namespace and a pod is none. */
+/* Returns true and fills *ret if name is such a folder's, else false with *ret untouched. Kubernetes has to take both
+ * names. */
 bool pfs_podlog_parse (const char *name, PfsPodLog *ret);
 
 /* True for a uid as above. */

@@ -26,10 +26,10 @@ int pfs_stat_parse (const char *content, size_t len, PfsStat *ret);
 typedef struct {
   uid_t uid, euid, suid, fsuid;
   gid_t gid, egid, sgid, fsgid;
-  gid_t *groups; /* g_free; NULL where n_groups is 0 */
+  gid_t *groups; /* g_free; NULL if n_groups is 0 */
   size_t n_groups;
   uint64_t cap_eff, cap_prm, cap_bnd;
-  bool no_new_privs; /* it can never gain what it has not (prctl(2)) */
+  bool no_new_privs; /* it can never gain privileges (prctl(2)) */
 } PfsStatus;
 
 /* Returns 0, or -EINVAL with *ret untouched. Clear *ret with pfs_status_clear(). */
