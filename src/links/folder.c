@@ -11,7 +11,7 @@
 
 #include "peerfs/base/fd.h"
 
-#define NEW ".new" /* what is about to get its name */
+#define NEW ".new" /* a file or link before it gets its name */
 
 static int
 negative (int r)
@@ -35,7 +35,7 @@ pfs_folder_open (int dirfd, const char *name, bool secret, int *ret)
   return 0;
 }
 
-/* NEW may be left from a run that was killed. */
+/* A killed run may have left NEW. */
 static int
 put (int dirfd, const char *name)
 {

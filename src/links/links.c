@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The folder of links, kept up to date.
  *
- * A container's folder is filled in STAGE, where nobody looks, and gets its name by one rename(2) after a scan that
- * still knows its main process by that pid. When the process ends, the name goes by one rename(2) too: before the
- * kernel can have given the pid to another process. */
+ * A container's folder is filled in STAGE, which no reader looks at. It gets its name by one rename(2), after a scan
+ * that still knows its main process by that pid. When the process ends, the name goes by one rename(2) too, before the
+ * kernel gives the pid to another process. */
 #include "peerfs/links/links.h"
 
 #include <errno.h>
@@ -21,23 +21,23 @@
 #include "peer_links.h"
 #include "peerfs/base/fd.h"
 
-#define STAGE ".peerfs" /* our own folder: folders that come or go, and OURS */
+#define STAGE ".peerfs" /* our own folder: new and old folders of containers, and OURS */
 #define OURS "ours"     /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
 #define SCAN_MS 200
-#define SOCKETS_SCANS 5u /* sockets/ is looked at in one of so many scans */
+#define SOCKETS_SCANS 5u /* one of so many scans looks at sockets/ */
 
 typedef struct {
   PfsTable *table;
   void (*warn) (const char *text);
   int dirfd, stage, ours;
   GPtrArray *peers;   /* of PfsPeerLinks */
-  GHashTable *warned; /* names that somebody else has */
+  GHashTable *warned; /* names that others have taken */
   guint scans;
 } Links;
 
 /* --- names in DIR --- */
 
-/* What tells a folder of ours from one that took its name. */
+/* The number that tells our folder from another one that took its name. */
 static char *
 number_of (int dirfd, const char *name)
 {
@@ -116,7 +116,7 @@ drop_ended (Links *links)
       drop (links, i - 1);
 }
 
-/* Those that the scan does not confirm go before others get their names. */
+/* Removes those that the scan does not confirm, before others get their names. */
 static void
 drop_unconfirmed (Links *links, GPtrArray *containers)
 {
@@ -139,7 +139,7 @@ find_peer (Links *links, const PfsContainer *c)
   return NULL;
 }
 
-/* Returns whether any was added. */
+/* Returns true if any was added. */
 static bool
 stage_new (Links *links, GPtrArray *containers)
 {
@@ -254,7 +254,8 @@ open_signals (void)
   return signalfd (-1, &set, SFD_CLOEXEC);
 }
 
-/* Sleeps until it is time for a scan, a process that a link leads through has ended or a signal came: true for that. */
+/* Sleeps until it is time for a scan, or a process that a link leads through has ended. Returns true if a signal
+ * came. */
 static bool
 sleep_until_news (Links *links, int signals)
 {

@@ -15,9 +15,9 @@
 #include "peerfs/pod/sockets.h"
 
 #define PIDS_MAX 4096u         /* links in one pids/ */
-#define HOLDERS_MAX 64u        /* of one container that are watched for their end, */
+#define HOLDERS_MAX 64u        /* processes of one container that are watched for their end, */
 #define HOLDER_FD_MAX 768      /* while there are descriptors left */
-#define SOCKETS_NEW ".sockets" /* what is about to become sockets/ */
+#define SOCKETS_NEW ".sockets" /* sockets/ before it gets its name */
 
 static char *
 proc_target (const PfsPeerLinks *links, pid_t pid, const char *below)
@@ -25,7 +25,7 @@ proc_target (const PfsPeerLinks *links, pid_t pid, const char *below)
   return g_strdup_printf ("%s/%d%s", pfs_proc_path (pfs_container_proc (links->container)), (int) pid, below);
 }
 
-/* --- what stays as it is --- */
+/* --- what stays the same --- */
 
 static int
 put_process_link (PfsPeerLinks *links, const char *name, const char *below)
@@ -121,7 +121,7 @@ holders_new (void)
   return holders;
 }
 
-/* May a link lead through it? It is watched from then on, as far as there is room. */
+/* True if a link may lead through the process. It is watched from then on, if there is room. */
 static bool
 holder_lives (const PfsPeerLinks *links, GArray *holders, const PfsProcessId *process)
 {
@@ -174,8 +174,8 @@ add_socket (GString *out, const char *name, const char *target)
   g_string_append_c (out, '\0');
 }
 
-/* Pairs of a name and a target, each with a NUL behind it: canonical names first, so that a short one that is a
- * folder's name fails. -errno where the sockets cannot be told. */
+/* Pairs of a name and a target, each with a NUL behind it. Canonical names come first, so that a short one that is a
+ * folder's name fails. -errno if the sockets cannot be read. */
 static int
 list_sockets (PfsPeerLinks *links, GArray *holders, GBytes **ret)
 {
@@ -204,7 +204,7 @@ list_sockets (PfsPeerLinks *links, GArray *holders, GBytes **ret)
   return 0;
 }
 
-/* The new sockets/ takes the old one's place at once. Names that do not fit in a folder are left out. */
+/* Puts the new sockets/ in the old one's place at once. Leaves out names that do not fit in a folder. */
 static int
 put_sockets (PfsPeerLinks *links, GBytes *sockets)
 {
@@ -230,7 +230,7 @@ put_sockets (PfsPeerLinks *links, GBytes *sockets)
   return renameat (links->dirfd, SOCKETS_NEW, links->dirfd, "sockets") < 0 ? -errno : 0;
 }
 
-/* A container that may not be looked into has an empty sockets/. */
+/* A container that we may not look into has an empty sockets/. */
 static int
 update_sockets (PfsPeerLinks *links)
 {
@@ -288,7 +288,7 @@ pfs_peer_links_hold (const PfsPeerLinks *links)
          && pfs_container_pid (links->container) == links->pid;
 }
 
-/* Another process may have got the pid before it was pinned here: a scan that comes later tells. */
+/* Another process may have got the pid before it was pinned here: a later scan tells. */
 static int
 open_pidfd (PfsContainer *c, pid_t pid)
 {

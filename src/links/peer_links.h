@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The links of one container, while it has one main process: another main process means other links, all made anew. */
+/* The links of one container while it has one main process. For another main process all links are made anew. */
 #pragma once
 
 #include "peerfs/pod/sockets.h"
@@ -12,7 +12,7 @@ typedef struct {
 typedef struct {
   PfsContainer *container; /* a reference */
   pid_t pid;               /* the main process */
-  int pidfd;               /* of it; -1 where there is none: then only a scan tells of its end */
+  int pidfd;               /* of it; -1 if there is none: then only a scan tells its end */
   char *name;              /* the folder's: that of the container */
   int dirfd;               /* the folder */
   GHashTable *pids;        /* a set of pids: those that have a link */
@@ -21,17 +21,17 @@ typedef struct {
   bool published;
 } PfsPeerLinks;
 
-/* Makes the folder dirfd/name for the container's main process of now. -ESRCH: it has none. */
+/* Makes the folder dirfd/name for the container's present main process. -ESRCH: it has none. */
 int pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret);
 void pfs_peer_links_free (PfsPeerLinks *links);
 
-/* Is this still what the last scan of the table says of the container? */
+/* True if the last scan of the table still says this of the container. */
 bool pfs_peer_links_hold (const PfsPeerLinks *links);
 
-/* Has the main process ended? By its pidfd alone. */
+/* True if the main process has ended. Asks only its pidfd. */
 bool pfs_peer_links_ended (const PfsPeerLinks *links);
 
-/* Adds what has to be polled for the end of a process that a link leads through: struct pollfd. */
+/* Adds a struct pollfd for each process that a link leads through, to poll for its end. */
 void pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds);
 
 /* Brings pids/ up to date with the last scan, and sockets/ if asked, or if one of its processes has ended. -errno of

@@ -16,11 +16,11 @@ enum {
   PFS_EXIT_NOT_FOUND = 127,
 };
 
-/* Prints "peerfs: ", the text and a newline on stderr: one line whatever is in it. */
+/* Prints "peerfs: ", the text and a newline on stderr. The text becomes one line. */
 void pfs_say (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
-/* Opens --proc and makes the table over it. need_live: a saved copy will not do. On failure the user was told, and the
- * exit status is returned; else PFS_EXIT_DONE, and *ret is the caller's (pfs_table_unref). */
+/* Opens --proc and makes the table over it. need_live: refuse a saved copy. Returns PFS_EXIT_DONE, and *ret is the
+ * caller's (pfs_table_unref). On failure tells the user, and returns the exit status. */
 int pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret);
 
 /* A PfsNoticeFunc: one line on stderr. */
@@ -29,31 +29,31 @@ void pfs_app_tell (const PfsNotice *notice, gpointer data);
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 
-/* Once the table has scanned: the process namespace shows what the options ask for (--node, --pod), or the user was
- * told why not. The second also sees that the pod is there. Returns an exit status. */
+/* Checks, after a scan of the table, that the process namespace shows what --node or --pod ask for. Else tells the user
+ * why. The second function also checks that the pod is there. Both return an exit status. */
 int pfs_app_check_node (PfsTable *table, const PfsOptions *options);
 int pfs_app_check_pod (PfsTable *table, const PfsOptions *options);
 
-/* How much of a path of the tree is the container: NAME, or NAMESPACE/POD/NAME. */
+/* The length of the container's part of a path of the tree: NAME, or NAMESPACE/POD/NAME. */
 size_t pfs_app_name_length (const PfsOptions *options, const char *target);
 
-/* The names of the containers, "a, b, c" (g_free); many are cut. */
+/* The names of the containers, "a, b, c" (g_free); a long list is cut. */
 char *pfs_app_names (GPtrArray *containers);
 
-/* Tells the user why a look into the table failed with error (negative), which names the containers that there are
- * where none has the name. Returns the exit status. */
+/* Tells the user why a lookup in the table failed with error (-errno). If no container has the name, lists those that
+ * there are. Returns the exit status. */
 int pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error);
 
-/* Warns of each --name that fits none of the containers. */
+/* Warns the user of each --name that fits no container. */
 void pfs_app_check_names (const PfsOptions *options, GPtrArray *containers);
 
-/* What was printed has arrived: PFS_EXIT_DONE, or another exit status after telling the user. */
+/* Flushes stdout. Returns PFS_EXIT_DONE if all has arrived, else another exit status after telling the user. */
 int pfs_app_written (const char *what);
 
-/* Where the containers show that the process namespace is not shared, what to do about it, else NULL. */
+/* If the containers show that the process namespace is not shared, returns what to do about it, else NULL. */
 const char *pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers);
 
-/* True where one of the container's processes is this one. */
+/* True if this process is one of the container's. */
 bool pfs_app_is_own (PfsContainer *c);
 
 /* The commands; each returns the exit status. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* --as: a command with the uid, gid and groups of a container's process, as servers that ask SO_PEERCRED who connects
- * want it. */
+/* --as: a command with the uid, gid and groups of a container's process, for servers that check their client by
+ * SO_PEERCRED. */
 #include "app.h"
 
 #include <errno.h>
@@ -17,8 +17,9 @@
 #include "peerfs/parse/mountinfo.h"
 #include "target.h"
 
-/* What another user's command should not have of ours; see "What the command keeps" in peerfs(1). Keys are out of reach
- * if keyctl(2) is forbidden. No core, which a signal of the peer's would leave wherever the command works. */
+/* Takes away what another user's command must not have of ours; see "COMMANDS OF ANOTHER USER" in peerfs(1). If
+ * keyctl(2) is forbidden, keys are out of reach anyway. No core file: a signal from the peer would leave one in the
+ * command's folder. */
 static int
 leave_behind (void)
 {
@@ -47,7 +48,7 @@ move_in (const PfsTarget *target)
   set_or_unset ("LOGNAME", passwd.name);
 }
 
-/* execvp(3) says EACCES also where the command is nowhere, but a folder of PATH is closed to this user. */
+/* execvp(3) says EACCES also if the command is nowhere, but a folder of PATH is closed to this user. */
 static bool
 is_nowhere (const char *command)
 {
@@ -77,7 +78,7 @@ run (char **command)
   return PFS_EXIT_CANNOT_RUN;
 }
 
-/* The mount that one of the words leads through, if only whoever mounted it gets in (no allow_other). */
+/* The mount that one of the words leads through, if it lets in only the user that mounted it (no allow_other). */
 static bool
 is_closed_mount (const PfsMountLine *line, char **command, uid_t uid)
 {
@@ -91,7 +92,7 @@ is_closed_mount (const PfsMountLine *line, char **command, uid_t uid)
          && !g_strv_contains ((const char *const *) options, owner);
 }
 
-/* What the command would say is "Permission denied". */
+/* The command itself would say "Permission denied". */
 static void
 warn_of_closed_mount (char **command, uid_t uid)
 {

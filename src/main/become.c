@@ -12,11 +12,11 @@
 
 #define BIT(capability) (UINT64_C (1) << (capability))
 
-/* CAP_NET_BROADCAST is asked for by nothing in Linux. The last one is what a container has by default. */
+/* Linux never checks CAP_NET_BROADCAST. A container has the last one by default. */
 static const int guards[] = { CAP_NET_BROADCAST, CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND, CAP_NET_BIND_SERVICE };
 
-/* Who has CAP_SYS_PTRACE, or needs only become root to have it, may trace anybody: there is no guard against him.
- * Others may get what their bounding set allows, by a setuid program for one. */
+/* A process with CAP_SYS_PTRACE, or one that gets it by becoming root, may trace every process: no guard helps against
+ * it. Others may get what their bounding set allows, for example by a setuid program. */
 uint64_t
 pfs_become_threat (const PfsStatus *process)
 {
@@ -36,7 +36,8 @@ pfs_become_choose_guard (uint64_t permitted, uint64_t threat)
   return -1;
 }
 
-/* What all processes of other containers can have. Returns PFS_EXIT_DONE, or another exit status after telling. */
+/* Gives the capabilities that processes of other containers can have. Returns PFS_EXIT_DONE, or another exit status
+ * after telling the user. */
 static int
 look_at_peers (PfsTable *table, uint64_t *ret_threat)
 {
@@ -84,7 +85,7 @@ has_groups (const gid_t *groups, size_t n_groups)
   return memcmp (own, wanted, n_groups * sizeof *own) == 0;
 }
 
-/* A command of the same user goes on with the groups that it has. */
+/* A command of the same user keeps the groups that it has. */
 static int
 take_groups (const PfsStatus *user, bool same_user, const char *target)
 {
@@ -101,7 +102,7 @@ take_groups (const PfsStatus *user, bool same_user, const char *target)
   return 0;
 }
 
-/* The effective ids: they are what others see of the process, in SO_PEERCRED too. Permitted capabilities stay. */
+/* Takes the effective ids: others see these of the process, in SO_PEERCRED too. Permitted capabilities stay. */
 static int
 take_ids (const PfsStatus *user, bool same_user, const char *target)
 {
@@ -110,13 +111,13 @@ take_ids (const PfsStatus *user, bool same_user, const char *target)
   int r = take_groups (user, same_user, target);
   if (r < 0 || same_user)
     return r;
-  (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0); /* if it may not be, there is no guard in the end, which is seen then */
+  (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0); /* if this fails, the check for the guard fails later */
   if (setresgid (user->egid, user->egid, user->egid) < 0 || setresuid (user->euid, user->euid, user->euid) < 0)
     return -errno;
   return 0;
 }
 
-/* Leaves this one capability (-1: none), in every set but the bounding one. */
+/* Keeps only this capability (-1: none), in every set but the bounding one. */
 static int
 keep_only (int guard)
 {
@@ -158,7 +159,7 @@ pfs_become (PfsTable *table, const PfsOptions *options, const PfsStatus *user, b
   bool root = user->euid == 0;
   int guard = root ? -1 : pfs_become_choose_guard (self.cap_prm & self.cap_bnd, threat);
   bool guarded = guard >= 0 || (root && (self.cap_prm & ~threat));
-  /* Whoever is that user and stays as he is gives nothing away. */
+  /* A caller that is that user already and stays as it is gives nothing away. */
   bool unchanged = same_user && (root || self.cap_prm == 0);
   if (!guarded && !unchanged && !options->unguarded)
     return say_unguarded (options->target);

@@ -5,7 +5,7 @@
 
 #define NO_CHAR ((gunichar) -1)
 
-/* The character at p, or NO_CHAR; *ret_len is what to step over. */
+/* The character at p, or NO_CHAR; *ret_len is the number of bytes to skip. */
 static gunichar
 next_char (const char *p, size_t *ret_len)
 {

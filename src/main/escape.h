@@ -4,11 +4,11 @@
 
 #include <glib.h>
 
-/* One word for a terminal or a table: printable UTF-8 as it is, anything else (control characters, white space, invalid
- * bytes, a backslash) as \xHH for each byte. "-" for the empty string. g_free. */
+/* One word for a terminal or a table (g_free). Printable UTF-8 stays; each byte of anything else (control characters,
+ * white space, invalid bytes, a backslash) is \xHH. The empty string is "-". */
 char *pfs_escape_word (const char *bytes);
 
-/* As pfs_escape_word(), for text of several words: blanks and backslashes stay, and the empty string. g_free. */
+/* As pfs_escape_word(), for text of several words (g_free): blanks, backslashes and the empty string stay. */
 char *pfs_escape_line (const char *text);
 
 /* Appends a JSON string, quotes included: valid UTF-8 whatever the bytes (invalid ones become U+FFFD); characters that

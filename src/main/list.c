@@ -10,7 +10,7 @@
 #define COLUMNS 6
 #define SHORT_ID 12
 
-/* As many bytes of a container's id as people use to tell it by. */
+/* The digits of a container's id that people tell it by. */
 static char *
 short_id (PfsContainer *c)
 {

@@ -13,7 +13,7 @@ print_version (void)
   return pfs_app_written ("version");
 }
 
-/* Else a descriptor of ours, of /dev/fuse for one, would be what everything is printed to. */
+/* Else everything would be printed to a descriptor of ours, for example of /dev/fuse. */
 static void
 open_standard_descriptors (void)
 {

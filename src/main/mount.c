@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The mount, and what can be told about the pod before it. */
+/* The mount, and the checks of the pod before it. */
 #include "app.h"
 
 #include <cap-ng.h>
@@ -9,7 +9,7 @@
 
 #include "peerfs/base/fd.h"
 
-/* May we look into the container, as the kernel decides it (ptrace(2))? */
+/* True if the kernel lets us look into the container (ptrace(2)). */
 static bool
 is_reachable (PfsContainer *c)
 {
@@ -19,8 +19,8 @@ is_reachable (PfsContainer *c)
   return r == 0 || (errno != EACCES && errno != EPERM);
 }
 
-/* Without CAP_SYS_PTRACE only peers of the same user can be entered. None is a failure; some are worth a word, which
- * the session has where it is for want of the capability. */
+/* Without CAP_SYS_PTRACE we can enter only peers of the same user. If there is none, that is a failure. If there are
+ * some, warn; the session itself warns of a missing capability. */
 static int
 check_reach (GPtrArray *containers, PfsLogLevel log_level)
 {
@@ -46,7 +46,7 @@ check_reach (GPtrArray *containers, PfsLogLevel log_level)
   return PFS_EXIT_DONE;
 }
 
-/* Can the mount go on, as far as can be seen from here? Where it cannot, its error is the one line to show. */
+/* True if the mount can go on, as far as this can be checked. If not, the mount's own error is the one line to show. */
 static bool
 looks_mountable (const char *mountpoint)
 {
@@ -63,7 +63,7 @@ pfs_app_mount (const PfsOptions *options)
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
   int status = pfs_app_table (options, true, &table);
-  /* The session logs what is to be said of names. */
+  /* The session logs conflicts of names. */
   if (status == PFS_EXIT_DONE) {
     pfs_table_set_notice_func (table, NULL, NULL);
     status = pfs_app_containers (table, &containers);
@@ -79,7 +79,7 @@ pfs_app_mount (const PfsOptions *options)
   const char *hint = pfs_app_namespace_hint (table, containers);
   if (hint && options->mount.log_level < PFS_LOG_ERROR && looks_mountable (options->mountpoint))
     pfs_say ("warning: %s", hint);
-  /* What is known now is not to be held for as long as the mount lives. */
+  /* Do not hold what is known now for as long as the mount lives. */
   g_clear_pointer (&containers, g_ptr_array_unref);
 
   g_autofree char *error = NULL;

@@ -7,8 +7,8 @@
 /* The longest time-out that still fits the kernel's 64-bit jiffies with ease. */
 #define TIMEOUT_MAX (365.0 * 24 * 60 * 60)
 
-/* Options that mount(8), fstab(5) and their users write and that change nothing here: either they say what is so anyway
- * (a peer's devices and setuid files are never honoured, whatever is asked for), or they are for others to read. */
+/* Options of mount(8) and fstab(5) that change nothing here. Some say what is always so (a peer's devices and setuid
+ * files are never honoured), the others are for other programs. */
 static const char *const ignored[] = {
   "dev",         "nodev",
   "suid",        "nosuid",
@@ -26,7 +26,7 @@ static const char *const ignored[] = {
 };
 static const char *const ignored_prefixes[] = { "x-", "X-", "comment=", "user=", "helper=", "uhelper=" };
 
-/* Options that the kernel's mount takes, and the word that takes them back. */
+/* Options that the kernel's mount takes, and the word that undoes each. */
 static const struct {
   const char *on, *off;
 } kernel_options[] = {
@@ -87,7 +87,7 @@ add_name (PfsOptions *options, const char *value, GError **error)
   return true;
 }
 
-/* It becomes part of an option string, where these would begin something else. */
+/* It becomes part of an option string, in which these would begin another option. */
 static bool
 set_fsname (PfsOptions *options, const char *value, GError **error)
 {
@@ -98,7 +98,7 @@ set_fsname (PfsOptions *options, const char *value, GError **error)
   return true;
 }
 
-/* Returns true where the option is one of peerfs's own; then *ret_ok tells whether it could be followed. */
+/* Returns true if the option is one of peerfs's own; then *ret_ok tells if its value is right. */
 static bool
 apply_own (PfsOptions *options, const char *name, const char *value, bool *ret_ok, GError **error)
 {

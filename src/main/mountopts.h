@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-/* Applies a comma separated list to *options, in order: the last word counts. "\," is a comma within a value
- * (as libfuse has it). Unknown ones are an error, or with sloppy (mount -s) nothing.
- * Returns false with *error set at the first one that cannot be followed. */
+/* Applies a comma separated list to *options, in order: the last word counts. "\," is a comma within a value (as in
+ * libfuse). Unknown ones are an error; sloppy (mount -s) ignores them. Returns false with *error set at the first wrong
+ * one. */
 bool pfs_mountopts_apply (PfsOptions *options, const char *list, bool sloppy, GError **error);

@@ -9,7 +9,7 @@
 
 #define DEFAULT_CACHE_SECONDS 1.0
 
-/* What GOption fills in, before it is understood. */
+/* The values as GOption fills them in, before they are checked. */
 typedef struct {
   gboolean foreground, debug, list, json, sandbox, node, unguarded, help, version;
   gboolean helper, fake, sloppy, verbose, no_mtab; /* a mount helper's */
@@ -73,8 +73,8 @@ options_new (void)
   return options;
 }
 
-/* A copy of the arguments before "--", with "-oX" written as "-o X", which GOption does not know. What follows the "--"
- * is *ret_rest (NULL: there was none). */
+/* A copy of the arguments before "--", with "-oX" as "-o X": GOption does not know the first form. *ret_rest is what
+ * follows the "--" (NULL: there was none). */
 static char **
 arguments (int argc, char *const *argv, char *const **ret_rest)
 {
@@ -99,7 +99,7 @@ parse_raw (char **args, const GOptionEntry *entries, GError **error)
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_option_context_set_help_enabled (context, FALSE);
   g_option_context_add_main_entries (context, entries, NULL);
-  /* GOption moves the pointers about and frees none: what it took out would be lost from a strv. */
+  /* GOption moves the pointers about and frees none: a strv would lose those that it takes out. */
   g_autofree char **shuffled = g_new0 (char *, g_strv_length (args) + 1);
   memcpy (shuffled, args, g_strv_length (args) * sizeof *args);
   int argc = (int) g_strv_length (args);
@@ -110,7 +110,7 @@ parse_raw (char **args, const GOptionEntry *entries, GError **error)
 static bool
 parse_program (char **args, Raw *raw, GError **error)
 {
-  /* FILENAME, not STRING: arguments are bytes here, never converted from the locale. */
+  /* FILENAME, not STRING: arguments are bytes here, not text of the locale. */
   const GOptionEntry entries[] = {
     { "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground, NULL, NULL },
     { "debug", 'd', 0, G_OPTION_ARG_NONE, &raw->debug, NULL, NULL },
@@ -136,7 +136,7 @@ parse_program (char **args, Raw *raw, GError **error)
   return parse_raw (args, entries, error);
 }
 
-/* mount(8): mount.<type> spec dir [-sfnv] [-N namespace] [-o options] [-t type.subtype]. -N is done by mount itself. */
+/* mount(8): mount.<type> spec dir [-sfnv] [-N namespace] [-o options] [-t type.subtype]. mount itself does -N. */
 static bool
 parse_helper (char **args, Raw *raw, GError **error)
 {
@@ -260,7 +260,7 @@ take_scope (const Raw *raw, PfsOptions *options, GError **error)
   return true;
 }
 
-/* MOUNTPOINT, or SOURCE MOUNTPOINT as mount.fuse3 calls us; rest is what follows a "--". */
+/* Takes MOUNTPOINT, or SOURCE MOUNTPOINT as mount.fuse3 calls us; rest is the words behind a "--". */
 static bool
 take_mountpoint (char *const *positional, char *const *rest, bool options_given, PfsOptions *options, GError **error)
 {
@@ -287,7 +287,7 @@ take_mountpoint (char *const *positional, char *const *rest, bool options_given,
   if (n == 2 && *words[0] == '/' && *words[1] == '/' && !options_given)
     return usage_error (error, "two folders given, one MOUNTPOINT is enough");
   options->mountpoint = g_strdup (words[n - 1]);
-  /* "none" is what one writes where there is no source. */
+  /* "none" stands for no source. */
   if (n == 2 && *words[0] && !options->fsname && !g_str_equal (words[0], "none")) {
     if (strpbrk (words[0], ",\\"))
       return usage_error (error, "a source has no comma and no backslash");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The command line, understood and checked. */
+/* The command line, parsed and checked. */
 #pragma once
 
 #include <glib.h>
@@ -32,15 +32,15 @@ typedef struct {
   char *mountpoint, *fsname, *kernel_options;
 } PfsOptions;
 
-/* Reads the command line; called as "mount.peerfs" or "mount.fuse.peerfs" that of a mount helper (mount(8), "EXTERNAL
- * HELPERS"). Returns NULL and *error with one line for the user where it cannot be followed. Free with
+/* Parses the command line; if called as "mount.peerfs" or "mount.fuse.peerfs", that of a mount helper (mount(8),
+ * "EXTERNAL HELPERS"). Returns NULL and *error, with one line for the user, if it is wrong. Free with
  * pfs_options_free(). argv is not changed. */
 PfsOptions *pfs_options_parse (int argc, char *const *argv, GError **error);
 void pfs_options_free (PfsOptions *options);
 
-/* --pod POD; NULL: --node. False with *error set if that is no pod, or another scope was given before. */
+/* Sets --pod POD; NULL: --node. Returns false with *error set if that is no pod, or another scope was given before. */
 bool pfs_options_set_scope (PfsOptions *options, const char *pod, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsOptions, pfs_options_free)
 
-/* What --help prints. */
+/* The text of --help. */
 extern const char pfs_options_help[];

@@ -17,7 +17,7 @@
 
 enum { FIELD_NAME, FIELD_UID = 2, FIELD_HOME = 5, FIELDS = 7 };
 
-/* It becomes a variable of programs that may print it or build a path of it. */
+/* It becomes a variable of programs, which may print it or build a path of it. */
 static gboolean
 is_plain (const char *text)
 {
@@ -46,8 +46,7 @@ pfs_passwd_find (GBytes *content, uid_t uid, PfsPasswd *ret)
   return FALSE;
 }
 
-/* Only a regular file is ever opened: a device of the peer's choice might act on being opened. NULL: nothing to read.
- */
+/* Opens only a regular file: opening a device of the peer's choice might do something. NULL: nothing to read. */
 static GBytes *
 read_passwd (int root)
 {
@@ -67,8 +66,8 @@ read_passwd (int root)
   return buffer ? g_bytes_new (buffer, len) : NULL;
 }
 
-/* A program reads its start-up files from its home. On our own root file system no peer can put any: no mount (a shared
- * volume, /proc, our own tree) and no link lies on the way, as far as there is one. */
+/* True if home is on our own root file system: a program reads start-up files from it, and no peer can put any there.
+ * No mount (a shared volume, /proc, our own tree) and no link lies on the part of the way that exists. */
 static gboolean
 is_out_of_reach (int own_root, const char *home)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whose containers are meant, and what to say if they cannot be there. */
+/* The pods that --node and --pod ask for, and what to say if they cannot be seen. */
 #include "app.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ sees_node (PfsTable *table)
   return pfs_table_shows_node (table) || !pfs_proc_is_live (pfs_table_proc (table));
 }
 
-/* Their places, but for those without a pod. */
+/* The places of the pods; containers without a pod are left out. NULL: none. */
 static char *
 places_of (const GPtrArray *pods)
 {
@@ -28,7 +28,7 @@ places_of (const GPtrArray *pods)
   return g_string_free (g_steal_pointer (&places), n == 0);
 }
 
-/* The uids of the pods of that name, if there are several. */
+/* The uids of all pods of that name. */
 static char *
 uids_of (const GPtrArray *pods, const char *name)
 {

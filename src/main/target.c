@@ -33,7 +33,7 @@ read_holder (PfsContainer *c, const char *socket, PfsTarget *ret)
   return r < 0 ? r : read_process (pfs_pin_fd (pin), ret);
 }
 
-/* Opened before it is looked for: should the pid be another process's by then, nothing can be read of this one. */
+/* Open it before the lookup: if another process gets the pid meanwhile, this one cannot be read any more. */
 static int
 read_pid (PfsContainer *c, const char *text, PfsTarget *ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whom --as means: NAME (its main process), NAME/sockets/X (who listens there), NAME/pids/PID. */
+/* The process that --as means: NAME (its main process), NAME/sockets/X (the one that listens there), NAME/pids/PID. */
 #pragma once
 
 #include "app.h"

@@ -13,24 +13,24 @@
 
 #include "walk.h"
 
-/* Nothing tells when another container makes a file: look again and again, less often as time goes by. */
+/* Nothing tells when another container makes a file, so look again and again, less often with time. */
 #define PAUSE_MIN (50 * G_TIME_SPAN_MILLISECOND)
 #define PAUSE_MAX (250 * G_TIME_SPAN_MILLISECOND)
 
-/* Access may be refused for a moment while a process starts; for longer, it will be for good. */
+/* A process that starts may refuse access for a moment. If it lasts longer, it lasts for ever. */
 #define REFUSED_MAX G_TIME_SPAN_SECOND
 
-/* Then a line says which containers there are. */
+/* After that long a line lists the containers. */
 #define SILENCE_MAX (3 * G_TIME_SPAN_SECOND)
 
-/* For how long after its time one look may take before it is given up. */
+/* How long after the timeout one look may take before it is given up. */
 #define GRACE (5 * G_TIME_SPAN_SECOND)
 
 typedef struct {
   PfsTable *table;
   PfsTree *tree;
   const char *target;
-  const char *name;     /* what of it names the container */
+  const char *name;     /* the part of it that names the container */
   gint64 refused_since; /* 0: the last look was not refused */
 } Wait;
 
@@ -40,7 +40,7 @@ is_refusal (int error)
   return error == -EACCES || error == -EPERM;
 }
 
-/* Returns 0 once it exists, -EAGAIN where it may still come, else an error that time does not heal. */
+/* Returns 0 once it exists, -EAGAIN if it may still come, else an error that time does not heal. */
 static int
 look (Wait *wait, gint64 now)
 {
@@ -56,7 +56,7 @@ look (Wait *wait, gint64 now)
   return now - wait->refused_since >= REFUSED_MAX ? r : -EAGAIN;
 }
 
-/* Says what was missing when the time was over: the container, or what is in it. */
+/* Says what is missing at the timeout: the container, or the path in it. */
 static int
 say_timed_out (Wait *wait, double timeout)
 {
@@ -85,7 +85,7 @@ say_failed (Wait *wait, int error)
   return PFS_EXIT_FAILURE;
 }
 
-/* A name that is not there may be misspelt. */
+/* The name may be misspelt. */
 static void
 say_who_is_there (Wait *wait)
 {
@@ -142,7 +142,7 @@ wait_here (const PfsOptions *options)
   return wait_for (&wait, options->timeout);
 }
 
-/* Passes on what the child says, until its end. False: the time is over. */
+/* Passes on the child's output until its end. Returns false at the timeout. */
 static bool
 hand_on (int from, gint64 deadline)
 {
@@ -177,7 +177,7 @@ wait_for_child (const PfsOptions *options, pid_t child, int said)
   return WIFEXITED (status) ? WEXITSTATUS (status) : PFS_EXIT_FAILURE;
 }
 
-/* Whoever reads what we print waits for the last one who could print more: so this one has nothing of ours. */
+/* The reader of our output waits for all processes that have it open: so the child has none of our descriptors. */
 _Noreturn static void
 be_the_child (const PfsOptions *options, pid_t parent, int say)
 {
@@ -191,8 +191,8 @@ be_the_child (const PfsOptions *options, pid_t parent, int say)
   _exit (wait_here (options));
 }
 
-/* A look at what lies on a mount that does not answer takes for ever, and may not even end with its process: where
- * there is a limit, another process looks. */
+/* A look at a mount that does not answer takes for ever, and may not even end with its process. So with a timeout
+ * another process looks. */
 int
 pfs_app_wait (const PfsOptions *options)
 {

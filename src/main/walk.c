@@ -9,7 +9,7 @@
 #define MAX_LINKS 40 /* as the kernel: path_resolution(7) */
 
 typedef struct {
-  GPtrArray *stack; /* the directories from the top to here: references */
+  GPtrArray *stack; /* references of the directories from the top to here */
   GQueue todo;      /* components still to walk: char * */
   guint links;
 } Walk;
@@ -23,7 +23,7 @@ walk_clear (Walk *walk)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
 
-/* Puts the components of path before those still to walk. */
+/* Puts the components of path before the pending ones. */
 static void
 push_path (Walk *walk, const char *path)
 {
@@ -34,7 +34,7 @@ push_path (Walk *walk, const char *path)
   }
 }
 
-/* The rest of the way, after a link that leaves the tree (to /proc/<pid>), is the kernel's. */
+/* After a link that leaves the tree (to /proc/<pid>), the kernel walks the rest of the way. */
 static int
 exists_outside (Walk *walk, const char *target)
 {
@@ -52,7 +52,7 @@ look_up (Walk *walk, const char *name, PfsEntry *ret)
   return dir->ops->lookup ? dir->ops->lookup (dir, name, &pfs_caller_self, ret) : -ENOTDIR;
 }
 
-/* Follows a link found on the way. Returns 1 where the walk goes on in the tree, else what it comes to. */
+/* Follows a link on the way. Returns 1 if the walk goes on in the tree, else its result. */
 static int
 follow (Walk *walk, PfsNode *link)
 {
@@ -68,7 +68,7 @@ follow (Walk *walk, PfsNode *link)
   return 1;
 }
 
-/* One component. Returns 1 where there is more to do, else what the walk comes to. */
+/* Walks one component. Returns 1 if there is more to do, else the walk's result. */
 static int
 step (Walk *walk, const char *name)
 {

@@ -4,6 +4,6 @@
 
 #include "peerfs/tree/node.h"
 
-/* Does the tree have an entry at path (no leading '/')? Links on the way are followed as a kernel would with the tree
- * mounted; one at the end is an entry as it is. Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ... */
+/* Looks for an entry of the tree at path (no leading '/'). Follows links on the way as a kernel does with the tree
+ * mounted; a link at the end is an entry itself. Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ... */
 int pfs_walk_exists (PfsTree *tree, const char *path);
