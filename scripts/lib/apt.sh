@@ -7,7 +7,7 @@ apt_build_packages=(gcc libc6-dev cmake ninja-build pkgconf libfuse3-dev libglib
 apt_pod_packages=(podman conmon catatonit mmdebstrap debian-archive-keyring ca-certificates util-linux
   "${PEERFS_RUNTIME:-runc}")
 
-# What this run has installed.
+# The packages that this run has installed.
 apt_installed=()
 
 # Installs those of the named packages that are missing.
@@ -22,7 +22,7 @@ apt_need ()
   need_root
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # An index of some third party that is out of order is no reason to stop: the install itself tells.
+  # Go on if a third party's index is broken: the install itself tells if that matters.
   quietly "apt-get update" apt-get -qq update || true
   quietly "apt-get install" apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install -y \
     --no-install-recommends "${missing[@]}" || exit 1

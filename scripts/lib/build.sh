@@ -36,7 +36,7 @@ build_static ()
     set -e
     mount --bind "$1" "$2/mnt"
     mount -t proc proc "$2/proc"
-    # A ccache of this machine is not in that root.
+    # That root has no ccache.
     unset CMAKE_C_COMPILER_LAUNCHER
     exec chroot "$2" sh -e -c "cd /mnt && cmake --preset $3 && cmake --build build/$3 && $4"' \
     build "$peerfs_top" "$root_trixie_dir" "$preset" "$after" || exit 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What all scripts share: where things are and how a failure is told. Sourced, like every file of this folder.
+# Paths and messages for all scripts. Sourced, like every file of this folder.
 
 peerfs_top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 peerfs_cache=${PEERFS_CACHE:-/var/cache/peerfs}
@@ -66,12 +66,12 @@ need_root ()
   [ "$(id -u)" -eq 0 ] || die "needs root: run it as root or with sudo"
 }
 
-# Runs a command in silence; when it fails, its last line is the error. quietly WHAT COMMAND...
+# quietly WHAT COMMAND...: runs a command without output. If it fails, its last line is the error.
 quietly ()
 {
   local what=$1 file log status=0
   shift
-  # Without a name already while the command runs, so that nothing is left when it is interrupted.
+  # Unlink it before the command runs, so that an interrupt leaves nothing.
   file=$(mktemp) && exec {log}<>"$file" && rm -f -- "$file" || return 1
   "$@" >&"$log" 2>&1 </dev/null || status=$?
   if [ "$status" -ne 0 ]; then

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# The images, built by podman or buildah from a base that mmdebstrap makes: no registry is asked.
+# The images: podman or buildah build them from a base that mmdebstrap makes. No registry is asked.
 #
 #   image_build PODMAN [BUILDAH_SUBCOMMAND]   peerfs:latest and peerfs:static in PODMAN's storage; PODMAN may be a function
 
@@ -34,8 +34,8 @@ image_base ()
   ) 9>"$image_base.lock" || exit 1
 }
 
-# What all builds have in common. The same sources give the same image: it is made anew, each time in it is source_epoch, and
-# nothing in it tells which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
+# The options of all builds. The same sources give the same image: it is built anew, all its times are source_epoch, and it
+# does not tell which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
 image_options ()
 {
   printf '%s\0' --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
@@ -62,7 +62,7 @@ image_target ()
     --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
     --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \
     --file "$peerfs_top/manifests/image/Containerfile" "$peerfs_top" || return 1
-  # buildah does not tell.
+  # buildah does not tell the size.
   size=$("$podman" inspect --type image --format '{{.Size}}' "localhost/$tag" 2>/dev/null) || size=
   case $size in
     ''|*[!0-9]*) say "localhost/$tag"; return ;;
@@ -71,7 +71,7 @@ image_target ()
   say "localhost/$tag: $size bytes"
 }
 
-# The ids of what has our names.
+# The ids of the images with our names.
 image_ids ()
 {
   local tag
@@ -87,7 +87,7 @@ image_build ()
   before=$(image_ids "$1")
   image_import "$1" && image_target "$1" static peerfs:static "$image_static_limit" &&
     image_target "$1" peerfs peerfs:latest "$image_size_limit" || status=1
-  # What had these names before, and has no other: it goes, unless somebody uses it.
+  # Remove an image that had these names before and has no other, unless it is in use.
   for id in $before; do
     "$1" images -q --filter dangling=true | grep -qx "$id" && "$1" rmi "$id" >/dev/null 2>&1
   done

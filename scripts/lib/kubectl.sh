@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# kubectl, where it knows kustomize's components (1.21); else that of Debian 13, in a root of its own.
+# kubectl, if it knows kustomize's components (1.21); else that of Debian 13, in a root of its own.
 
 kubectl_new=
 
@@ -13,7 +13,7 @@ kubectl_is_new ()
   [ "$kubectl_new" -ge 21 ]
 }
 
-# kubectl_recent ARG...: of a version whose `kubectl debug` knows --custom (1.31). Files are to be in /tmp.
+# kubectl_recent ARG...: a kubectl whose `debug` knows --custom (1.31). Files have to be in /tmp.
 kubectl_recent ()
 {
   if kubectl_is_new && [ "$kubectl_new" -ge 31 ]; then

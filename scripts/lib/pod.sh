@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # A real pod by podman, without registry or image: containers over overlays of one root made of Debian packages, in
-# shared pid, net, ipc and uts namespaces, each with the bind mount by which a kubelet would have named it.
+# shared pid, net, ipc and uts namespaces, each with a bind mount like the kubelet's, which names it.
 # Storage, state and configuration are in one temporary folder: the machine's own containers are not touched.
 #
 #   pod_up                            an empty pod                 PEERFS_RUNTIME: runc (default), crun
@@ -16,8 +16,8 @@
 pod_dir=
 pod_driver=vfs   # of images; containers of --rootfs have an overlay in any case
 
-# Set to `setsid --wait` where Ctrl-C must not reach podman: one that is interrupted half-way knows nothing of the
-# container that it has just started.
+# Set to `setsid --wait` if Ctrl-C must not reach podman: if it is interrupted half-way, it knows nothing of the container
+# that it has just started.
 pod_session=()
 
 pod_podman ()
@@ -31,7 +31,7 @@ pod_quietly ()
 {
   local status=0 pod_session=(setsid --wait)
   pod_podman "$@" >"$pod_dir/podman.log" 2>&1 </dev/null || status=$?
-  # The runtime's own words where there are any; podman's last line is often a mere "internal libpod error".
+  # The runtime's own words, if there are any; podman's last line is often only "internal libpod error".
   [ "$status" -eq 0 ] || echo "podman $1 failed: $(grep -m 1 -E 'OCI|runc|crun' "$pod_dir/podman.log" ||
     tail -n 1 "$pod_dir/podman.log")" >&2
   return "$status"
@@ -57,11 +57,11 @@ END
     >"$pod_dir/storage.conf"
 }
 
-# The folder alone, for tests that make their pod by other means.
+# Only the folder, for tests that make their pod in another way.
 pod_make_dir ()
 {
   pod_dir=$(mktemp -d /tmp/peerfs-pod.XXXXXX) || return 1
-  # An overlay's upper layer cannot be on an overlay, which is what /tmp is inside another container.
+  # An overlay's upper layer cannot be on an overlay, and in another container /tmp is one.
   [ "$(stat -f -c %T "$pod_dir")" != overlayfs ] || mount -t tmpfs -o mode=700 peerfs-pod "$pod_dir" || return 1
   pod_configure
 }
@@ -97,7 +97,7 @@ pod_start ()
   done <"$pod_dir/args/$name"
   # As the kubelet does: a fresh file for every instance.
   instance=$pod_dir/pods/$pod_uid/containers/$name/$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
-  # Only where there is something to replace: podman takes the first digits of an id for a name, "db" as well.
+  # Only if there is one to replace: podman takes the first digits of an id for a name, "db" as well.
   [ ! -d "${instance%/*}" ] || replace=(--replace)
   mkdir -p "${instance%/*}" && : >"$instance" || return 1
   pod_quietly run --detach "${replace[@]}" --pod pod --name "$name" --stop-timeout 0 -v "$instance:/dev/termination-log" \
@@ -105,8 +105,8 @@ pod_start ()
 }
 
 # A debug sidecar with peerfs in it. pod_run_shell PEERFS_BINARY [ARG...] [-- CMD...]
-# What the binary needs beyond the root (a sanitizer's runtime, libfuse) comes along from this machine, which is of the
-# root's own release. The capabilities are the least that mounts and reads everything.
+# Libraries that the root lacks (a sanitizer's runtime, libfuse) come from this machine, which has the root's release. The
+# capabilities are the fewest that can mount and read everything.
 pod_run_shell ()
 {
   local binary=$1 library
@@ -123,8 +123,8 @@ pod_run_shell ()
   pod_until 50 pod_exec shell sh -c '[ -d /peers ] && peerfs --version' >/dev/null 2>&1
 }
 
-# pod_until TENTHS COMMAND...: until the command succeeds, asked every tenth of a second; as many times longer on a slow
-# machine as PEERFS_SLOW says.
+# pod_until TENTHS COMMAND...: tries the command every tenth of a second until it succeeds. PEERFS_SLOW multiplies the time
+# for a slow machine.
 pod_until ()
 {
   local left=$(($1 * ${PEERFS_SLOW:-1}))
@@ -164,7 +164,7 @@ pod_restart ()
   pod_kill "$1" && pod_start "$1"
 }
 
-# podman leaves the pod's own cgroups.
+# Removes the pod's own cgroups, which podman leaves.
 pod_sweep_cgroups ()
 {
   [ -n "$1" ] || return 0
@@ -189,9 +189,9 @@ pod_down ()
   pod_dir=
 }
 
-# The two real servers of the tour. nginx: its default site on a TCP port and on a unix socket; redis: a unix socket
-# alone, as its own user. Both write a title over their environment, and name their socket by /var/run, an absolute symlink
-# in every Debian root.
+# The two real servers of the tour. nginx has its default site on a TCP port and on a unix socket. redis has only a unix
+# socket, and its own user. Both write a title over their environment, and name their socket by /var/run, an absolute
+# symlink in every Debian root.
 pod_run_nginx ()
 {
   cat >"$pod_dir/site" <<'END'

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Root filesystems of Debian packages, made once by mmdebstrap and kept in $peerfs_cache.
 
-# What the containers of the pods run, and what a debug sidecar would bring.
+# The servers of the pods' containers, and the tools of a debug sidecar.
 root_pod_packages=nginx-light,redis-server,curl,procps,binutils
 
 root_host_suite ()
@@ -14,8 +14,8 @@ root_host_suite ()
   ) || die "needs a Debian release: the pod's containers are made of this machine's packages"
 }
 
-# The mirror that this machine itself uses, so that a local one or a proxy serves the roots too. Nothing where apt names
-# none: then mmdebstrap has its own.
+# The mirror of this machine, so that a local one or a proxy serves the roots too. Empty if apt names none: then mmdebstrap
+# has its own.
 root_mirror ()
 {
   local uri
@@ -25,8 +25,8 @@ root_mirror ()
   echo "${PEERFS_MIRROR:-$uri}"
 }
 
-# root_once NAME STAMP WHAT FILL...: has FILL FOLDER make $peerfs_cache/NAME, unless it is there and was made with that STAMP.
-# One at a time, and whole or not at all.
+# root_once NAME STAMP WHAT FILL...: runs FILL FOLDER to make $peerfs_cache/NAME, unless it is there with that STAMP. One at
+# a time, and whole or not at all.
 root_once ()
 {
   local dir=$peerfs_cache/$1 stamp=$2 what=$3 new
@@ -81,7 +81,7 @@ root_copy ()
     "$peerfs_top/scripts/lib/root-install" "$new" ${packages//,/ }
 }
 
-# The root of the pods' containers, of this machine's own release so that what is built here runs there.
+# The root of the pods' containers. It has this machine's release, so that programs built here run there.
 root_pod ()
 {
   local suite
@@ -90,7 +90,7 @@ root_pod ()
   root_pod_dir=$peerfs_cache/pod-$suite
 }
 
-# The same with the tools that people reach for in a sidecar, as the image has them, and gdb.
+# The same with the image's tools and gdb.
 root_demo ()
 {
   root_pod

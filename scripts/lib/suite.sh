@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Runs tests by ctest, and tells at the end which checks are red.
 
-# suite_run DIR [CTEST_OPTION...]: the tests of a build folder. When one fails, the last lines name it and its checks,
-# and the last line of all is the number of tests.
+# suite_run DIR [CTEST_OPTION...]: runs the tests of a build folder. If one fails, the last lines name it and its checks.
+# The very last line is the number of tests.
 suite_run ()
 {
   local dir=$1 log status=0
@@ -14,7 +14,7 @@ suite_run ()
   if [ "$status" -ne 0 ]; then
     echo
     echo "Red checks:"
-    # Integration tests end with what test/integration/lib.sh says, unit tests are cmocka's.
+    # Integration tests end with the lines of test/integration/lib.sh, unit tests with cmocka's.
     awk '
       /^ *[0-9]+\/[0-9]+ +Test +#[0-9]+: / { test = $4 }
       /^FAILED: / { print "  " test ": " substr ($0, 9) }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Sourced after lib.sh and isolate: containers of hostile programs, and a calm one beside them.
 
-# hostile NAME COMMAND...: a container of that name whose programs are at hand, in /work of its own.
+# hostile NAME COMMAND...: a container of that name, with the test's programs in its own /work.
 hostile ()
 {
   local name=$1
@@ -24,7 +24,7 @@ end_of ()
   wait "$1" 2>/dev/null
 }
 
-# soon WHAT COMMAND...: it succeeds, and does not wait for anybody.
+# soon WHAT COMMAND...: the command succeeds, and waits for nothing.
 soon ()
 {
   local what=$1

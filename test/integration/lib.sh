@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What the integration tests share. Each test is one bash script, run by ctest with PEERFS=<binary>; it passes when it
+# The library of the integration tests. Each test is one bash script, run by ctest with PEERFS=<binary>. It passes if it
 # calls `finish`, no check failed, and the daemon was alive until it was stopped. test_lib.sh tests this.
 #
 #   isolate "$@"      first line of tests without podman: runs the script in pid and mount namespaces of its own
@@ -17,7 +17,7 @@ test_name=$(basename -- "$0" .sh)
 . "$test_dir/../../scripts/lib/pod.sh"
 
 PEERFS=$(realpath -- "${PEERFS:?the binary under test}") || exit 1
-# A line for each check, "ok" or what failed: a file, so that those of subshells count too.
+# A line for each check, "ok" or what failed. It is a file, so that checks of subshells count too.
 results=$(mktemp /tmp/peerfs-results.XXXXXX) || exit 1
 finished=
 pod_exec_env=()
@@ -86,7 +86,7 @@ check_less ()
   fi
 }
 
-# The set-up itself did not work: no point in going on.
+# Ends the test: its set-up failed.
 abandon ()
 {
   failed "$@"
@@ -162,8 +162,8 @@ trouble=$(fuse_trouble)
 
 # --- without podman
 
-# Runs the script again in namespaces of its own, in which nothing that it starts or mounts survives it. There $work is
-# a tmpfs, $mnt a folder for the mount, and /proc shows the script's own processes alone.
+# Runs the script again in namespaces of its own: nothing that it starts or mounts survives it. There $work is a tmpfs,
+# $mnt a folder for the mount, and /proc shows only the script's own processes.
 isolate ()
 {
   local status=0
@@ -175,7 +175,7 @@ isolate ()
     root_pod
     trap : INT TERM
     unshare --mount --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@" || status=$?
-    # The last processes may still be on their way out.
+    # The last processes may still be ending.
     pod_until 20 sweep_cgroups 2>/dev/null
     rm -rf --one-file-system -- "$PEERFS_TEST_WORK"
     exit "$status"
@@ -195,7 +195,7 @@ sweep_cgroups ()
   [ -z "$(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name "${PEERFS_TEST_WORK##*/}")" ]
 }
 
-# The node's /etc/hostname, in this namespace, holds a word that no container's has.
+# Puts a word into the node's /etc/hostname, in this namespace, that no container's has.
 node_marker ()
 {
   echo NODE >"$work/node-hostname"
@@ -207,7 +207,7 @@ random_id ()
   od -An -N32 -tx4 /dev/urandom | tr -d ' \n'
 }
 
-# A new cgroup for a container id, in the hierarchy that is at hand: prints its folder.
+# Makes a cgroup for a container id, in the hierarchy of this machine, and prints its folder.
 make_cgroup ()
 {
   local top
@@ -221,8 +221,8 @@ make_cgroup ()
 }
 
 # imitate NAME [ID] -- COMMAND...: a container without a runtime: a mount namespace, an overlay of the pod's root, a
-# cgroup with an id, the kubelet's mount. $work/c/NAME/upper, where there is one, holds what its root has on top;
-# lines "SOURCE TARGET" of $work/c/NAME/volumes are files and folders of this side that are mounted in it.
+# cgroup with an id, the kubelet's mount. $work/c/NAME/upper, if there is one, is the upper layer of its root.
+# Lines "SOURCE TARGET" of $work/c/NAME/volumes mount files and folders of this side in it.
 # Sets imitated_pid and imitated_id.
 imitate ()
 {
@@ -242,15 +242,15 @@ imitate ()
     abandon "an imitated container starts" "$(cat "$work/c/$name/log")"
 }
 
-# imitated PID: its root is the container's, and it has executed the command.
+# imitated PID: true if its root is the container's, and it has executed the command.
 imitated ()
 {
   grep -qs ' /dev/termination-log ' "/proc/$1/mountinfo" && ! grep -qsx runc "/proc/$1/comm"
 }
 
-# san_options DIR: assignments for the environment, by which a sanitizer's reports go to a folder of DIR that threads
-# with any caller's uid can write to. GLib before 2.76 has an allocator of its own, which no sanitizer looks into. What
-# ThreadSanitizer is told beyond that is in test/tsan.
+# san_options DIR: assignments for the environment. Sanitizers' reports then go to a folder of DIR that threads with any
+# caller's uid can write to. GLib before 2.76 has an allocator of its own, and no sanitizer looks into it. test/tsan has
+# what ThreadSanitizer is told beyond that.
 san_options ()
 {
   local common=log_path=$1/reports/report:exitcode=99
@@ -276,8 +276,8 @@ peerfs_start ()
   pod_until 100 peerfs_mounted && ! peerfs_gone || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
 }
 
-# The mount answers, or the daemon is gone already. The dead mount of a predecessor does not answer: so it is asked first
-# and looked for then, for in between it may be taken away.
+# Succeeds if the mount answers, or the daemon is gone already. The dead mount of a predecessor does not answer, and may be
+# removed meanwhile: so this first asks it, and then looks for it.
 peerfs_mounted ()
 {
   ! peerfs_gone || return 0
@@ -317,8 +317,7 @@ pod_peerfs ()
   pod_until 100 pod_exec shell mountpoint -q /peers || abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
 }
 
-# in_shell COMMAND_LINE: runs it in the debug sidecar: in its cgroups and namespaces, as `podman exec` does, which takes
-# ten times as long.
+# in_shell COMMAND_LINE: runs it in the debug sidecar, in its cgroups and namespaces. `podman exec` takes ten times as long.
 in_shell ()
 {
   local pid=${shell_pid:=$(pod_pid shell)}
@@ -335,7 +334,7 @@ in_shell ()
   )
 }
 
-# Ends the daemon of the pod as the end of a pod would, and checks that it left nothing.
+# Ends the daemon of the pod as the end of a pod does, and checks that it left nothing.
 pod_peerfs_stop ()
 {
   check "peerfs is alive until it is stopped" in_shell 'pkill -TERM -x peerfs'

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Sourced after hostile.sh: callers who wait for what does not answer, and others who work meanwhile.
+# Sourced after hostile.sh: callers that wait for a mount that does not answer, and others that work meanwhile.
 
-# stuck NAME SIGNAL [N [WITHOUT...]]: one process for each kind of request, or N of all kinds but those, that waits for NAME's
-# mount, whose server $badfuse gets the signal: "KIND PID" in $work/stuck. The mount is on /mnt, or in $stuck_in, where "{}"
-# stands for the number of each.
+# stuck NAME SIGNAL [N [WITHOUT...]]: sends the signal to $badfuse, the server of NAME's mount, and lets processes wait for
+# the mount: one for each kind of request, or N of all kinds but those. "KIND PID" of each is in $work/stuck. The mount is on
+# /mnt, or in $stuck_in; "{}" in that is the number of each.
 stuck ()
 {
   local name=$1 signal=$2
@@ -19,7 +19,7 @@ stuck ()
   sleep 0.3
 }
 
-# Those of the kinds that are still there.
+# Prints those of the kinds that are still there.
 still_there ()
 {
   local name pid
@@ -28,10 +28,10 @@ still_there ()
   done <"$work/stuck"
 }
 
-# Whoever has the file open for writing waits at his end for the close, which the kernel does not let be interrupted.
+# A process that has the file open for writing waits at its end for the close: the kernel lets nothing interrupt that.
 writers="close-dirty close-locked copy fallocate flush ftruncate unlock write"
 
-# stuck_killed WHAT: those whom nothing keeps from it end at once when they are killed.
+# stuck_killed WHAT: all of them end at once when they are killed.
 stuck_killed ()
 {
   local before
@@ -42,7 +42,7 @@ stuck_killed ()
   check_less "$1: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
 }
 
-# stuck_until_sigterm WHAT: SIGTERM unmounts, whoever waits; then they end.
+# stuck_until_sigterm WHAT: SIGTERM unmounts even if callers wait; then they end.
 stuck_until_sigterm ()
 {
   before=$(milliseconds)
@@ -53,7 +53,7 @@ stuck_until_sigterm ()
   check_equal "SIGTERM: callers still wait" "" "$(still_there | xargs)"
 }
 
-# daemon_ends WHAT: once the server of the mount is gone.
+# daemon_ends WHAT: the daemon ends once the server of the mount is gone.
 daemon_ends ()
 {
   kill -KILL "$badfuse"
@@ -64,7 +64,7 @@ daemon_ends ()
   kill -TERM "$control_pid"
 }
 
-# Another daemon, for whom nobody waits, on $work/control.
+# Starts another daemon, which no caller waits for, on $work/control.
 start_control ()
 {
   mkdir "$work/control"
@@ -73,7 +73,7 @@ start_control ()
   pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' || abandon "another daemon mounts" "$(cat "$work/control.log")"
 }
 
-# others WHAT [SECONDS]: who works in another container is served while many wait, as by that other daemon.
+# others WHAT [SECONDS]: callers in another container are served while many wait, as by that other daemon.
 others ()
 {
   local said
