@@ -36,6 +36,7 @@ container_ended (PfsContainer *container, gpointer data)
 
   fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, pfs_container_id (container));
   fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
+  pfs_trim_ended (session);
 }
 
 /* How long to sleep when nothing happens. */

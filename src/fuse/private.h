@@ -201,6 +201,8 @@ void pfs_janitor_stop (PfsJanitor *janitor);
 void pfs_trim_init (void);
 /* A node may have been added. Cheap. */
 void pfs_trim_poke (PfsSession *session);
+/* Containers have ended: nothing of them is to be remembered. */
+void pfs_trim_ended (PfsSession *session);
 /* The kernel forgot n nodes: their memory goes back to the system. Cheap. */
 void pfs_trim_forgot (PfsSession *session, size_t n);
 

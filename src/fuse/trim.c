@@ -56,6 +56,24 @@ pfs_trim_poke (PfsSession *session)
     pfs_jobs_start (session->jobs, trim, session);
 }
 
+/* What a caller was busy with while its container ended, the kernel keeps by its name as long as it likes. A moment
+ * later it is asked for that again; for what somebody is busy with even then, at the next container's end. */
+static void
+forget_ended (gpointer data)
+{
+  PfsSession *session = data;
+
+  g_usleep (GIVE_BACK_US);
+  g_autoptr (GPtrArray) names = pfs_tree_ended_names (session->tree, NODES_BATCH);
+  forget (session, names);
+}
+
+void
+pfs_trim_ended (PfsSession *session)
+{
+  pfs_jobs_start (session->jobs, forget_ended, session);
+}
+
 /* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
  * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
 static void

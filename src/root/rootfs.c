@@ -249,10 +249,20 @@ is_idle_locked (const PfsNode *node)
   return node->refs == 0 && node->tables != 0 && !(generated && node->ops->opendir);
 }
 
-GPtrArray *
-pfs_tree_idle_names (PfsTree *tree, guint max)
+/* What the kernel still knows of containers that have ended: while somebody was busy below a name, it kept that. Their
+ * own names may be another one's by now. */
+static bool
+is_ended_locked (const PfsNode *node)
 {
-  GPtrArray *names = g_ptr_array_new_full (max, pfs_name_free);
+  PfsContainer *container = pfs_node_place_container ((PfsNode *) node);
+
+  return container && pfs_container_ended (container) && node->ops != &pfs_peer_ops;
+}
+
+static GPtrArray *
+names_of (PfsTree *tree, guint max, bool (*wanted_locked) (const PfsNode *node))
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (pfs_name_free);
   GHashTableIter iter;
   gpointer key;
 
@@ -261,7 +271,7 @@ pfs_tree_idle_names (PfsTree *tree, guint max)
   while (names->len < max && g_hash_table_iter_next (&iter, &key, NULL)) {
     PfsNode *node = key;
 
-    if (!is_idle_locked (node))
+    if (!wanted_locked (node))
       continue;
     PfsName *name = g_new (PfsName, 1);
     name->parent = pfs_node_ref_locked (node->parent);
@@ -270,6 +280,18 @@ pfs_tree_idle_names (PfsTree *tree, guint max)
   }
   pfs_tree_unlock (tree);
   return names;
+}
+
+GPtrArray *
+pfs_tree_idle_names (PfsTree *tree, guint max)
+{
+  return names_of (tree, max, is_idle_locked);
+}
+
+GPtrArray *
+pfs_tree_ended_names (PfsTree *tree, guint max)
+{
+  return names_of (tree, max, is_ended_locked);
 }
 
 static const PfsFsOps fs_ops = {

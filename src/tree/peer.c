@@ -131,20 +131,22 @@ peer_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *r
   return pfs_peer_stat (node, S_IFDIR | 0555, false, 0, ret);
 }
 
+/* Once the container has ended, a name that is none would be remembered, and the directory with it: ESTALE is not. The
+ * kernel looks the path up once more then, in which another one may have the container's name. */
 static int
 peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   PfsContainer *c = pfs_node_container (dir);
 
   if (pfs_container_ended (c))
-    return -ENOENT;
+    return -ESTALE;
   for (size_t i = 0; i < G_N_ELEMENTS (children); i++) {
     if (strcmp (children[i].name, name) != 0)
       continue;
     int r = children[i].gated ? pfs_peer_gate (c, who) : 0;
     if (r >= 0)
       r = pfs_entry_of (children[i].new(dir, name), who, ret);
-    return r == -ESTALE ? -ENOENT : pfs_gone (r, -ENOENT);
+    return pfs_gone (r, -ESTALE);
   }
   return -ENOENT;
 }

@@ -88,6 +88,55 @@ for round in 1 2 3; do
   kill "$holder"
   wait "$holder" 2>/dev/null
 done
+# What a caller was busy with at the end the kernel would keep by its name, and the daemon with it. A handle tells what it
+# keeps; with libfuse from 3.17 on there are none.
+# known: the kernel remembers $handle: + or -.
+known ()
+{
+  python3 "$test_dir/helpers/handles.py" known "$mnt" "$handle"
+}
+forgotten ()
+{
+  [ "$(known)" = - ]
+}
+
+# name_handle PATH: sets handle.
+name_handle ()
+{
+  handle=$(python3 "$test_dir/helpers/handles.py" name "$mnt/$1")
+}
+
+# ends NAME: the container that was started last.
+ends ()
+{
+  kill -KILL "$imitated_pid"
+  wait "$imitated_pid" 2>/dev/null
+  pod_until 50 test ! -e "$mnt/$1"
+}
+
+imitate left-late -- sleep infinity
+(cd "$mnt/left-late/root/tmp" && exec sleep 600) &
+holder=$!
+pod_until 50 sh -c "readlink /proc/$holder/cwd | grep -q tmp"
+name_handle left-late/root/tmp
+if [ "$handle" != error ]; then
+  ends left-late
+  sleep 0.5
+  check_equal "what is in use after the end is known" + "$(known)"
+fi
+kill "$holder"
+wait "$holder" 2>/dev/null
+left=$handle
+imitate looked-into -- sleep infinity
+name_handle looked-into
+(cd "$mnt/looked-into" && ends looked-into && ls root id none >/dev/null 2>&1)
+if [ "$handle" != error ]; then
+  pod_until 20 forgotten
+  check_equal "where names were looked up after the end is forgotten" - "$(known)"
+  handle=$left
+  pod_until 20 forgotten
+  check_equal "what was left after the end is forgotten at the next one" - "$(known)"
+fi
 # The second listing that shows a container watches its main process from then on.
 imitate listed -- sleep infinity
 overlay=

@@ -98,6 +98,9 @@ void pfs_name_free (gpointer name);
  * GPtrArray of PfsName. */
 GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
 
+/* The same for what the kernel still knows below the directories of containers that have ended. */
+GPtrArray *pfs_tree_ended_names (PfsTree *tree, guint max);
+
 /* --- what is held of containers, for the thread that lets go of it --- */
 
 /* The main processes of all containers of which anything is held: a GPtrArray of PfsPin references.

@@ -3,6 +3,7 @@
 
   handles.py name PATH...             what name_to_handle_at(2) calls each, as hexadecimal digits
   handles.py open MOUNT HANDLE [SUB]  opens that, for reading, or what lies below it: + or -
+  handles.py known MOUNT HANDLE       says whether the kernel remembers that: + or -
   handles.py keep FIFO PATH...        takes O_PATH descriptors, waits until FIFO is written, and opens each: + or -
 """
 import ctypes
@@ -34,12 +35,15 @@ def sign(fd, sub=None):
         return "-"
 
 
-def open_handle(mount, text, sub=None):
+def raw_open(mount, text, flags):
     raw = bytes.fromhex(text)
     handle = Handle(bytes=len(raw) - 1, type=raw[0])
     handle.handle[: len(raw) - 1] = raw[1:]
-    flags = os.O_PATH if sub else os.O_RDONLY
-    fd = libc.open_by_handle_at(os.open(mount, os.O_RDONLY | os.O_DIRECTORY), ctypes.byref(handle), flags)
+    return libc.open_by_handle_at(os.open(mount, os.O_RDONLY | os.O_DIRECTORY), ctypes.byref(handle), flags)
+
+
+def open_handle(mount, text, sub=None):
+    fd = raw_open(mount, text, os.O_PATH if sub else os.O_RDONLY)
     return "-" if fd < 0 else sign(fd, sub)
 
 
@@ -54,6 +58,8 @@ if sys.argv[1] == "name":
     print(*map(name, sys.argv[2:]))
 elif sys.argv[1] == "open":
     print(open_handle(*sys.argv[2:]))
+elif sys.argv[1] == "known":
+    print("-" if raw_open(*sys.argv[2:], os.O_PATH) < 0 else "+")
 else:
     fds = [os.open(path, os.O_PATH) for path in sys.argv[3:]]
     print("before", *map(reopen, fds), flush=True)

@@ -322,11 +322,18 @@ test_ended (void **state)
   g_autoptr (PfsNode) f = roots_get (r, "d/f");
   g_autoptr (PfsFile) file = roots_open (r, "d/f", O_RDWR);
   g_autoptr (PfsFile) dir = open_dir (d);
+  g_autoptr (GPtrArray) before = pfs_tree_ended_names (r->nodes.tree, 100);
+  assert_int_equal (before->len, 0);
   fixture_kill (r->nodes.proc, 10);
   pfs_tree_sweep (r->nodes.tree, count_ended, &ended);
   assert_int_equal (ended, 1);
   pfs_tree_sweep (r->nodes.tree, count_ended, &ended);
   assert_int_equal (ended, 1);
+  g_autoptr (GPtrArray) after = pfs_tree_ended_names (r->nodes.tree, 100);
+  assert_true (is_named (after, "root") && is_named (after, "d") && is_named (after, "f"));
+  assert_int_equal (after->len, 3);
+  g_autoptr (GPtrArray) two = pfs_tree_ended_names (r->nodes.tree, 2);
+  assert_int_equal (two->len, 2);
 
   /* Whatever is done to an open file now fails, also where it was on its way. */
   assert_int_equal (pfs_file_check (file), -EIO);

@@ -119,8 +119,8 @@ test_restart (void **state)
   assert_int_not_equal (before.st_ino, after.st_ino);
   assert_content (n, "web/id", ID_B "\n", 65);
 
-  assert_int_equal (peer->ops->lookup (peer, "id", &pfs_caller_self, &entry), -ENOENT);
-  assert_int_equal (peer->ops->lookup (peer, "env", &pfs_caller_self, &entry), -ENOENT);
+  assert_int_equal (peer->ops->lookup (peer, "id", &pfs_caller_self, &entry), -ESTALE);
+  assert_int_equal (peer->ops->lookup (peer, "env", &pfs_caller_self, &entry), -ESTALE);
   assert_int_equal (peer->ops->opendir (peer, &pfs_caller_self, &file), -ESTALE);
   assert_int_equal (peer->ops->getattr (peer, NULL, &pfs_caller_self, &attr), -ESTALE);
   assert_int_equal (id->ops->open (id, O_RDONLY, &pfs_caller_self, &file), -ESTALE);
