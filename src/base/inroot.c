@@ -440,7 +440,7 @@ contain_walked (int rootfd, GPtrArray *dir, const char *target, const Target *t,
   guint common = 0;
 
   walk_init (&walk, rootfd, avoid, head);
-  walk.links = 1; /* the one whose content this is */
+  walk.links = 1; /* the link that has this content */
   if (!t->absolute)
     walk_start (&walk, dir);
   int r = walk_run (&walk);

@@ -287,7 +287,7 @@ test_forty_links (void **state)
   }
 }
 
-/* A caller of another user gets no further than his own search permission. */
+/* A caller of another user gets no further than its own search permission. */
 static void
 test_physical_as_another_user (void **state)
 {
