@@ -14,9 +14,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "jobs.h"
+#include "dispatch.h"
+#include "read_buffer.h"
+#include "tend.h"
 
-#define THREADS_MAX 1024u                    /* half of them may have jobs: jobs.c */
 #define IDLE_MAX 6u                          /* more of them are not needed any more */
 #define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those who are busy */
 #define LOOK_US 20                           /* before a thread sleeps that waits for a request */
@@ -24,27 +25,6 @@
 #define IN_VAIN_SKIP 16u
 #define TICK_MS 2      /* between two looks of the main thread */
 #define CALM_TICKS 50u /* after which fewer threads may wait */
-
-static gpointer work (gpointer data);
-
-bool
-pfs_loop_call_locked (PfsJobs *jobs)
-{
-  GThread *thread = NULL;
-
-  if (jobs->idle > jobs->called) {
-    jobs->called++;
-    g_cond_signal (&jobs->call);
-    return true;
-  }
-  if (jobs->threads < THREADS_MAX)
-    thread = g_thread_try_new ("request", work, jobs, NULL);
-  if (!thread)
-    return false;
-  jobs->threads++;
-  g_thread_unref (thread);
-  return true;
-}
 
 /* False: the thread is not needed any more. */
 static bool
@@ -66,8 +46,8 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
   return true;
 }
 
-void
-pfs_loop_took_locked (PfsJobs *jobs, bool drained)
+static void
+took_locked (PfsJobs *jobs, bool drained)
 {
   jobs->receiving--;
   jobs->taken++;
@@ -116,7 +96,11 @@ receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain, PfsStranger
   g_mutex_unlock (&jobs->lock);
   int r = take (jobs, buf, alone, in_vain, &drained);
   if (r > 0) {
-    pfs_jobs_dispatch_locked (jobs, buf, drained, strangers);
+    PfsRequest request = pfs_dispatch_look (jobs, buf->mem, strangers);
+
+    g_mutex_lock (&jobs->lock);
+    took_locked (jobs, drained);
+    pfs_dispatch_locked (jobs, &request, buf);
     return;
   }
   fuse_session_exit (jobs->session->fuse);
@@ -165,7 +149,7 @@ look_after (PfsJobs *jobs)
 
   if (!jobs->woken && jobs->drained == jobs->seen_drained && (taken || jobs->receiving == 0)) {
     jobs->receiving_max = MIN (jobs->receiving_max + 1, MAX (jobs->cpus, 1));
-    pfs_loop_call_locked (jobs);
+    pfs_thread_call_locked (jobs);
   } else if (++jobs->calm >= CALM_TICKS && jobs->receiving_max > 1) {
     jobs->receiving_max--;
     jobs->calm = 0;
@@ -203,7 +187,7 @@ pfs_loop_run (PfsJobs *jobs, bool *ret_idle)
   if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
     return -errno;
   g_mutex_lock (&jobs->lock);
-  bool started = pfs_loop_call_locked (jobs);
+  bool started = pfs_thread_call_locked (jobs);
   g_mutex_unlock (&jobs->lock);
   if (!started)
     return -EAGAIN;
@@ -239,11 +223,11 @@ pfs_jobs_new (PfsSession *session)
   sigemptyset (&action.sa_mask);
   sigaction (SIGUSR1, &action, NULL);
   *jobs = (PfsJobs){ .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
+  jobs->thread_main = work;
   g_mutex_init (&jobs->lock);
   g_cond_init (&jobs->call);
   g_cond_init (&jobs->left);
   g_queue_init (&jobs->requests);
-  g_queue_init (&jobs->later);
   jobs->pools = g_ptr_array_new_with_free_func (g_free);
   jobs->ended = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   jobs->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -87,8 +87,6 @@ void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, o
 void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                              fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
-/* Frees what the calling thread reads into, until it reads again. */
-void pfs_read_buffer_drop (void);
 void pfs_op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
 void pfs_op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
 void pfs_op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
@@ -128,7 +126,11 @@ pfs_request_session (fuse_req_t req)
  * numbers of files, but those of nodes (name_to_handle_at(2)). A number that is no node's gives one where every
  * operation is -ESTALE. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
-PfsFile *pfs_request_file (const struct fuse_file_info *fi);
+static inline PfsFile *
+pfs_request_file (const struct fuse_file_info *fi)
+{
+  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
+}
 
 /* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
 void pfs_reply (fuse_req_t req, int r);
@@ -163,7 +165,7 @@ void pfs_mountpoint_remember (PfsSession *session);
  * mounted since, is not ours. False where it stays, with errno. For signal handlers too. */
 bool pfs_mountpoint_clear (PfsSession *session);
 
-/* --- loop.c, jobs.c and requests.c: what is under way, and who does it; see jobs.h --- */
+/* --- loop.c, jobs.c, tend.c and requests.c: what is under way, and who does it; see requests.h --- */
 
 /* NULL: errno says why. */
 PfsJobs *pfs_jobs_new (PfsSession *session);

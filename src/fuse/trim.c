@@ -11,11 +11,10 @@
 #define NODES_BATCH 4096u
 #define FRUITLESS_MAX 100u /* rounds after which all that is left is taken to be in use */
 #define NODES_LOW (NODES_MAX - NODES_MAX / 8)
-#define GIVE_BACK_MIN 1024                /* nodes whose memory is worth giving back: 128 KiB */
-#define GIVE_BACK_US (G_USEC_PER_SEC / 4) /* while the kernel goes on forgetting */
-#define MMAP_MIN                                                                                                       \
-  (128 * 1024) /* bytes: from there on memory comes from the system alone, and goes back to it at once                 \
-                */
+#define ENDED_US (G_USEC_PER_SEC / 4) /* from a container's end until nobody should be busy with it */
+#define GIVE_BACK_MIN 1024            /* nodes whose memory is worth giving back: 128 KiB */
+/* Bytes: from there on memory comes from the system alone, and goes back to it at once. */
+#define MMAP_MIN (128 * 1024)
 
 /* Asks the kernel to forget these names. One that is in use, or gone meanwhile, stays as it is. */
 static void
@@ -63,7 +62,7 @@ forget_ended (gpointer data)
 {
   PfsSession *session = data;
 
-  g_usleep (GIVE_BACK_US);
+  g_usleep (ENDED_US);
   g_autoptr (GPtrArray) names = pfs_tree_ended_names (session->tree, NODES_BATCH);
   forget (session, names);
 }
@@ -74,24 +73,17 @@ pfs_trim_ended (PfsSession *session)
   pfs_jobs_start (session->jobs, forget_ended, session);
 }
 
-/* The C library keeps what was freed, wherever it lies, until it is asked for it. Forgetting comes in bursts of many
- * requests: what is left of one goes with the last look, when nothing was forgotten for a while. */
-static void
-give_back (gpointer data)
-{
-  PfsSession *session = data;
-
-  while (g_atomic_int_and ((guint *) &session->forgotten, 0) > 0 && !fuse_session_exited (session->fuse)) {
-    malloc_trim (0);
-    g_usleep (GIVE_BACK_US);
-  }
-}
-
+/* The C library keeps what was freed, wherever it lies, until it is asked for it. That takes the longer the more there
+ * is: so it is asked each time an eighth of the nodes is gone. */
 void
 pfs_trim_forgot (PfsSession *session, size_t n)
 {
-  if (g_atomic_int_add (&session->forgotten, (gint) n) + (gint) n >= GIVE_BACK_MIN)
-    pfs_jobs_start (session->jobs, give_back, session);
+  guint forgotten = (guint) g_atomic_int_add (&session->forgotten, (gint) n) + (guint) n;
+
+  if (forgotten < GIVE_BACK_MIN || forgotten < pfs_tree_size (session->tree) / 8)
+    return;
+  g_atomic_int_set (&session->forgotten, 0);
+  malloc_trim (0);
 }
 
 void

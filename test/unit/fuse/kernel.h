@@ -8,7 +8,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "../../../src/fuse/jobs.h"
+#include "../../../src/fuse/dispatch.h"
+#include "../../../src/fuse/tend.h"
 
 typedef struct {
   Roots *roots;

@@ -25,20 +25,23 @@ setup (void **state)
   return r;
 }
 
+static guint
+waiting_now (Kernel *kernel)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&kernel->session.jobs->lock);
+  guint n = 0;
+
+  for (GList *link = kernel->session.jobs->requests.head; link; link = link->next)
+    n += ((PfsRequest *) link->data)->later;
+  return n;
+}
+
 static void
 until_waiting (Kernel *kernel, guint n)
 {
-  PfsJobs *jobs = kernel->session.jobs;
-  guint waiting = 0;
-
-  for (guint i = 0; i < 500 && waiting != n; i++) {
-    g_mutex_lock (&jobs->lock);
-    waiting = jobs->later.length;
-    g_mutex_unlock (&jobs->lock);
-    if (waiting != n)
-      g_usleep (10000);
-  }
-  assert_int_equal (waiting, n);
+  for (guint i = 0; i < 500 && waiting_now (kernel) != n; i++)
+    g_usleep (10000);
+  assert_int_equal (waiting_now (kernel), n);
 }
 
 static void
@@ -63,7 +66,7 @@ test_poke (void **state)
   kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
   until_waiting (kernel, 1);
   g_mutex_lock (&kernel->session.jobs->lock);
-  for (GList *link = kernel->session.jobs->later.head; link; link = link->next)
+  for (GList *link = kernel->session.jobs->requests.head; link; link = link->next)
     ((PfsRequest *) link->data)->due = G_MAXINT64;
   g_mutex_unlock (&kernel->session.jobs->lock);
   g_atomic_int_set (&enough, 0);
@@ -133,7 +136,7 @@ test_end_beside_waiting (void **state)
   kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
   until_waiting (kernel, 1);
   assert_true (kernel_end (kernel));
-  assert_int_equal (kernel->session.jobs->later.length, 0);
+  assert_int_equal (kernel->session.jobs->requests.length, 0);
 }
 
 static void

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests about the bytes of open files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "private.h"
+#include "read_buffer.h"
+
+/* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after
+ * some bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner.
+ */
+static ssize_t
+read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
+{
+  bool passed_on = (file->file_flags & PFS_FILE_DIRECT_IO) || fi->lock_owner != 0;
+  size_t done = 0;
+
+  while (done < size) {
+    ssize_t n = pread (file->fd, mem + done, size - done, off + (off_t) done);
+
+    if (n < 0)
+      return pfs_file_error (file, -errno);
+    done += (size_t) n;
+    if (n == 0 || passed_on)
+      break;
+  }
+  return (ssize_t) done;
+}
+
+/* A file system may look at who reads, or be asked in his name. The kernel also reads ahead of a caller, who may have
+ * gone since: no more capabilities count than those that the file was opened with. */
+static ssize_t
+read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
+{
+  if (!(file->file_flags & PFS_FILE_AS_CALLER))
+    return read_at (file, mem, size, off, fi);
+  g_auto (PfsRequester) requester = pfs_requester (req);
+  uint64_t more = requester.who.caps & ~file->caps;
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  requester.who.caps &= ~more;
+  requester.who.switching = requester.who.switching || (more & pfs_request_session (req)->caps);
+  int r = pfs_creds_take (&requester.who, &as);
+  return r < 0 ? r : read_at (file, mem, size, off, fi);
+}
+
+void
+pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+  /* The reply wakes the reader, whose close may come before it has returned here. */
+  g_autoptr (PfsFile) file = pfs_file_ref (pfs_request_file (fi));
+
+  (void) ino;
+  if (file->content) {
+    gsize length;
+    const char *content = g_bytes_get_data (file->content, &length);
+    size_t from = off < 0 ? length : (size_t) MIN ((gsize) off, length);
+
+    fuse_reply_buf (req, content + from, MIN (size, length - from));
+    return;
+  }
+  int r = pfs_file_check (file);
+  if (r < 0) {
+    pfs_reply (req, r);
+    return;
+  }
+  void *mem = pfs_read_buffer (size);
+  ssize_t n = mem ? read_as (req, file, mem, size, off, fi) : -ENOMEM;
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_buf (req, mem, (size_t) n);
+}
+
+/* Of a mapped page that the kernel writes back nobody learns that it was not written to its end, but by an error. */
+static ssize_t
+write_whole (int fd, const char *data, size_t size, off_t off)
+{
+  size_t done = 0;
+
+  while (done < size) {
+    ssize_t n = pwrite (fd, data + done, size - done, off + (off_t) done);
+
+    if (n <= 0)
+      return n < 0 ? n : (errno = EIO, -1);
+    done += (size_t) n;
+  }
+  return (ssize_t) done;
+}
+
+/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes
+ * to the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
+static ssize_t
+write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct fuse_file_info *fi,
+          const PfsCaller *who)
+{
+  const struct iovec all = { (void *) data, size };
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = pfs_file_check (file);
+
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  ssize_t n = fi->writepage ? write_whole (file->fd, data, size, off)
+                            : pwritev2 (file->fd, &all, 1, off, fi->flags & O_APPEND ? RWF_APPEND : 0);
+  return n < 0 ? pfs_file_error (file, -errno) : n;
+}
+
+void
+pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+
+  (void) ino;
+  ssize_t n = write_as (pfs_request_file (fi), buf, size, off, fi, &requester.who);
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_write (req, (size_t) n);
+}
+
+static off_t
+seek_as (PfsFile *file, off_t off, int whence, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (file);
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  off_t found = lseek (file->fd, off, whence);
+  return found < 0 ? pfs_file_error (file, -errno) : found;
+}
+
+void
+pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+
+  (void) ino;
+  off_t found = seek_as (pfs_request_file (fi), off, whence, &requester.who);
+  if (found < 0)
+    pfs_reply (req, (int) found);
+  else
+    fuse_reply_lseek (req, found);
+}
+
+static ssize_t
+copy_as (PfsFile *in, off_t off_in, PfsFile *out, off_t off_out, size_t len, unsigned int flags, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (in);
+  if (r == 0)
+    r = pfs_file_check (out);
+  if (r == 0 && (in->fd < 0 || out->fd < 0))
+    r = -EOPNOTSUPP;
+  if (r == 0)
+    r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  ssize_t n = copy_file_range (in->fd, &off_in, out->fd, &off_out, len, flags);
+  return n < 0 ? pfs_file_error (in, pfs_file_error (out, -errno)) : n;
+}
+
+void
+pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+                        fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+{
+  g_auto (PfsRequester) requester = pfs_requester (req);
+
+  (void) ino_in, (void) ino_out;
+  ssize_t n = copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len, (unsigned int) flags,
+                       &requester.who);
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else
+    fuse_reply_write (req, (size_t) n);
+}
