@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One thread that waits for peers to end and for descriptors to become idle. While nothing is held it sleeps. */
+/* One thread that waits for peers to end, for descriptors to become idle and for SIGUSR1. Else it sleeps. */
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "state.h"
 
 /* How often to look after peers that have no pidfd (a /proc of another PID namespace), and to scan at most because some
  * have ended: the scan may fail, or many end one after the other. */
@@ -57,11 +58,12 @@ wait_for_something (PfsJanitor *janitor)
 {
   gint64 deadline;
   g_autoptr (GPtrArray) pins = pfs_tree_held (janitor->session->tree, &deadline);
-  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 2);
+  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 3);
   bool look_soon = janitor->scanned;
   nfds_t n = 0;
 
   polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
+  polled[n++] = (struct pollfd){ .fd = janitor->session->state_fd, .events = POLLIN };
   /* A negative one is passed over. */
   polled[n++] = (struct pollfd){ .fd = janitor->scanned ? -1 : pfs_table_watch_fd (janitor->session->table),
                                  .events = POLLIN };
@@ -86,6 +88,7 @@ janitor_main (gpointer data)
     wait_for_something (janitor);
     if (g_atomic_int_get (&janitor->stopping))
       break;
+    pfs_state_answer (janitor->session);
     pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
     janitor->scanned = !janitor->scanned && pfs_table_drop_ended (janitor->session->table);
   }

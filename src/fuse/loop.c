@@ -221,7 +221,7 @@ pfs_jobs_new (PfsSession *session)
   PfsJobs *jobs = g_new0 (PfsJobs, 1);
 
   sigemptyset (&action.sa_mask);
-  sigaction (SIGUSR1, &action, NULL);
+  sigaction (SIGUSR2, &action, NULL);
   *jobs = (PfsJobs){ .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
   jobs->thread_main = work;
   g_mutex_init (&jobs->lock);

@@ -31,7 +31,8 @@ typedef struct {
   gid_t gid;
   uint64_t caps; /* what its threads may use */
   char user_ns[PFS_USER_NS_MAX];
-  int proc_fd; /* /proc */
+  int proc_fd;  /* /proc */
+  int state_fd; /* readable once SIGUSR1 has come */
   PfsTree *tree;
   struct fuse_session *fuse;
   PfsPassthrough *passthrough; /* NULL where it is not in use */

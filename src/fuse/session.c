@@ -10,43 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "log.h"
+#include "peerfs/base/fd.h"
 #include "private.h"
-
-static void
-log_all (enum fuse_log_level level, const char *format, va_list args)
-{
-  (void) level;
-  vfprintf (stderr, format, args);
-}
-
-static void
-log_warnings (enum fuse_log_level level, const char *format, va_list args)
-{
-  if (level <= FUSE_LOG_WARNING)
-    vfprintf (stderr, format, args);
-}
-
-static void
-log_errors (enum fuse_log_level level, const char *format, va_list args)
-{
-  if (level <= FUSE_LOG_ERR)
-    vfprintf (stderr, format, args);
-}
-
-/* libfuse explains a failed mount on stderr by itself; the user gets one line, ours. */
-static void
-log_nothing (enum fuse_log_level level, const char *format, va_list args)
-{
-  (void) level, (void) format, (void) args;
-}
-
-static fuse_log_func_t
-log_function (const PfsMountOptions *options)
-{
-  if (options->debug || options->log_level == PFS_LOG_INFO)
-    return log_all;
-  return options->log_level == PFS_LOG_WARNING ? log_warnings : log_errors;
-}
+#include "state.h"
 
 static char *
 mount_arguments (const PfsMountOptions *options)
@@ -164,9 +131,9 @@ log_notice (const PfsNotice *notice, gpointer data)
 static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
-  fuse_set_log_func (log_nothing);
+  pfs_log_nowhere ();
   int r = pfs_mountpoint_mount (session);
-  fuse_set_log_func (log_function (session->options));
+  pfs_log_to_stderr (session->options);
   if (r != 0) {
     *ret_error = g_strdup_printf (
         "cannot mount on %s: the kernel refused; see dmesg, and give the container "
@@ -174,7 +141,9 @@ mount_and_serve (PfsSession *session, char **ret_error)
         session->mountpoint);
     return 1;
   }
-  fuse_daemonize (session->options->foreground || session->options->debug);
+  bool stay = session->options->foreground || session->options->debug;
+  if (fuse_daemonize (stay) == 0 && !stay)
+    pfs_log_to_syslog (session->options);
   umask (0);
   pfs_table_set_notice_func (session->table, log_notice, NULL);
   session->tree = pfs_tree_new (session->table, &session->options->tree); /* has descriptors of its own process */
@@ -197,12 +166,11 @@ session_clear (PfsSession *session)
   g_clear_pointer (&session->files, g_hash_table_unref);
   g_clear_pointer (&session->open_files, g_hash_table_unref);
   g_clear_pointer (&session->tree, pfs_tree_free);
-  if (session->proc_fd >= 0)
-    close (session->proc_fd);
+  pfs_fd_cleanup (&session->proc_fd);
+  pfs_fd_cleanup (&session->state_fd);
   g_mutex_clear (&session->lock);
   g_free (session->mountpoint);
-  if (session->mountpoint_fd >= 0)
-    close (session->mountpoint_fd);
+  pfs_fd_cleanup (&session->mountpoint_fd);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSession, session_clear)
 
@@ -210,11 +178,17 @@ int
 pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_error)
 {
   g_auto (PfsSession) session = {
-    .options = options, .table = table, .uid = geteuid (), .gid = getegid (), .proc_fd = -1, .mountpoint_fd = -1
+    .options = options,
+    .table = table,
+    .uid = geteuid (),
+    .gid = getegid (),
+    .proc_fd = -1,
+    .state_fd = pfs_state_fd_new (),
+    .mountpoint_fd = -1,
   };
 
   g_mutex_init (&session.lock);
-  fuse_set_log_func (log_function (options));
+  pfs_log_to_stderr (options);
   if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
   raise_limits (&session);

@@ -84,7 +84,7 @@ verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
     return -EINTR;
   bool dying = is_dying ((pid_t) request->in->pid);
   if (request->running && (dying || request->place.remote || request->in->opcode == FUSE_OPEN))
-    pthread_kill (request->thread, SIGUSR1);
+    pthread_kill (request->thread, SIGUSR2);
   if (!dying || (request->running && now - request->interrupted < GRACE_MS && !is_dead_locked (jobs, request)))
     return 0;
   return -EINTR;
