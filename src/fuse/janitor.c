@@ -17,8 +17,9 @@
 struct PfsJanitor {
   PfsSession *session;
   GThread *thread;
-  int wake;     /* eventfd */
-  bool scanned; /* just now, for a watched process had ended */
+  int wake;        /* eventfd */
+  guint64 n_ended; /* containers whose names the kernel has been asked to forget */
+  bool scanned;    /* just now, for a watched process had ended */
   gint stopping;
 };
 
@@ -91,6 +92,10 @@ janitor_main (gpointer data)
     pfs_state_answer (janitor->session);
     pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
     janitor->scanned = !janitor->scanned && pfs_table_drop_ended (janitor->session->table);
+    guint64 n_ended = pfs_table_n_ended (janitor->session->table);
+    if (n_ended != janitor->n_ended)
+      pfs_trim_ended (janitor->session);
+    janitor->n_ended = n_ended;
   }
   return NULL;
 }

@@ -12,6 +12,15 @@ pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpoint
   pthread_mutex_unlock (&table->lock);
 }
 
+guint64
+pfs_table_n_ended (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  guint64 n = table->n_ended;
+  pthread_mutex_unlock (&table->lock);
+  return n;
+}
+
 GPtrArray *
 pfs_table_pinned (PfsTable *table)
 {

@@ -52,8 +52,13 @@ end_instance (PfsTable *table, PfsContainer *c)
   pfs_watch_drop (table, c);
   pthread_mutex_lock (&table->lock);
   PfsPin *pin = pfs_container_end (c);
+  table->n_ended++;
+  void (*func) (gpointer data) = table->pinned_func;
+  gpointer data = table->pinned_data;
   pthread_mutex_unlock (&table->lock);
   g_clear_pointer (&pin, pfs_pin_unref);
+  if (func)
+    func (data);
 }
 
 /* Before new processes are let in: an instance goes on only with processes that it had, or else a container restarted

@@ -134,6 +134,7 @@ struct PfsTable {
                           * in place */
   gint64 pod_names_time; /* [lock] when they were read, monotonic, in microseconds */
   GQueue pinned;         /* [lock] of PfsContainer, borrowed, last used first */
+  guint64 n_ended;       /* [lock] */
   void (*pinned_func) (gpointer data); /* [lock] */
   gpointer pinned_data;                /* [lock] */
   PfsNoticeFunc notice_func;           /* [lock] */

@@ -84,10 +84,13 @@ int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
 int pfs_table_find_group (PfsTable *table, const char *path);
 
 /* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with
- * no lock held, whenever there is one more. Drops those that have ended. */
+ * no lock held, whenever there is one more, or a container has ended. Drops those that have ended. */
 void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
 GPtrArray *pfs_table_pinned (PfsTable *table);
 void pfs_table_drop_dead (PfsTable *table);
+
+/* How many containers have ended so far. */
+guint64 pfs_table_n_ended (PfsTable *table);
 
 /* Main processes that a listing showed are watched by a pidfd, which is held until a scan finds that they have ended.
  * The descriptor (borrowed; -1: nobody is watched) polls readable as long as there are such; drop_ended then scans, and
