@@ -11,6 +11,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/proc/procfile.h"
 #include "sockfind.h"
+#include "table_priv.h"
 
 #define FDS_MAX (1024 * 1024) /* descriptors looked at of one process */
 #define HOLDERS_MAX 8         /* kept of one socket, the oldest: master and workers */
@@ -211,7 +212,7 @@ list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
     return r == -ENOENT ? -ESRCH : r;
   const PfsSocketScan scan = {
     .proc_fd = pfs_proc_fd (proc),
-    .own = pfs_proc_is_own (proc),
+    .patience = pfs_proc_is_own (proc) ? c->table->patience : NULL,
     .main_fd = pfs_pin_fd (pin),
     .main_pid = pfs_pin_pid (pin),
     .main_start = stat.start_time,

@@ -11,6 +11,7 @@
 #include <linux/un.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -28,7 +29,7 @@ typedef struct {
   PfsSocketGuess *guess;
   int pidfd; /* of the holder asked last */
   pid_t pidfd_of;
-  bool refused; /* the kernel does not tell us */
+  bool refused; /* the kernel does not tell us, or the peer keeps us waiting */
 } Finder;
 
 static void
@@ -76,16 +77,21 @@ getfd (Finder *f, const PfsSocketHolder *holder)
   return f->pidfd < 0 ? -1 : (int) syscall (SYS_pidfd_getfd, f->pidfd, holder->fd, 0);
 }
 
-/* A descriptor of the socket's file, or -errno. The number may be another descriptor's by now. */
+/* A descriptor of the socket's file, or -errno. The number may be another descriptor's by now: also one of a file whose
+ * server the peer is. Only sockets are asked for anything, and closed, here. */
 static int
 file_of (Finder *f, const PfsSocketHolder *holder, uint32_t inode)
 {
   pfs_autofd fd = getfd (f, holder);
+  socklen_t size = sizeof (int);
   struct stat st;
+  int domain;
 
   if (fd < 0)
     return -errno;
-  if (fstat (fd, &st) < 0 || !S_ISSOCK (st.st_mode) || st.st_ino != inode)
+  if (getsockopt (fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+    return pfs_patience_close (f->scan->patience, pfs_fd_steal (&fd)) == 0 ? -ESTALE : -ETIMEDOUT;
+  if (fstat (fd, &st) < 0 || st.st_ino != inode)
     return -ESTALE;
   int file = ioctl (fd, SIOCUNIXFILE);
   return file < 0 ? -errno : file;
@@ -118,11 +124,12 @@ place_of (int file, Place *ret)
 static int
 ask_kernel (Finder *f, const PfsUnixSocket *socket, Place *ret)
 {
+  PfsPatience *patience = f->scan->patience;
   int r = -EPERM;
 
-  for (guint i = 0; f->scan->own && !f->refused && i < socket->holders->len; i++) {
+  for (guint i = 0; patience && !f->refused && i < socket->holders->len && pfs_patience_is_left (patience); i++) {
     pfs_autofd file = file_of (f, &g_array_index (socket->holders, PfsSocketHolder, i), socket->inode);
-    f->refused = file == -EPERM;
+    f->refused = file == -EPERM || file == -ETIMEDOUT;
     r = file < 0 ? file : place_of (file, ret);
     if (r >= 0)
       break;

@@ -4,13 +4,14 @@
 
 #include <glib.h>
 
+#include "peerfs/proc/patience.h"
 #include "sockdiag.h"
 
 /* Everything that is needed of a container, so that it can be tested without a table of containers. */
 typedef struct {
-  int proc_fd; /* of /proc */
-  bool own;    /* its pids are those of our own namespace */
-  int main_fd; /* of /proc/<main pid> */
+  int proc_fd;           /* of /proc */
+  PfsPatience *patience; /* NULL: its pids are not those of our own namespace, by which the kernel can be asked */
+  int main_fd;           /* of /proc/<main pid> */
   pid_t main_pid;
   uint64_t main_start; /* its start time */
   const pid_t *pids;   /* all its processes */

@@ -2,7 +2,6 @@
 #include "peerfs/proc/patience.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include "peerfs/base/fd.h"
 
@@ -18,9 +17,9 @@ struct PfsPatience {
 typedef struct {
   gint refs;             /* of who waits, and of the thread */
   PfsPatience *patience; /* a reference */
-  PfsPatientRead read;
-  int fd, other;
-  GMutex lock; /* guards what follows */
+  PfsPatientRead read;   /* NULL: it only closes */
+  int fd, other;         /* closed by the thread: that may wait, too */
+  GMutex lock;           /* guards what follows */
   GCond changed;
   bool done, left;
   int result;
@@ -55,12 +54,19 @@ count_stray (PfsPatience *patience, int by)
 }
 
 static void
+close_both (Task *task)
+{
+  pfs_fd_cleanup (&task->fd);
+  pfs_fd_cleanup (&task->other);
+  task->fd = task->other = -1;
+}
+
+static void
 task_unref (Task *task)
 {
   if (!g_atomic_int_dec_and_test (&task->refs))
     return;
-  pfs_fd_cleanup (&task->fd);
-  pfs_fd_cleanup (&task->other);
+  close_both (task);
   g_clear_pointer (&task->bytes, g_bytes_unref);
   pfs_patience_unref (task->patience);
   g_cond_clear (&task->changed);
@@ -73,8 +79,9 @@ run (gpointer data)
 {
   Task *task = data;
   GBytes *bytes = NULL;
-  int r = task->read (task->fd, task->other, &bytes);
+  int r = task->read ? task->read (task->fd, task->other, &bytes) : 0;
 
+  close_both (task);
   g_mutex_lock (&task->lock);
   task->result = r;
   task->bytes = bytes;
@@ -98,7 +105,7 @@ wait_for (Task *task, GBytes **ret)
     continue;
   if (task->done) {
     r = task->result;
-    if (r == 0)
+    if (r == 0 && ret)
       *ret = g_steal_pointer (&task->bytes);
   } else {
     task->left = true;
@@ -108,8 +115,9 @@ wait_for (Task *task, GBytes **ret)
   return r;
 }
 
-int
-pfs_patience_read (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes **ret)
+/* Without a thread, the task's descriptors are closed here. */
+static int
+run_apart (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes **ret)
 {
   Task *task = g_new0 (Task, 1);
 
@@ -117,17 +125,39 @@ pfs_patience_read (PfsPatience *patience, PfsPatientRead read, int fd, int other
   g_atomic_int_inc (&patience->refs);
   g_mutex_init (&task->lock);
   g_cond_init (&task->changed);
-  g_mutex_lock (&patience->lock);
-  bool fits = patience->strays < STRAYS_MAX;
-  g_mutex_unlock (&patience->lock);
-  GThread *thread = fits ? g_thread_try_new ("patience", run, task, NULL) : NULL;
+  GThread *thread = g_thread_try_new ("patience", run, task, NULL);
   if (!thread) {
     task_unref (task);
     task_unref (task);
-    return fits ? -EAGAIN : -ETIMEDOUT;
+    return -EAGAIN;
   }
   g_thread_unref (thread);
   int r = wait_for (task, ret);
   task_unref (task);
   return r;
+}
+
+bool
+pfs_patience_is_left (PfsPatience *patience)
+{
+  g_mutex_lock (&patience->lock);
+  bool left = patience->strays < STRAYS_MAX;
+  g_mutex_unlock (&patience->lock);
+  return left;
+}
+
+int
+pfs_patience_read (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes **ret)
+{
+  if (pfs_patience_is_left (patience))
+    return run_apart (patience, read, fd, other, ret);
+  pfs_fd_cleanup (&fd);
+  pfs_fd_cleanup (&other);
+  return -ETIMEDOUT;
+}
+
+int
+pfs_patience_close (PfsPatience *patience, int fd)
+{
+  return run_apart (patience, NULL, fd, -1, NULL);
 }

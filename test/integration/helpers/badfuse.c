@@ -3,7 +3,8 @@
  * PROGRAM's content (4 MiB at most), and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot
  * be read: EIO. LOG gets a line, with the uid, for each open and read. SIGHUP: so does every close end from then on;
  * SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a
- * dead mount. Speaks the kernel's own protocol (linux/fuse.h), so it needs no library. */
+ * dead mount. With BADFUSE_OWN set, a close is answered only to the process that was the first to open. Speaks the
+ * kernel's own protocol (linux/fuse.h), so it needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -24,6 +25,7 @@ static volatile sig_atomic_t failing, unwritten, silent;
 static char content[4 << 20];
 static size_t length, bad_from = SIZE_MAX;
 static int log_fd = -1;
+static uint32_t owner; /* a pid */
 
 static void
 fail_from_now_on (int signal)
@@ -118,6 +120,10 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
 
   if (log_fd >= 0 && (in->opcode == FUSE_OPEN || in->opcode == FUSE_READ))
     dprintf (log_fd, "%s %u\n", in->opcode == FUSE_OPEN ? "open" : "read", in->uid);
+  if (in->opcode == FUSE_OPEN && owner == 0)
+    owner = in->pid;
+  if (in->opcode == FUSE_FLUSH && in->pid != owner && getenv ("BADFUSE_OWN"))
+    return;
   if (in->opcode == FUSE_INIT)
     answer_init (dev, in, argument);
   else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT || silent)

@@ -236,6 +236,29 @@ sockets (int count)
     pause ();
 }
 
+/* One descriptor is now that of a socket, and now that of a file. */
+_Noreturn static void
+exchange_descriptors (const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/exchanged" };
+  int socket_fd = socket (AF_UNIX, SOCK_STREAM, 0);
+  int file_fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  unlink (address.sun_path);
+  if (socket_fd < 0 || file_fd < 0 || bind (socket_fd, (struct sockaddr *) &address, sizeof address) < 0
+      || listen (socket_fd, 1) < 0)
+    perror ("exchange");
+  /* Of the holders of a socket the first descriptor is taken. */
+  int number = socket_fd, kept = fcntl (socket_fd, F_DUPFD, 100);
+  ready ();
+  for (;;) {
+    dup2 (file_fd, number);
+    usleep (300);
+    dup2 (kept, number);
+    usleep (300);
+  }
+}
+
 /* Short-lived processes, sixteen at a time. */
 _Noreturn static void
 forks (void)
@@ -295,6 +318,8 @@ main (int argc, char **argv)
     map (argument);
   if (strcmp (what, "sockets") == 0)
     sockets (atoi (argument));
+  if (strcmp (what, "exchange") == 0)
+    exchange_descriptors (argument);
   if (strcmp (what, "forks") == 0)
     forks ();
   if (strcmp (what, "wander") == 0)

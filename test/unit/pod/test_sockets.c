@@ -150,19 +150,22 @@ static int
 scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
 {
   pfs_autofd proc_fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  PfsPatience *patience = pfs_patience_new ();
   char name[16];
 
   g_snprintf (name, sizeof name, "%d", (int) main_pid);
   pfs_autofd main_fd = openat (proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const PfsSocketScan scan = {
     .proc_fd = proc_fd,
-    .own = with_kernel,
+    .patience = with_kernel ? patience : NULL,
     .main_fd = main_fd,
     .main_pid = main_pid,
     .pids = pids,
     .n_pids = n,
   };
-  return pfs_sockets_scan (&scan, ret);
+  int r = pfs_sockets_scan (&scan, ret);
+  pfs_patience_unref (patience);
+  return r;
 }
 
 static GPtrArray *
