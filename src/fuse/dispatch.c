@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tend.h"
+#include "jobs.h"
 
 #define HERE_MAX 512u  /* requests that are done by the thread that received them */
 #define QUEUE_MAX 256u /* requests for one mount */

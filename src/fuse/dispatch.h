@@ -3,6 +3,7 @@
 #pragma once
 
 #include "requests.h"
+#include "jobs.h"
 
 /* What a thread that receives has found out about a caller, by its number: no other thread has that before `until`. */
 typedef struct {

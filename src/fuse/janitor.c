@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One thread that waits for peers to end, for descriptors to become idle and for SIGUSR1. Else it sleeps. */
+#include "janitor.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -7,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "trim.h"
 #include "private.h"
 #include "state.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The jobs of mounts that may not answer, and of ourselves. */
+#include "jobs.h"
+
 #include <unistd.h>
 
 #include "requests.h"

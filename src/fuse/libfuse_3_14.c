@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What there is to libfuse before 3.17: no O_TMPFILE, and file handles cannot be done without. */
+#include "libfuse.h"
 #include "private.h"
 
 unsigned int

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What libfuse 3.17 adds to the requests that 3.14 knows. */
+#include "libfuse.h"
+#include "ops.h"
 #include "private.h"
 
 /* With V2 the kernel remembers that a file has no capabilities; else it asks for that attribute before every write.

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Locks on the peer's own files, so that its processes are excluded too. flock(2) belongs to an open file, as here. A
  * POSIX lock belongs to a process: owners.c. */
+#include "locks.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "owners.h"
+#include "jobs.h"
+#include "ops.h"
+#include "request.h"
 #include "private.h"
 
 #define CLOSING_US 8000u /* the last of several pauses, each twice as long: 15 ms in all for the end of a close */

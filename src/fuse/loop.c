@@ -17,6 +17,7 @@
 #include "dispatch.h"
 #include "read_buffer.h"
 #include "tend.h"
+#include "jobs.h"
 
 #define IDLE_MAX 6u                          /* more of them are not needed any more */
 #define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those who are busy */

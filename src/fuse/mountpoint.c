@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Before the mount: everything that can be wrong, said in one line each. */
+#include "mountpoint.h"
+
 #include <cap-ng.h>
 #include <dirent.h>
 #include <errno.h>

@@ -17,6 +17,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/base/statx.h"
+#include "mountpoint.h"
 #include "private.h"
 
 #define LINKS_MAX 40 /* path_resolution(7) */

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of requests, and those about names and attributes. */
+#include "ops.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "libfuse.h"
+#include "passthrough.h"
+#include "request.h"
+#include "trim.h"
 #include "private.h"
 
 G_STATIC_ASSERT (PFS_SET_MODE == FUSE_SET_ATTR_MODE);

@@ -2,6 +2,9 @@
 /* Requests about directories. */
 #include <errno.h>
 
+#include "ops.h"
+#include "request.h"
+#include "trim.h"
 #include "private.h"
 
 void

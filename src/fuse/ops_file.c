@@ -5,6 +5,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "locks.h"
+#include "ops.h"
+#include "passthrough.h"
+#include "request.h"
 #include "private.h"
 
 /* May a close of the file end POSIX locks? Of a file that is only read it seldom may, and nothing else needs a FLUSH:

@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ops.h"
+#include "request.h"
 #include "private.h"
 #include "read_buffer.h"
 

@@ -2,6 +2,8 @@
 /* Requests that change names, and extended attributes. Only root/ can be changed. */
 #include <errno.h>
 
+#include "ops.h"
+#include "request.h"
 #include "private.h"
 
 void

@@ -7,6 +7,7 @@
 
 #include "peerfs/base/fd.h"
 #include "ranges.h"
+#include "request.h"
 
 typedef struct {
   gint refs;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "passthrough.h"
 #include "private.h"
 
 struct PfsPassthrough {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* For a libfuse without kernel passthrough: the daemon does all I/O. */
+#include "passthrough.h"
 #include "private.h"
 
 char *

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a request to a caller and a node; from a result to a reply. */
+#include "request.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
 #include "peerfs/proc/proc.h"
+#include "jobs.h"
+#include "trim.h"
 #include "private.h"
 
 #define OPEN_SIZE_MAX (16u << 20) /* bytes that open generated files of one container may keep */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "jobs.h"
+
 #define STALLED_MS 1000 /* whoever has waited for so long may do so for ever */
 #define SOON_MS 1       /* until the second try; the longer somebody waits, the longer he waits for the next */
 #define LATE_MS 50

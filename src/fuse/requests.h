@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "peerfs/base/fd.h"
+#include "jobs.h"
 #include "private.h"
 
 /* One mount's jobs at once, and of local ones as many requests again by those that receive. More than so many that wait

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the daemon gives up once the mount is there: capabilities it does not use, new privileges, core dumps, and the
  * system calls it never makes. Peers choose names, links and sizes; this bounds what a mistake of ours is worth. */
+#include "sandbox.h"
+
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -12,6 +12,16 @@
 
 #include "log.h"
 #include "peerfs/base/fd.h"
+#include "janitor.h"
+#include "jobs.h"
+#include "libfuse.h"
+#include "locks.h"
+#include "mountpoint.h"
+#include "ops.h"
+#include "passthrough.h"
+#include "sandbox.h"
+#include "signals.h"
+#include "trim.h"
 #include "private.h"
 #include "state.h"
 

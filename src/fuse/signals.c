@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The end of the session by a signal. libfuse's own handlers make its loop return; but it waits for its threads, and
  * one of them may wait for a dead mount below a peer. A pod that is deleted must end all the same. */
+#include "signals.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "jobs.h"
+#include "mountpoint.h"
 #include "private.h"
 
 #define PATIENCE 2 /* seconds */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "peerfs/base/read.h"
+#include "jobs.h"
 
 #define TEND_MS 100
 #define GRACE_MS 200      /* for the thread to answer by itself */

@@ -2,9 +2,12 @@
 /* A walk over a million files makes a million nodes, which the kernel forgets only when it is short of memory. Beyond a
  * bound it is asked to forget those that nobody uses. That is a job: the kernel takes the lock of the directory, which
  * a caller that waits for a dead mount may hold. */
+#include "trim.h"
+
 #include <malloc.h>
 #include <string.h>
 
+#include "jobs.h"
 #include "private.h"
 
 #define NODES_MAX 400000u /* about 50 MiB */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a request to a caller and a node; from a result to a reply. */
+#pragma once
+
+#include "private.h"
+
+/* Who sent the request. groups is read only if they mean anything beside his capabilities. */
+typedef struct {
+  PfsCaller who; /* the first */
+  gid_t *groups;
+  fuse_req_t req;
+} PfsRequester;
+
+PfsRequester pfs_requester (fuse_req_t req);
+/* The same, but his capabilities are learnt only if they matter. For requests that change nothing: if he is killed
+ * before that, and another process has got his number, nobody sees the answer. */
+PfsRequester pfs_requester_reading (fuse_req_t req);
+void pfs_requester_clear (PfsRequester *requester);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsRequester, pfs_requester_clear)
+
+static inline PfsSession *
+pfs_request_session (fuse_req_t req)
+{
+  return fuse_req_userdata (req);
+}
+
+/* What the kernel names by a number; of a file, that is our pointer (NULL: no file). The kernel tells nobody the
+ * numbers of files, but those of nodes (name_to_handle_at(2)). A number that is no node's gives one where every
+ * operation is -ESTALE. */
+PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
+static inline PfsFile *
+pfs_request_file (const struct fuse_file_info *fi)
+{
+  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
+}
+
+/* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
+void pfs_reply (fuse_req_t req, int r);
+void pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry);
+void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
+
+/* The kernel gets the file (its reference is taken over) by an open or create. -ENOMEM: what is open in its container
+ * keeps too much memory already; then the file is gone. */
+int pfs_session_add_file (PfsSession *session, PfsFile *file);
+/* May one more be opened? Else -EMFILE: a container may take half of the descriptors that others have left, so that its
+ * callers cannot take them all. */
+int pfs_session_may_open (PfsSession *session, PfsNode *node);
+void pfs_session_drop_file (PfsSession *session, PfsFile *file);
+/* A descriptor that is opened beside those of files, for the container's callers, counts as theirs do. False: it does
+ * not fit. */
+bool pfs_session_add_descriptor (PfsSession *session, PfsContainer *container);
+void pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container);
