@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "request.h"
 #include "tend.h"
 #include "jobs.h"
 
@@ -68,7 +69,9 @@ hold_node (PfsTree *tree, PfsRequest *request, guint i, guint64 number)
 static void
 hold_file (PfsRequest *request, guint i, guint64 number)
 {
-  request->files[i] = number ? pfs_file_ref ((PfsFile *) (uintptr_t) number) : NULL;
+  struct fuse_file_info fi = { .fh = number };
+
+  request->files[i] = number ? pfs_file_ref (pfs_request_file (&fi)) : NULL;
 }
 
 /* The kernel lets go of nothing that it still waits for an answer about: what it names is there. */

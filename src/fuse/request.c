@@ -89,6 +89,12 @@ pfs_request_node (fuse_req_t req, fuse_ino_t ino)
   return node ? node : pfs_tree_nowhere (tree);
 }
 
+PfsFile *
+pfs_request_file (const struct fuse_file_info *fi)
+{
+  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
+}
+
 void
 pfs_reply (fuse_req_t req, int r)
 {

@@ -28,11 +28,7 @@ pfs_request_session (fuse_req_t req)
  * numbers of files, but those of nodes (name_to_handle_at(2)). A number that is no node's gives one where every
  * operation is -ESTALE. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
-static inline PfsFile *
-pfs_request_file (const struct fuse_file_info *fi)
-{
-  return fi ? (PfsFile *) (uintptr_t) fi->fh : NULL;
-}
+PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 
 /* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
 void pfs_reply (fuse_req_t req, int r);

@@ -80,26 +80,28 @@ test_signal_ends_waiting (void **state)
   Kernel *kernel = *state;
 
   for (guint i = 0; i < 200; i++) {
-    kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
+    uint64_t unique = 2 + 2 * i;
+
+    kernel_ask (kernel, FUSE_READLINK, kernel->node->number, unique);
     if (i % 2)
       until_waiting (kernel, 1);
-    kernel_interrupt (kernel, 2);
+    kernel_interrupt (kernel, unique);
     for (;;) {
       uint64_t of;
       int error = kernel_answer (kernel, &of);
 
-      if (of == 2) {
+      if (of == unique) {
         assert_int_equal (error, -EINTR);
         break;
       }
       /* It came before its request was known: as the kernel does, again. */
-      assert_int_equal (of, 3);
+      assert_int_equal (of, unique | 1);
       assert_int_equal (error, -EAGAIN);
-      kernel_interrupt (kernel, 2);
+      kernel_interrupt (kernel, unique);
     }
     until_waiting (kernel, 0);
     /* The one that cleans up answers as well; the kernel would not know the number any more. */
-    assert_answer (kernel, 2, -EINTR);
+    assert_answer (kernel, unique, -EINTR);
   }
 }
 
