@@ -15,7 +15,7 @@ build_preset ()
 
 # build_static [ARCH] [COMMAND]: the static binary, build/static/src/peerfs, or build/static-ARCH/src/peerfs for another
 # architecture than this machine's; then runs COMMAND at the top of the tree. It is made from Debian 13's packages; on another
-# release, or for another architecture, in a Debian 13 root, with this tree mounted at /mnt in a mount namespace of its own.
+# release, or for another architecture, in a Debian 13 root.
 build_static ()
 {
   local arch=${1:-} after=${2:-true} preset
@@ -26,18 +26,36 @@ build_static ()
     (cd -- "$peerfs_top" && quietly "$after" sh -e -c "$after") || exit 1
     return
   fi
-  local PEERFS_ERROR_LINES=20
   apt_need mmdebstrap debian-archive-keyring util-linux
   root_trixie "$arch"
   say "building ($preset, in $root_trixie_dir)"
+  PEERFS_ERROR_LINES=20 quietly "static build" build_in_root "cmake --preset $preset && cmake --build build/$preset && $after" || exit 1
+}
+
+# build_in_root COMMAND: in $root_trixie_dir, with this tree mounted at /mnt in a mount namespace of its own.
+build_in_root ()
+{
   mkdir -p "$peerfs_top/build"
   # shellcheck disable=SC2016
-  quietly "static build" unshare --mount --propagation private sh -c '
+  unshare --mount --propagation private sh -c '
     set -e
     mount --bind "$1" "$2/mnt"
     mount -t proc proc "$2/proc"
     # That root has no ccache.
     unset CMAKE_C_COMPILER_LAUNCHER
-    exec chroot "$2" sh -e -c "cd /mnt && cmake --preset $3 && cmake --build build/$3 && $4"' \
-    build "$peerfs_top" "$root_trixie_dir" "$preset" "$after" || exit 1
+    exec chroot "$2" sh -e -c "cd /mnt && $3"' build "$peerfs_top" "$root_trixie_dir" "$1"
+}
+
+# build_unit_tests ARCH [CTEST_OPTION...]: runs another architecture's unit tests, by qemu.
+build_unit_tests ()
+{
+  local preset=static-$1-tests PEERFS_ERROR_LINES=20
+  apt_need mmdebstrap debian-archive-keyring util-linux
+  root_binfmt "$1"
+  root_trixie "$1"
+  shift
+  say "building ($preset, in $root_trixie_dir)"
+  quietly "build" build_in_root "cmake --preset $preset && cmake --build build/$preset --target peerfs unit_tests" || exit 1
+  say "testing"
+  build_in_root "ctest --test-dir build/$preset --output-on-failure --timeout 900 --no-tests=error -R '^unit\.[^d]' $(printf '%q ' "$@")"
 }

@@ -61,7 +61,7 @@ root_bootstrap ()
   chmod 755 "$new"
   # shellcheck disable=SC2046 # no mirror is no argument
   quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --architectures="$native$foreign" --include="$packages" \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror)
 }
 
@@ -141,4 +141,18 @@ root_trixie ()
   done
   root_make "trixie${arch:+-$arch}" trixie "$(IFS=, && echo "${packages[*]}")"
   root_trixie_dir=$peerfs_cache/trixie${arch:+-$arch}
+}
+
+# root_binfmt ARCH: the kernel runs that architecture's programs by Debian 13's qemu, also those that packages run to set
+# themselves up. Debian 12's has no openat2(2). "F": the interpreter is opened now, so that it is there in every root.
+root_binfmt ()
+{
+  local cpu=aarch64 dir=/proc/sys/fs/binfmt_misc
+  [ "$1" = arm64 ] || cpu=x86_64
+  apt_need mmdebstrap debian-archive-keyring arch-test
+  [ -e "$dir/register" ] || mount -t binfmt_misc binfmt_misc "$dir" || die "this kernel has no binfmt_misc: modprobe binfmt_misc"
+  [ ! -e "$dir/peerfs-$cpu" ] || return 0
+  root_make qemu trixie qemu-user,qemu-user-binfmt
+  sed -n "s#^:qemu-$cpu:\(.*\):[^:]*:[A-Z]*\$#:peerfs-$cpu:\1:$peerfs_cache/qemu/usr/bin/qemu-$cpu:POF#p" \
+    "$peerfs_cache/qemu/usr/lib/binfmt.d/qemu-$cpu.conf" >"$dir/register" || die "programs for $1 cannot be run here: see $dir"
 }
