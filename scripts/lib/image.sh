@@ -2,7 +2,11 @@
 # shellcheck shell=bash
 # The images: podman or buildah build them from a base that mmdebstrap makes. No registry is asked.
 #
-#   image_build PODMAN [BUILDAH_SUBCOMMAND]   peerfs:latest and peerfs:static in PODMAN's storage; PODMAN may be a function
+#   image_build PODMAN   peerfs:latest and peerfs:static in PODMAN's storage, and as peerfs:VERSION, peerfs:VERSION-static;
+#                        PODMAN may be a function
+#
+# With image_arch=ARCH these are for another architecture, as peerfs:latest-ARCH and peerfs:static-ARCH.
+image_arch=
 
 image_size_limit=$((150 * 1024 * 1024))
 image_static_limit=$((6 * 1024 * 1024))
@@ -12,9 +16,10 @@ image_static_limit=$((6 * 1024 * 1024))
 image_base ()
 {
   local list exclude options=() wanted
-  image_base=$peerfs_cache/image-trixie.tar
+  image_base=$peerfs_cache/image-trixie${image_arch:+-$image_arch}.tar
   list=$(paste -sd, "$peerfs_top/manifests/image/packages")
   wanted="trixie $list"
+  [ -z "$image_arch" ] || options+=(--architectures="$image_arch")
   while read -r exclude; do
     options+=(--dpkgopt="$exclude")
   done <"$peerfs_top/manifests/image/dpkg-excludes"
@@ -38,8 +43,14 @@ image_base ()
 # does not tell which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
 image_options ()
 {
-  printf '%s\0' --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
+  printf '%s\0' --arch "${image_arch:-$(dpkg --print-architecture)}" --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
     --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --timestamp "$(source_epoch)"
+}
+
+# image_name NAME:TAG: as it is called.
+image_name ()
+{
+  echo "$1${image_arch:+-$image_arch}"
 }
 
 # image_import PODMAN: the base as localhost/peerfs-base in its storage. Not by `import`, which writes the hour down.
@@ -47,18 +58,22 @@ image_import ()
 {
   local options
   mapfile -d '' options < <(image_options)
-  quietly "import of the base" "$1" build "${options[@]}" --tag localhost/peerfs-base:trixie \
-    --file "$peerfs_top/manifests/image/Containerfile.base" "$peerfs_cache"
+  quietly "import of the base" "$1" build "${options[@]}" --tag "localhost/$(image_name peerfs-base:trixie)" \
+    --build-arg ARCHIVE="${image_base##*/}" --file "$peerfs_top/manifests/image/Containerfile.base" "$peerfs_cache"
 }
 
 # image_target PODMAN TARGET TAG LIMIT
 image_target ()
 {
-  local podman=$1 target=$2 tag=$3 limit=$4 size PEERFS_ERROR_LINES=8 options
+  local podman=$1 target=$2 tag limit=$4 size version PEERFS_ERROR_LINES=8 options
+  tag=$(image_name "$3")
+  version=$(peerfs_version)
   mapfile -d '' options < <(image_options)
   quietly "build of $tag" "$podman" build "${options[@]}" \
-    --build-arg BASE=localhost/peerfs-base:trixie --target "$target" --tag "localhost/$tag" \
-    --label "org.opencontainers.image.version=$(peerfs_version)" \
+    --build-arg BASE="localhost/$(image_name peerfs-base:trixie)" --build-arg BUILD_BASE=localhost/peerfs-base:trixie \
+    --build-arg BUILD_PLATFORM="linux/$(dpkg --print-architecture)" --build-arg STATIC="build/static${image_arch:+-$image_arch}" \
+    --target "$target" --tag "localhost/$tag" --tag "localhost/$(sed "s/:static/:$version-static/; s/:latest/:$version/" <<<"$tag")" \
+    --label "org.opencontainers.image.version=$version" \
     --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
     --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \
     --file "$peerfs_top/manifests/image/Containerfile" "$peerfs_top" || return 1
@@ -76,20 +91,48 @@ image_ids ()
 {
   local tag
   for tag in peerfs:latest peerfs:static peerfs-base:trixie; do
-    "$1" images -q "localhost/$tag" 2>/dev/null
+    "$1" images -q "localhost/$(image_name "$tag")" 2>/dev/null
   done
 }
 
+# The base of this machine's architecture builds; that of the images' architecture is the tools' image.
 image_build ()
 {
   local before id status=0
-  image_base
   before=$(image_ids "$1")
-  image_import "$1" && image_target "$1" static peerfs:static "$image_static_limit" &&
-    image_target "$1" peerfs peerfs:latest "$image_size_limit" || status=1
-  # Remove an image that had these names before and has no other, unless it is in use.
+  image_native "$1" && image_target "$1" static peerfs:static "$image_static_limit" && image_tools "$1" || status=1
+  # What had these names before, and has no other: it goes, unless somebody uses it.
   for id in $before; do
     "$1" images -q --filter dangling=true | grep -qx "$id" && "$1" rmi "$id" >/dev/null 2>&1
   done
   return "$status"
+}
+
+image_native ()
+{
+  local image_arch=
+  image_base
+  image_import "$1"
+}
+
+image_tools ()
+{
+  if [ "$image_arch" ]; then
+    root_binfmt "$image_arch"
+    image_base
+    image_import "$1" || return 1
+  fi
+  image_target "$1" peerfs peerfs:latest "$image_size_limit"
+}
+
+# image_list PODMAN LIST TAG: the manifest list peerfs:LIST of both architectures' peerfs:TAG.
+image_list ()
+{
+  local image
+  "$1" manifest rm "localhost/peerfs:$2" >/dev/null 2>&1
+  quietly "manifest list" "$1" manifest create "localhost/peerfs:$2" || return 1
+  for image in "peerfs:$3" "$(image_name "peerfs:$3")"; do
+    quietly "manifest list" "$1" manifest add "localhost/peerfs:$2" "containers-storage:localhost/$image" || return 1
+  done
+  say "localhost/peerfs:$2: manifest list"
 }
