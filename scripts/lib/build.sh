@@ -39,12 +39,22 @@ build_in_root ()
   # shellcheck disable=SC2016
   unshare --mount --propagation private sh -c '
     set -e
+    # Its root is to be a mount.
+    mount --bind "$2" "$2"
     mount --bind "$1" "$2/mnt"
     mount -t proc proc "$2/proc"
+    mount --rbind /sys "$2/sys"
+    mount --rbind /dev "$2/dev"
     # That root has no ccache.
     unset CMAKE_C_COMPILER_LAUNCHER
-    exec chroot "$2" sh -e -c "cd /mnt && $3"' build "$peerfs_top" "$root_trixie_dir" "$1"
+    cd "$2"
+    pivot_root . .
+    umount -l .
+    exec sh -e -c "cd /mnt && $3"' build "$peerfs_top" "$root_trixie_dir" "$1"
 }
+
+# Unit tests that qemu-user fails: docs/testing.md, "Another architecture", says why.
+build_not_by_qemu='^unit\.(parse\.test_stat|pod\.test_(live|records|sockets|watch)|tree\.test_(gate|maps|sockets)|root\.test_rootfs_mount|fuse\.test_sandbox)$'
 
 # build_unit_tests ARCH [CTEST_OPTION...]: runs another architecture's unit tests, by qemu.
 build_unit_tests ()
@@ -57,5 +67,5 @@ build_unit_tests ()
   say "building ($preset, in $root_trixie_dir)"
   quietly "build" build_in_root "cmake --preset $preset && cmake --build build/$preset --target peerfs unit_tests" || exit 1
   say "testing"
-  build_in_root "ctest --test-dir build/$preset --output-on-failure --timeout 900 --no-tests=error -R '^unit\.[^d]' $(printf '%q ' "$@")"
+  build_in_root "ctest --test-dir build/$preset --output-on-failure --no-tests=error -R '^unit\.[^d]' -E '$build_not_by_qemu' $(printf '%q ' "$@")"
 }
