@@ -262,18 +262,28 @@ pfs_owners_set (PfsOwners *table, PfsFile *file, uint64_t id, const struct flock
   return r;
 }
 
-/* The kernel names no process for a lock of a file description: it is one of ours, or an owner of such a lock. */
+static struct flock
+overlap (const struct flock *a, const struct flock *b)
+{
+  gint64 a_end = a->l_len ? a->l_start + a->l_len : G_MAXINT64, b_end = b->l_len ? b->l_start + b->l_len : G_MAXINT64;
+  gint64 start = MAX (a->l_start, b->l_start), end = MIN (a_end, b_end);
+
+  return (struct flock){ .l_type = F_WRLCK, .l_start = start, .l_len = end == G_MAXINT64 ? 0 : end - start };
+}
+
+/* The kernel names no process for a lock of a file description: it is one of ours, or an owner of such a lock. Of what
+ * it found there may be several holders, of whom some have nothing of what was asked for. */
 static pid_t
-pid_of_another (PfsOwners *table, PfsNode *node, uint64_t id, const struct flock *lock)
+pid_of_another (PfsOwners *table, PfsNode *node, uint64_t id, const struct flock *asked, const struct flock *found)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
   GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
-  struct flock whole = { .l_type = F_WRLCK, .l_start = lock->l_start, .l_len = lock->l_len };
+  struct flock both = overlap (asked, found);
 
   for (guint i = 0; owners && i < owners->len; i++) {
     const Owner *owner = owners->pdata[i];
 
-    if (owner->id != id && pfs_ranges_conflict (owner->held, &whole))
+    if (owner->id != id && pfs_ranges_conflict (owner->held, &both))
       return owner->pid;
   }
   return 0;
@@ -283,13 +293,14 @@ int
 pfs_owners_get (PfsOwners *table, PfsFile *file, uint64_t id, struct flock *lock)
 {
   Owner *owner = owner_enter (table, file, id, false);
+  struct flock asked = *lock;
 
   lock->l_pid = 0;
   int r = fcntl (owner && owner->fd >= 0 ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? -errno : 0;
   if (owner)
     owner_leave (table, owner, NULL);
   if (r == 0 && lock->l_type != F_UNLCK && lock->l_pid < 0)
-    lock->l_pid = pid_of_another (table, file->node, id, lock);
+    lock->l_pid = pid_of_another (table, file->node, id, &asked, lock);
   return r;
 }
 
