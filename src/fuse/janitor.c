@@ -13,8 +13,7 @@
 #include "private.h"
 #include "state.h"
 
-/* How often to look after peers that have no pidfd (a /proc of another PID namespace), and to scan at most because some
- * have ended: the scan may fail, or many end one after the other. */
+/* How often to look after peers that have no pidfd (a /proc of another PID namespace). */
 #define SOON_MS 50
 
 struct PfsJanitor {
@@ -22,7 +21,6 @@ struct PfsJanitor {
   GThread *thread;
   int wake;        /* eventfd */
   guint64 n_ended; /* containers whose names the kernel has been asked to forget */
-  bool scanned;    /* just now, for a watched process had ended */
   gint stopping;
 };
 
@@ -62,15 +60,12 @@ wait_for_something (PfsJanitor *janitor)
 {
   gint64 deadline;
   g_autoptr (GPtrArray) pins = pfs_tree_held (janitor->session->tree, &deadline);
-  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 3);
-  bool look_soon = janitor->scanned;
+  g_autofree struct pollfd *polled = g_new0 (struct pollfd, pins->len + 2);
+  bool look_soon = false;
   nfds_t n = 0;
 
   polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
   polled[n++] = (struct pollfd){ .fd = janitor->session->state_fd, .events = POLLIN };
-  /* A negative one is passed over. */
-  polled[n++] = (struct pollfd){ .fd = janitor->scanned ? -1 : pfs_table_watch_fd (janitor->session->table),
-                                 .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
     int pidfd = pfs_pin_pidfd (pins->pdata[i]);
 
@@ -94,7 +89,6 @@ janitor_main (gpointer data)
       break;
     pfs_state_answer (janitor->session);
     pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
-    janitor->scanned = !janitor->scanned && pfs_table_drop_ended (janitor->session->table);
     guint64 n_ended = pfs_table_n_ended (janitor->session->table);
     if (n_ended != janitor->n_ended)
       pfs_trim_ended (janitor->session);

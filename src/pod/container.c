@@ -24,7 +24,6 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
   c->outer_pod = g_strdup (cgroup->outer_pod);
   c->beside_us = cgroup->beside_us;
   c->members = g_array_new (FALSE, FALSE, sizeof (guint));
-  c->main_watch = -1;
   return c;
 }
 
@@ -180,7 +179,7 @@ pfs_container_main (PfsContainer *c, PfsPin **ret)
       return r;
     if (pfs_container_ended (c))
       return -ESRCH;
-    r = pfs_table_rescan (c->table, true);
+    r = pfs_table_rescan (c->table);
     if (r < 0)
       return r;
     r = main_error (c);
@@ -213,7 +212,7 @@ pfs_container_pids_now (PfsContainer *c, GArray **ret)
 {
   if (pfs_container_ended (c))
     return -ESRCH;
-  int r = pfs_table_rescan (c->table, true);
+  int r = pfs_table_rescan (c->table);
   if (r < 0)
     return r;
   if (pfs_container_ended (c))

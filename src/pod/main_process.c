@@ -248,7 +248,6 @@ set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
   int r = is_sandbox_process (table, record);
   if (r < 0)
     return r;
-  pfs_watch_drop (table, c);
   c->main_is_sandbox = r > 0;
   pthread_mutex_lock (&table->lock);
   c->main_pid = record->pid;
@@ -262,17 +261,6 @@ set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
 }
 
 static bool
-main_lives (PfsTable *table, PfsContainer *c, const PfsRecord *record)
-{
-  if (c->main_watch >= 0 && !table->asks_each)
-    return true;
-  int r = is_alive (table, record);
-  if (r > 0)
-    pfs_watch_main (table, c);
-  return r != 0;
-}
-
-static bool
 keeps_main (PfsTable *table, PfsContainer *c)
 {
   if (c->main_rank < PFS_RANK_JAILED || !c->root_key)
@@ -280,7 +268,7 @@ keeps_main (PfsTable *table, PfsContainer *c)
   for (guint i = 0; i < c->members->len; i++) {
     const PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
     if (record->pid == c->main_pid)
-      return record->start_time == c->main_start && main_lives (table, c, record);
+      return record->start_time == c->main_start && is_alive (table, record) != 0;
   }
   return false;
 }

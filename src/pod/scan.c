@@ -49,7 +49,6 @@ end_instance (PfsTable *table, PfsContainer *c)
     record->kind = PFS_KIND_PENDING;
     record->rank = PFS_RANK_UNKNOWN;
   }
-  pfs_watch_drop (table, c);
   pthread_mutex_lock (&table->lock);
   PfsPin *pin = pfs_container_end (c);
   table->n_ended++;
@@ -62,13 +61,12 @@ end_instance (PfsTable *table, PfsContainer *c)
 }
 
 /* Before new processes are let in: an instance goes on only with processes that it had, or else a container restarted
- * under the id it had (podman does so) would be taken for the one that ended. How many have ended. */
-static guint
+ * under the id it had (podman does so) would be taken for the one that ended. */
+static void
 end_instances (PfsTable *table)
 {
   GHashTableIter iter;
   gpointer value;
-  guint n = 0;
 
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
@@ -77,23 +75,7 @@ end_instances (PfsTable *table)
       continue;
     end_instance (table, c);
     g_hash_table_iter_remove (&iter);
-    n++;
   }
-  return n;
-}
-
-/* Where an instance has ended, its processes must not stay on record: they would be looked at by each scan. */
-static int
-update_records (PfsTable *table, bool exact)
-{
-  bool whole = exact || !pfs_records_read_recent (table);
-  int r = whole ? pfs_records_read (table) : 0;
-
-  if (r < 0)
-    return r;
-  pfs_watch_collect (table, exact);
-  collect_members (table);
-  return end_instances (table) > 0 && !whole ? update_records (table, true) : 0;
 }
 
 static bool
@@ -304,7 +286,7 @@ tell_notices (PfsTable *table)
 }
 
 int
-pfs_table_scan (PfsTable *table, bool exact)
+pfs_table_scan (PfsTable *table)
 {
   g_autoptr (GPtrArray) live = g_ptr_array_new ();
   const PfsSelf *self;
@@ -312,9 +294,11 @@ pfs_table_scan (PfsTable *table, bool exact)
   gpointer value;
 
   table->now = boot_ticks (table);
-  int r = update_records (table, exact);
+  int r = pfs_records_read (table);
   if (r < 0)
     return r;
+  collect_members (table);
+  end_instances (table);
   guint rest = classify_all (table);
   choose_all (table);
   end_doubles (table);

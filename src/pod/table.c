@@ -53,7 +53,6 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
-  pfs_watch_init (table);
   return table;
 }
 
@@ -87,9 +86,6 @@ dispose (PfsTable *table)
   g_hash_table_remove_all (table->by_group);
   pthread_mutex_unlock (&table->lock);
 
-  g_hash_table_iter_init (&iter, instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    pfs_watch_drop (table, value);
   g_ptr_array_unref (listed);
   g_hash_table_unref (instances);
 }
@@ -114,7 +110,6 @@ pfs_table_memory_unref (PfsTable *table)
 {
   if (!g_atomic_int_dec_and_test (&table->refs))
     return;
-  pfs_watch_clear (table);
   pfs_self_clear (&table->self);
   g_array_unref (table->records);
   g_hash_table_unref (table->by_name);
@@ -183,11 +178,10 @@ pfs_table_check_name (const char *arg)
 }
 
 int
-pfs_table_rescan (PfsTable *table, bool exact)
+pfs_table_rescan (PfsTable *table)
 {
   pthread_mutex_lock (&table->lock);
   guint64 wanted = table->scans_begun + 1;
-  table->wants_exact = table->wants_exact || exact;
   while (table->scans_done < wanted && table->instances) {
     if (table->scanning) {
       pthread_cond_wait (&table->scanned, &table->lock);
@@ -195,10 +189,8 @@ pfs_table_rescan (PfsTable *table, bool exact)
     }
     table->scanning = true;
     guint64 number = ++table->scans_begun;
-    bool is_exact = table->wants_exact;
-    table->wants_exact = false;
     pthread_mutex_unlock (&table->lock);
-    int r = pfs_table_scan (table, is_exact);
+    int r = pfs_table_scan (table);
     pthread_mutex_lock (&table->lock);
     table->scanning = false;
     table->scans_done = number;
@@ -212,17 +204,17 @@ pfs_table_rescan (PfsTable *table, bool exact)
 
 /* Names are wanted, too. */
 static int
-rescan_with_pods (PfsTable *table, bool exact)
+rescan_with_pods (PfsTable *table)
 {
-  int r = pfs_table_rescan (table, exact);
+  int r = pfs_table_rescan (table);
 
-  return r == 0 && pfs_pods_learn (table) ? pfs_table_rescan (table, false) : r;
+  return r == 0 && pfs_pods_learn (table) ? pfs_table_rescan (table) : r;
 }
 
 int
 pfs_table_list (PfsTable *table, GPtrArray **ret)
 {
-  int r = rescan_with_pods (table, false);
+  int r = rescan_with_pods (table);
 
   pthread_mutex_lock (&table->lock);
   if (r == 0) {
@@ -254,7 +246,7 @@ find (PfsTable *table, bool group, const char *name, PfsContainer **ret)
 
   if (!c || pfs_container_pin (c, &pin) < 0) {
     g_clear_pointer (&c, pfs_container_unref);
-    int r = rescan_with_pods (table, true);
+    int r = rescan_with_pods (table);
     if (r < 0)
       return r;
     c = lookup (table, group, name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The insides of the container table, shared by table.c, container.c, scan.c, records.c, classify.c, self.c,
- * main_process.c, nsmounts.c, watch.c, pods.c and naming.c.
+ * main_process.c, nsmounts.c, pods.c and naming.c.
  *
  * Who may touch what: fields marked [scan] belong to the thread that scans (one at a time, PfsTable.scanning); fields
  * marked [lock] need PfsTable.lock; the rest never changes once others can see it. No I/O happens under the lock. */
@@ -45,7 +45,7 @@ typedef enum {
   PFS_CLAIM_RULE, /* --name */
 } PfsClaim;
 
-/* What is remembered of one process; dropped at the latest by the first whole reading of /proc without its pid. */
+/* What is remembered of one process; dropped by the first scan without its pid. */
 typedef struct {
   guint64 ino; /* of /proc/<pid> */
   guint64 start_time;
@@ -76,7 +76,6 @@ struct PfsContainer {
   PfsKubeletMount kubelet; /* [scan] name "" where there is none */
   bool main_is_sandbox;    /* [scan] */
   PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
-  int main_watch;          /* [scan] the main process's pidfd in PfsTable.watch; -1: none */
   char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
   char *next_name;         /* [scan] */
   PfsClaim claim;          /* [scan] to next_name */
@@ -121,7 +120,6 @@ struct PfsTable {
   pthread_mutex_t lock; /* not a GMutex: ThreadSanitizer knows this one */
   pthread_cond_t scanned;
   bool scanning;         /* [lock] */
-  bool wants_exact;      /* [lock] the next scan has to be */
   guint64 scans_begun;   /* [lock] */
   guint64 scans_done;    /* [lock] */
   int result;            /* [lock] of the last scan */
@@ -151,31 +149,16 @@ struct PfsTable {
   guint64 ticks_per_second;
   guint64 next_serial; /* [scan] */
   guint64 files_read;  /* [scan] cgroup files read so far, for tests */
-
-  int watch;         /* epoll of main processes; -1: none */
-  guint watched;     /* [scan] how many */
-  guint watched_max; /* [scan] by the descriptors that we may have */
-  bool can_watch;    /* [scan] the kernel and this /proc let us */
-  bool asks_each;    /* [scan] this scan asks also of those that are watched */
-  gint64 asked_time; /* [scan] when the last such scan began, monotonic, in microseconds */
-
-  pid_t whole_last_pid; /* [scan] the last pid given before /proc was read as a whole; 0: not known */
-  gint64 whole_time;    /* [scan] when that was, monotonic, in microseconds */
-  bool out_of_order;    /* [scan] pids are given in another order here */
-  guint64 wholes;       /* [scan] how often so far, for tests */
 };
 
 /* scan.c: one scan; the caller has set scanning. Returns 0 or -errno of reading /proc: then what was published stays.
- * Not exact: processes that are no main processes may be shown though they have ended, for some seconds. */
-int pfs_table_scan (PfsTable *table, bool exact);
+ */
+int pfs_table_scan (PfsTable *table);
 /* Is it younger than that? Never so in a saved copy. */
 bool pfs_table_is_young (const PfsTable *table, guint64 start_time, guint seconds);
 
 /* records.c: brings PfsTable.records up to date. Returns 0 or -errno of reading /proc: then nothing has changed. */
 int pfs_records_read (PfsTable *table);
-/* The same at a cost that does not depend on how many there are; but those that ended may stay on record. False where
- * that is not possible: then nothing has changed. */
-bool pfs_records_read_recent (PfsTable *table);
 
 /* classify.c: decides by its cgroup which container the process of the record belongs to, joining or creating its
  * instance. Those that name none are for the second function, after the main processes of the others are known. */
@@ -203,17 +186,6 @@ int pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret);
  * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
 int pfs_choose_main (PfsTable *table, PfsContainer *c);
 
-/* watch.c: main processes that are not asked one by one whether they live. All for the thread that scans. */
-void pfs_watch_init (PfsTable *table);
-void pfs_watch_clear (PfsTable *table);
-/* Watches the main process from now on, where it still lives and there are descriptors for it. */
-void pfs_watch_main (PfsTable *table, PfsContainer *c);
-/* Before the container's end, and before it gets another main process. */
-void pfs_watch_drop (PfsTable *table, PfsContainer *c);
-/* At the begin of a scan. Drops those that have ended: who is watched after it lives, but for what pidfds do not tell;
- * so asks_each is set now and then, and always where exact. */
-void pfs_watch_collect (PfsTable *table, bool exact);
-
 /* pods.c: reads the names of pods that the last scan was the first to see. True if another scan will have more names.
  */
 bool pfs_pods_learn (PfsTable *table);
@@ -239,7 +211,7 @@ PfsPin *pfs_container_end (PfsContainer *c);
 /* The main process's pin without a scan: 0, -ESRCH where it has ended, or there is none. */
 int pfs_container_pin (PfsContainer *c, PfsPin **ret);
 
-/* table.c: waits for a scan, exact if that is asked for, that begins after this call. Returns its result. */
-int pfs_table_rescan (PfsTable *table, bool exact);
+/* table.c: waits for a scan that begins after this call. Returns its result. */
+int pfs_table_rescan (PfsTable *table);
 void pfs_table_memory_ref (PfsTable *table);
 void pfs_table_memory_unref (PfsTable *table);

@@ -19,15 +19,12 @@
 
 #define IO_WORKER 0x10 /* PF_IO_WORKER of include/linux/sched.h */
 
-#define LOADAVG_MAX 128
-
 struct PfsProc {
   gint refs;
   int fd;
   char *path;
   bool live;
   bool own;
-  bool counted; /* its loadavg is the kernel's own: lxcfs mounts another there */
 };
 
 pid_t
@@ -140,18 +137,6 @@ is_own_namespace (int fd)
   return strtol (line, &end, 10) == getpid () && *end == '\n';
 }
 
-/* The number in loadavg is of the reader's namespace, whichever the procfs is of. Who may have mounted another one
- * there is not asked: it need not answer. */
-static bool
-has_counter (int fd)
-{
-  const int flags = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-  struct statx dir, counter;
-
-  return statx (fd, "", flags | AT_EMPTY_PATH, 0, &dir) == 0 && statx (fd, "loadavg", flags, 0, &counter) == 0
-         && dir.stx_dev_major == counter.stx_dev_major && dir.stx_dev_minor == counter.stx_dev_minor;
-}
-
 int
 pfs_proc_open (const char *dir, PfsProc **ret)
 {
@@ -174,7 +159,6 @@ pfs_proc_open (const char *dir, PfsProc **ret)
   proc->refs = 1;
   proc->live = fs.f_type == PROC_SUPER_MAGIC;
   proc->own = proc->live && is_own_namespace (fd);
-  proc->counted = proc->own && has_counter (fd);
   proc->path = g_strdup (path);
   proc->fd = pfs_fd_steal (&fd);
   free (path);
@@ -215,22 +199,6 @@ bool
 pfs_proc_is_own (const PfsProc *proc)
 {
   return proc->own;
-}
-
-pid_t
-pfs_proc_last_pid (const PfsProc *proc)
-{
-  g_autoptr (GBytes) bytes = NULL;
-  gsize len;
-
-  if (!proc->counted || pfs_read_at (proc->fd, "loadavg", LOADAVG_MAX, &bytes) < 0)
-    return 0;
-  g_autofree char *text = g_bytes_unref_to_data (g_steal_pointer (&bytes), &len);
-  char *last = text && len > 0 && text[len - 1] == '\n' ? memrchr (text, ' ', len) : NULL;
-  if (!last)
-    return 0;
-  text[len - 1] = '\0';
-  return pfs_pid_of_name (last + 1);
 }
 
 bool

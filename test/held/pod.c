@@ -16,10 +16,10 @@ WRAP (int, pfs_proc_open, const char *dir, PfsProc **ret)
 }
 
 /* All who list or look for a container wait for the scan that is under way. */
-WRAP (int, pfs_table_scan, PfsTable *table, bool exact)
+WRAP (int, pfs_table_scan, PfsTable *table)
 {
   pfs_held_add (1);
-  int r = __real_pfs_table_scan (table, exact);
+  int r = __real_pfs_table_scan (table);
   pfs_held_add (-1);
   return r;
 }

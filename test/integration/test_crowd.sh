@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Among a thousand processes a listing asks for the new ones alone: what has started is in the next one all the same,
-# what has ended is not.
+# Among a thousand processes: what has started is in the next listing, what has ended is not.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -33,7 +32,7 @@ pod_until 50 sh -c "[ \$(pgrep -c -P $crowd -x sleep) = 1190 ]" || abandon "ten 
 ls "$mnt" >/dev/null
 check_equal "processes of the crowd that are left" 1191 "$(ls "$mnt/crowd/pids" | wc -l)"
 
-# The next main process, where the listing has not read all that there is.
+# The next main process.
 imitate heir -- sh -c 'sleep 600 & exec sleep 601'
 pod_until 50 test -d "$mnt/heir" || abandon "the container is there"
 first=$imitated_pid

@@ -89,14 +89,8 @@ void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), g
 GPtrArray *pfs_table_pinned (PfsTable *table);
 void pfs_table_drop_dead (PfsTable *table);
 
-/* How many containers have ended so far. */
+/* How many containers the scans have found ended so far. */
 guint64 pfs_table_n_ended (PfsTable *table);
-
-/* Main processes that a listing showed are watched by a pidfd, which is held until a scan finds that they have ended.
- * The descriptor (borrowed; -1: nobody is watched) polls readable as long as there are such; drop_ended then scans, and
- * returns true. Where the scan fails it stays readable. */
-int pfs_table_watch_fd (const PfsTable *table);
-bool pfs_table_drop_ended (PfsTable *table);
 
 PfsContainer *pfs_container_ref (PfsContainer *c);
 void pfs_container_unref (PfsContainer *c);

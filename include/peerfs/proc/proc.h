@@ -28,9 +28,6 @@ bool pfs_proc_is_own (const PfsProc *proc);
 /* True where it is a procfs at all, not a saved copy. */
 bool pfs_proc_is_live (const PfsProc *proc);
 
-/* The pid that was given last to a process or thread: proc_loadavg(5). 0 where proc does not tell. */
-pid_t pfs_proc_last_pid (const PfsProc *proc);
-
 /* A process pinned by a descriptor of its directory (whose files fail with ESRCH once it has ended, even when the pid
  * is used again) and, where possible, by a pidfd. Immutable; shared between threads; refcounted. */
 typedef struct PfsPin PfsPin;

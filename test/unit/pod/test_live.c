@@ -2,6 +2,26 @@
 /* The table over the kernel's own /proc. */
 #include "live.h"
 
+/* Does a listing show it? Others may be there, and end meanwhile. */
+static bool
+is_listed (Live *l, PfsContainer *c)
+{
+  g_autoptr (GPtrArray) list = NULL;
+
+  assert_int_equal (pfs_table_list (l->table, &list), 0);
+  return g_ptr_array_find (list, c, NULL);
+}
+
+/* Dead, though nobody has reaped it yet. */
+static void
+kill_and_leave (pid_t pid)
+{
+  siginfo_t info;
+
+  kill (pid, SIGKILL);
+  assert_return_code (waitid (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT), errno);
+}
+
 static void
 finds_a_real_container (void **state)
 {
@@ -27,13 +47,71 @@ finds_a_real_container (void **state)
   assert_int_equal (pfs_pin_pid (pin), second);
   g_clear_pointer (&pin, pfs_pin_unref);
 
-  /* Dead, though nobody has reaped it yet. */
-  siginfo_t info;
-  kill (second, SIGKILL);
-  assert_return_code (waitid (P_PID, (id_t) second, &info, WEXITED | WNOWAIT), errno);
+  kill_and_leave (second);
   assert_int_equal (pfs_container_main (c, &pin), -ESRCH);
   assert_true (pfs_container_ended (c));
   assert_null (find_live (l));
+}
+
+static void
+listing_sees_an_end (void **state)
+{
+  Live *l = *state;
+
+  pid_t first = spawn_peer (l);
+  g_autoptr (PfsContainer) c = find_live (l);
+  assert_non_null (c);
+  g_usleep (20000);
+  pid_t second = spawn_peer (l);
+  assert_true (is_listed (l, c));
+  assert_int_equal (pfs_container_pid (c), first);
+
+  kill_and_leave (first);
+  assert_true (is_listed (l, c));
+  assert_int_equal (pfs_container_pid (c), second);
+
+  kill_and_leave (second);
+  assert_false (is_listed (l, c));
+  assert_true (pfs_container_ended (c));
+}
+
+/* A process without its leader has no root to be served, though its pidfd says that it lives. */
+static void
+sees_the_end_of_a_leader (void **state)
+{
+  static const char *const program[] = { "/bin/env",
+                                         "PYTHONHOME=/",
+                                         "python3",
+                                         "-S",
+                                         "-c",
+                                         "import ctypes, signal, threading, time\n"
+                                         "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+                                         "signal.sigwait([signal.SIGUSR1])\n"
+                                         "ctypes.CDLL(None).pthread_exit(None)",
+                                         NULL };
+  Live *l = *state;
+  bool is_dead = false;
+
+  sigset_t blocked, before;
+  sigemptyset (&blocked);
+  sigaddset (&blocked, SIGUSR1);
+  sigprocmask (SIG_BLOCK, &blocked, &before);
+  pid_t pid = spawn_program (l, "python3", program);
+  sigprocmask (SIG_SETMASK, &before, NULL);
+  g_autoptr (PfsContainer) c = find_live (l);
+  assert_non_null (c);
+
+  kill (pid, SIGUSR1);
+  g_autofree char *root = g_strdup_printf ("/proc/%d/root", pid);
+  for (int i = 0; i < 1000 && !is_dead; i++) {
+    g_autofree char *target = g_file_read_link (root, NULL);
+    is_dead = !target;
+    g_usleep (10000);
+  }
+  assert_true (is_dead);
+  assert_int_equal (waitpid (pid, NULL, WNOHANG), 0);
+  assert_false (is_listed (l, c));
+  assert_true (pfs_container_ended (c));
 }
 
 /* A process in the container's cgroup that has the node's root, as in a runtime's first moments. */
@@ -179,8 +257,9 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    CASE (finds_a_real_container),          CASE (no_peer_before_exec),   CASE (never_serves_the_nodes_root),
-    CASE (second_scan_reads_nothing_known), CASE (needs_few_descriptors), CASE (lack_of_descriptors_is_no_end),
+    CASE (finds_a_real_container), CASE (listing_sees_an_end),           CASE (sees_the_end_of_a_leader),
+    CASE (no_peer_before_exec),    CASE (never_serves_the_nodes_root),   CASE (second_scan_reads_nothing_known),
+    CASE (needs_few_descriptors),  CASE (lack_of_descriptors_is_no_end),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
