@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "table_priv.h"
+#include "container.h"
 
 #include <errno.h>
 
-#define MAIN_TRIES 4
+#include "state.h"
 
 PfsContainer *
 pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup)
@@ -161,34 +161,6 @@ pfs_container_pin (PfsContainer *c, PfsPin **ret)
   return 0;
 }
 
-static int
-main_error (PfsContainer *c)
-{
-  pthread_mutex_lock (&c->table->lock);
-  int r = pfs_container_ended (c) ? -ESRCH : c->main_error;
-  pthread_mutex_unlock (&c->table->lock);
-  return r;
-}
-
-int
-pfs_container_main (PfsContainer *c, PfsPin **ret)
-{
-  for (guint i = 0; i < MAIN_TRIES; i++) {
-    int r = pfs_container_pin (c, ret);
-    if (r != -ESRCH)
-      return r;
-    if (pfs_container_ended (c))
-      return -ESRCH;
-    r = pfs_table_rescan (c->table);
-    if (r < 0)
-      return r;
-    r = main_error (c);
-    if (r < 0)
-      return r;
-  }
-  return -EAGAIN;
-}
-
 pid_t
 pfs_container_pid (PfsContainer *c)
 {
@@ -205,20 +177,6 @@ pfs_container_pids (PfsContainer *c)
   GArray *pids = c->pids ? g_array_ref (c->pids) : g_array_new (FALSE, FALSE, sizeof (pid_t));
   pthread_mutex_unlock (&c->table->lock);
   return pids;
-}
-
-int
-pfs_container_pids_now (PfsContainer *c, GArray **ret)
-{
-  if (pfs_container_ended (c))
-    return -ESRCH;
-  int r = pfs_table_rescan (c->table);
-  if (r < 0)
-    return r;
-  if (pfs_container_ended (c))
-    return -ESRCH;
-  *ret = pfs_container_pids (c);
-  return 0;
 }
 
 bool

@@ -8,7 +8,7 @@
  * its executable is on no mount of its own mount namespace, which means that it was started outside and has not
  * finished exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last
  * counts for a while only, if something else tells that the root is not the node's (is_surely_own). */
-#include "table_priv.h"
+#include "main_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,13 @@
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
+#include "peerfs/proc/pids.h"
 #include "peerfs/proc/procfile.h"
+#include "identity.h"
+#include "nsmounts.h"
+#include "processes.h"
+
+#define EXEC_SECONDS 2 /* a runtime's exec into the container is over by then */
 
 static bool
 has_mount (const char *content, gsize len, guint64 id)
@@ -142,7 +148,7 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   if (r < 0)
     return r;
   const char *content = g_bytes_get_data (mounts, &len);
-  bool young = pfs_table_is_young (table, stat->start_time, PFS_EXEC_SECONDS);
+  bool young = pfs_table_is_young (table, stat->start_time, EXEC_SECONDS);
   if (!root_key)
     return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
   if (is_foreign_root (table, self, c, root_key))
@@ -158,80 +164,44 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   return PFS_RANK_OWN_ROOT;
 }
 
-/* What these say of a process is that it has ended; anything else is about us. */
-static bool
-is_end (int error)
-{
-  return error == -ENOENT || error == -ESRCH;
-}
-
-/* A zombie, and a leader that has ended before its threads, has no root (ENOENT) and no memory. The link is the
- * cheapest to ask, where we may. Returns 1, 0 where it has ended, or -errno where that cannot be told. */
-static int
-is_alive (PfsTable *table, const PfsRecord *record)
-{
-  char name[32], buf[2];
-  g_autoptr (GBytes) bytes = NULL;
-  PfsStat stat;
-  int r;
-
-  if (pfs_proc_is_live (table->proc)) {
-    g_snprintf (name, sizeof name, "%d/root", record->pid);
-    if (readlinkat (pfs_proc_fd (table->proc), name, buf, sizeof buf) > 0)
-      return 1;
-    if (is_end (-errno))
-      return 0;
-    g_snprintf (name, sizeof name, "%d/statm", record->pid);
-    r = pfs_read_prefix_at (pfs_proc_fd (table->proc), name, sizeof buf, &bytes);
-    if (r < 0)
-      return is_end (r) ? 0 : r;
-    return g_bytes_get_size (bytes) == 2 && memcmp (g_bytes_get_data (bytes, NULL), "0 ", 2) != 0;
-  }
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
-  r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
-  if (r < 0)
-    return is_end (r) || r == -EINVAL ? 0 : r;
-  return !pfs_stat_is_dead (&stat);
-}
-
 /* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they
  * are in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
 static int
-is_sandbox_process (PfsTable *table, const PfsRecord *record)
+is_sandbox_process (PfsTable *table, const PfsProcessInfo *info)
 {
   PfsStat stat;
 
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
   return r < 0 ? r : g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
 }
 
 /* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */
 static int
-rank_of (PfsTable *table, PfsContainer *c, PfsRecord *record)
+rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
 {
   PfsStat stat;
 
-  if (record->rank != PFS_RANK_UNKNOWN) {
-    int alive = is_alive (table, record);
-    return alive > 0 ? record->rank : alive;
+  if (info->rank != PFS_RANK_UNKNOWN) {
+    int alive = pfs_proc_pid_alive (table->proc, info->pid);
+    return alive > 0 ? info->rank : alive;
   }
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
   if (r < 0)
     return r;
-  if (pfs_stat_is_dead (&stat) || stat.start_time != record->start_time)
+  if (pfs_stat_is_dead (&stat) || stat.start_time != info->start_time)
     return PFS_RANK_UNKNOWN;
   r = examine (table, c, dir, &stat);
   if (r >= 0)
-    record->rank = (guint8) r;
+    info->rank = (guint8) r;
   return r;
 }
 
 static int
 compare_age (gconstpointer a, gconstpointer b)
 {
-  const PfsRecord *x = *(PfsRecord *const *) a, *y = *(PfsRecord *const *) b;
+  const PfsProcessInfo *x = *(PfsProcessInfo *const *) a, *y = *(PfsProcessInfo *const *) b;
 
   if (x->start_time != y->start_time)
     return x->start_time < y->start_time ? -1 : 1;
@@ -239,19 +209,19 @@ compare_age (gconstpointer a, gconstpointer b)
 }
 
 static int
-set_main (PfsTable *table, PfsContainer *c, const PfsRecord *record)
+set_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo *info)
 {
   g_autoptr (PfsPin) stale = NULL;
 
-  if (c->main_pid == record->pid && c->main_start == record->start_time)
+  if (c->main_pid == info->pid && c->main_start == info->start_time)
     return 0;
-  int r = is_sandbox_process (table, record);
+  int r = is_sandbox_process (table, info);
   if (r < 0)
     return r;
   c->main_is_sandbox = r > 0;
   pthread_mutex_lock (&table->lock);
-  c->main_pid = record->pid;
-  c->main_start = record->start_time;
+  c->main_pid = info->pid;
+  c->main_start = info->start_time;
   if (c->pin) {
     stale = g_steal_pointer (&c->pin);
     g_queue_remove (&table->pinned, c);
@@ -266,9 +236,10 @@ keeps_main (PfsTable *table, PfsContainer *c)
   if (c->main_rank < PFS_RANK_JAILED || !c->root_key)
     return false;
   for (guint i = 0; i < c->members->len; i++) {
-    const PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
-    if (record->pid == c->main_pid)
-      return record->start_time == c->main_start && is_alive (table, record) != 0;
+    const PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo,
+                                                 g_array_index (c->members, guint, i));
+    if (info->pid == c->main_pid)
+      return info->start_time == c->main_start && pfs_proc_pid_alive (table->proc, info->pid) != 0;
   }
   return false;
 }
@@ -278,7 +249,7 @@ keeps_main (PfsTable *table, PfsContainer *c)
 static bool
 is_about_it (int error)
 {
-  return is_end (error) || error == -EINVAL;
+  return error == -ENOENT || error == -ESRCH || error == -EINVAL;
 }
 
 static bool
@@ -290,27 +261,27 @@ is_refusal (int error)
 /* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one
  * of the others knows the container's name. */
 static int
-find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret_rank)
+find_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo **ret, PfsRank *ret_rank)
 {
   g_autoptr (GPtrArray) by_age = g_ptr_array_new ();
   int refusal = 0;
 
   for (guint i = 0; i < c->members->len; i++)
-    g_ptr_array_add (by_age, &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)));
+    g_ptr_array_add (by_age, &g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)));
   g_ptr_array_sort (by_age, compare_age);
   *ret = NULL;
   *ret_rank = PFS_RANK_UNKNOWN;
   for (guint i = 0; i < by_age->len && (*ret_rank < PFS_RANK_JAILED || !c->root_key); i++) {
-    PfsRecord *record = g_ptr_array_index (by_age, i);
-    if (record->rank != PFS_RANK_UNKNOWN && (*ret_rank >= PFS_RANK_JAILED || record->rank <= *ret_rank))
+    PfsProcessInfo *info = g_ptr_array_index (by_age, i);
+    if (info->rank != PFS_RANK_UNKNOWN && (*ret_rank >= PFS_RANK_JAILED || info->rank <= *ret_rank))
       continue;
-    int rank = rank_of (table, c, record);
+    int rank = rank_of (table, c, info);
     if (rank < 0 && !is_about_it (rank) && !is_refusal (rank))
       return rank;
     refusal = is_refusal (rank) ? rank : refusal;
     if (*ret_rank >= PFS_RANK_JAILED || rank <= (int) *ret_rank)
       continue;
-    *ret = record;
+    *ret = info;
     *ret_rank = (PfsRank) rank;
   }
   return *ret ? 0 : refusal < 0 ? refusal : -ESRCH;
@@ -319,14 +290,14 @@ find_main (PfsTable *table, PfsContainer *c, const PfsRecord **ret, PfsRank *ret
 int
 pfs_choose_main (PfsTable *table, PfsContainer *c)
 {
-  const PfsRecord *record = NULL;
+  const PfsProcessInfo *info = NULL;
   PfsRank rank;
   int r = 0;
 
   if (!keeps_main (table, c)) {
-    r = find_main (table, c, &record, &rank);
+    r = find_main (table, c, &info, &rank);
     if (r == 0)
-      r = set_main (table, c, record);
+      r = set_main (table, c, info);
     if (r == 0)
       c->main_rank = rank;
     else if (r == -ESRCH)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The names of the containers in one listing. */
-#include "table_priv.h"
+#include "naming.h"
 
 #include <limits.h>
 #include <string.h>
 
 #include "peerfs/base/name.h"
+#include "pods.h"
+#include "state.h"
 
 #define SHORT_ID 12
 #define SANDBOX_NAME "pause"

@@ -2,7 +2,7 @@
 /* The mounts of a process's mount namespace, whatever its own root is: /proc/<pid>/mountinfo leaves out what lies
  * outside of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. Whoever joins
  * a mount namespace has its root (setns(2)), so a thread of its own does, reads its own mountinfo and ends. */
-#include "table_priv.h"
+#include "nsmounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
+#include "state.h"
 
 static int
 visit (int mnt_ns, int proc_fd, GBytes **ret)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The main processes that the table keeps pinned: for whoever watches them end, so that nothing is held of them then.
  */
-#include "table_priv.h"
+#include "container.h"
+
+#include "state.h"
 
 void
 pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data)

@@ -5,7 +5,7 @@
  * name are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that
  * live are looked for and kept, however many folders there are. As that is a file system, whoever wants to know reads
  * it for himself, after a scan, and then scans again: a scan reads nothing but /proc. */
-#include "table_priv.h"
+#include "pods.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "peerfs/parse/podlog.h"
 #include "peerfs/proc/procfile.h"
 #include "sockview.h"
+#include "state.h"
 
 #define LOG_FOLDER "var/log/pods"
 #define FOLDERS_MAX 65536         /* entries looked at */
@@ -106,6 +107,15 @@ says_more (GHashTable *names, GHashTable *before)
     if (*(char *) name && g_strcmp0 (name, g_hash_table_lookup (before, uid)) != 0)
       return true;
   return false;
+}
+
+GPtrArray *
+pfs_table_pods (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  GPtrArray *pods = g_ptr_array_ref (table->pods);
+  pthread_mutex_unlock (&table->lock);
+  return pods;
 }
 
 bool

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One scan: from the processes there are to the containers that are listed. */
-#include "table_priv.h"
+#include "scan.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-bool
-pfs_table_is_young (const PfsTable *table, guint64 start_time, guint seconds)
-{
-  return table->now > 0 && start_time + seconds * table->ticks_per_second > table->now;
-}
+#include "group.h"
+#include "identity.h"
+#include "main_process.h"
+#include "naming.h"
+#include "pods.h"
+
+#define SETTLE_SECONDS 10 /* a process joins its container's cgroup within this time */
 
 static guint64
 boot_ticks (const PfsTable *table)
@@ -32,8 +34,8 @@ collect_members (PfsTable *table)
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     g_array_set_size (((PfsContainer *) value)->members, 0);
-  for (guint i = 0; i < table->records->len; i++) {
-    PfsContainer *c = g_array_index (table->records, PfsRecord, i).container;
+  for (guint i = 0; i < table->processes->len; i++) {
+    PfsContainer *c = g_array_index (table->processes, PfsProcessInfo, i).container;
     if (c)
       g_array_append_val (c->members, i);
   }
@@ -44,10 +46,10 @@ static void
 end_instance (PfsTable *table, PfsContainer *c)
 {
   for (guint i = 0; i < c->members->len; i++) {
-    PfsRecord *record = &g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i));
-    record->container = NULL;
-    record->kind = PFS_KIND_PENDING;
-    record->rank = PFS_RANK_UNKNOWN;
+    PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i));
+    info->container = NULL;
+    info->kind = PFS_KIND_PENDING;
+    info->rank = PFS_RANK_UNKNOWN;
   }
   pthread_mutex_lock (&table->lock);
   PfsPin *pin = pfs_container_end (c);
@@ -79,16 +81,16 @@ end_instances (PfsTable *table)
 }
 
 static bool
-needs_look (const PfsTable *table, const PfsRecord *record)
+needs_look (const PfsTable *table, const PfsProcessInfo *info)
 {
-  switch ((PfsKind) record->kind) {
+  switch ((PfsKind) info->kind) {
   case PFS_KIND_NEW:
   case PFS_KIND_PENDING:
   case PFS_KIND_WITHOUT_ID:
   case PFS_KIND_BESIDE:
     return true;
   case PFS_KIND_OUTSIDE:
-    return pfs_table_is_young (table, record->start_time, PFS_SETTLE_SECONDS);
+    return pfs_table_is_young (table, info->start_time, SETTLE_SECONDS);
   case PFS_KIND_MEMBER:
     break;
   }
@@ -101,14 +103,14 @@ classify_all (PfsTable *table)
 {
   guint n = 0;
 
-  for (guint i = 0; i < table->records->len; i++) {
-    PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
-    if (!needs_look (table, record))
+  for (guint i = 0; i < table->processes->len; i++) {
+    PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
+    if (!needs_look (table, info))
       continue;
-    pfs_classify (table, record);
-    if (record->container)
-      g_array_append_val (record->container->members, i);
-    n += record->kind == PFS_KIND_WITHOUT_ID || record->kind == PFS_KIND_BESIDE;
+    pfs_classify (table, info);
+    if (info->container)
+      g_array_append_val (info->container->members, i);
+    n += info->kind == PFS_KIND_WITHOUT_ID || info->kind == PFS_KIND_BESIDE;
   }
   return n;
 }
@@ -116,13 +118,13 @@ classify_all (PfsTable *table)
 static void
 classify_rest (PfsTable *table)
 {
-  for (guint i = 0; i < table->records->len; i++) {
-    PfsRecord *record = &g_array_index (table->records, PfsRecord, i);
-    if (record->kind != PFS_KIND_WITHOUT_ID && record->kind != PFS_KIND_BESIDE)
+  for (guint i = 0; i < table->processes->len; i++) {
+    PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
+    if (info->kind != PFS_KIND_WITHOUT_ID && info->kind != PFS_KIND_BESIDE)
       continue;
-    pfs_classify_without_id (table, record);
-    if (record->container)
-      g_array_append_val (record->container->members, i);
+    pfs_classify_without_id (table, info);
+    if (info->container)
+      g_array_append_val (info->container->members, i);
   }
 }
 
@@ -198,12 +200,13 @@ member_pids (PfsTable *table, PfsContainer *c)
   sort_members (c);
   for (guint i = 0; i < c->members->len && same; i++)
     same = g_array_index (c->pids, pid_t, i)
-           == g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)).pid;
+           == g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)).pid;
   if (same)
     return g_array_ref (c->pids);
   GArray *pids = g_array_sized_new (FALSE, FALSE, sizeof (pid_t), c->members->len);
   for (guint i = 0; i < c->members->len; i++)
-    g_array_append_val (pids, g_array_index (table->records, PfsRecord, g_array_index (c->members, guint, i)).pid);
+    g_array_append_val (pids,
+                        g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)).pid);
   return pids;
 }
 
@@ -240,7 +243,7 @@ publish (PfsTable *table, GPtrArray *live)
   g_autoptr (GHashTable) by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GPtrArray) pids = g_ptr_array_new ();
   g_autoptr (GPtrArray) pods = pfs_pods_list (table, live);
-  const PfsRecord *first = table->records->len > 0 ? &g_array_index (table->records, PfsRecord, 0) : NULL;
+  const PfsProcessInfo *first = table->processes->len > 0 ? &g_array_index (table->processes, PfsProcessInfo, 0) : NULL;
 
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
@@ -294,7 +297,7 @@ pfs_table_scan (PfsTable *table)
   gpointer value;
 
   table->now = boot_ticks (table);
-  int r = pfs_records_read (table);
+  int r = pfs_processes_read (table);
   if (r < 0)
     return r;
   collect_members (table);

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "container.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/proc/procfile.h"
 #include "sockfind.h"
-#include "table_priv.h"
+#include "state.h"
 
 #define FDS_MAX (1024 * 1024) /* descriptors looked at of one process */
 #define HOLDERS_MAX 8         /* kept of one socket, the oldest: master and workers */

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table's life, its answers, and the rule by which concurrent callers share scans. */
-#include "table_priv.h"
+#include "container.h"
 
 #include <errno.h>
 #include <unistd.h>
+
+#include "naming.h"
+#include "pods.h"
+#include "processes.h"
+#include "scan.h"
+#include "state.h"
 
 static void
 add_rules (PfsTable *table, const GPtrArray *names)
@@ -50,7 +56,7 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->pods = g_ptr_array_new ();
   table->pod_names = g_hash_table_new (g_str_hash, g_str_equal);
-  table->records = g_array_new (FALSE, FALSE, sizeof (PfsRecord));
+  table->processes = g_array_new (FALSE, FALSE, sizeof (PfsProcessInfo));
   table->instances = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pfs_container_unref);
   table->ticks_per_second = hz > 0 ? (guint64) hz : 100;
   return table;
@@ -99,55 +105,6 @@ pfs_table_unref (PfsTable *table)
   pfs_table_memory_unref (table);
 }
 
-void
-pfs_table_memory_ref (PfsTable *table)
-{
-  g_atomic_int_inc (&table->refs);
-}
-
-void
-pfs_table_memory_unref (PfsTable *table)
-{
-  if (!g_atomic_int_dec_and_test (&table->refs))
-    return;
-  pfs_self_clear (&table->self);
-  g_array_unref (table->records);
-  g_hash_table_unref (table->by_name);
-  g_hash_table_unref (table->by_group);
-  g_ptr_array_unref (table->pods);
-  g_hash_table_unref (table->pod_names);
-  g_free (table->pod);
-  g_free (table->node_root);
-  g_ptr_array_unref (table->rules);
-  g_ptr_array_unref (table->notices);
-  pthread_mutex_destroy (&table->lock);
-  pthread_cond_destroy (&table->scanned);
-  pfs_patience_unref (table->patience);
-  pfs_proc_unref (table->proc);
-  g_free (table);
-}
-
-PfsProc *
-pfs_table_proc (const PfsTable *table)
-{
-  return table->proc;
-}
-
-PfsScope
-pfs_table_scope (const PfsTable *table)
-{
-  return table->scope;
-}
-
-GPtrArray *
-pfs_table_pods (PfsTable *table)
-{
-  pthread_mutex_lock (&table->lock);
-  GPtrArray *pods = g_ptr_array_ref (table->pods);
-  pthread_mutex_unlock (&table->lock);
-  return pods;
-}
-
 bool
 pfs_table_shows_node (PfsTable *table)
 {
@@ -177,8 +134,9 @@ pfs_table_check_name (const char *arg)
   return true;
 }
 
-int
-pfs_table_rescan (PfsTable *table)
+/* Waits for a scan that begins after this call. Returns its result. */
+static int
+rescan (PfsTable *table)
 {
   pthread_mutex_lock (&table->lock);
   guint64 wanted = table->scans_begun + 1;
@@ -206,9 +164,9 @@ pfs_table_rescan (PfsTable *table)
 static int
 rescan_with_pods (PfsTable *table)
 {
-  int r = pfs_table_rescan (table);
+  int r = rescan (table);
 
-  return r == 0 && pfs_pods_learn (table) ? pfs_table_rescan (table) : r;
+  return r == 0 && pfs_pods_learn (table) ? rescan (table) : r;
 }
 
 int
@@ -269,4 +227,50 @@ pfs_table_find_group (PfsTable *table, const char *path)
   g_autoptr (PfsContainer) c = NULL;
 
   return find (table, true, path, &c);
+}
+
+/* --- what a container is asked, if the answer takes a scan --- */
+
+#define MAIN_TRIES 4
+
+static int
+main_error (PfsContainer *c)
+{
+  pthread_mutex_lock (&c->table->lock);
+  int r = pfs_container_ended (c) ? -ESRCH : c->main_error;
+  pthread_mutex_unlock (&c->table->lock);
+  return r;
+}
+
+int
+pfs_container_main (PfsContainer *c, PfsPin **ret)
+{
+  for (guint i = 0; i < MAIN_TRIES; i++) {
+    int r = pfs_container_pin (c, ret);
+    if (r != -ESRCH)
+      return r;
+    if (pfs_container_ended (c))
+      return -ESRCH;
+    r = rescan (c->table);
+    if (r < 0)
+      return r;
+    r = main_error (c);
+    if (r < 0)
+      return r;
+  }
+  return -EAGAIN;
+}
+
+int
+pfs_container_pids_now (PfsContainer *c, GArray **ret)
+{
+  if (pfs_container_ended (c))
+    return -ESRCH;
+  int r = rescan (c->table);
+  if (r < 0)
+    return r;
+  if (pfs_container_ended (c))
+    return -ESRCH;
+  *ret = pfs_container_pids (c);
+  return 0;
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../../../src/pod/table_priv.h"
+#include "../../../src/pod/state.h"
 
 #define N_PEERS 20
 

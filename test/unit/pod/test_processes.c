@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which processes are on record, over the kernel's own /proc. */
+/* Which processes are on info, over the kernel's own /proc. */
 #include "fixture.h"
 
 #include <pthread.h>
@@ -8,7 +8,9 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "../../../src/pod/table_priv.h"
+#include "../../../src/pod/processes.h"
+#include "../../../src/pod/scan.h"
+#include "../../../src/pod/state.h"
 
 #define N_CHILDREN 20
 
@@ -77,13 +79,13 @@ many_teardown (void **state)
   return 0;
 }
 
-static const PfsRecord *
+static const PfsProcessInfo *
 find (const Many *m, pid_t pid)
 {
-  for (guint i = 0; i < m->table->records->len; i++) {
-    const PfsRecord *record = &g_array_index (m->table->records, PfsRecord, i);
-    if (record->pid == pid)
-      return record;
+  for (guint i = 0; i < m->table->processes->len; i++) {
+    const PfsProcessInfo *info = &g_array_index (m->table->processes, PfsProcessInfo, i);
+    if (info->pid == pid)
+      return info;
   }
   return NULL;
 }
@@ -92,9 +94,9 @@ static void
 scan (Many *m)
 {
   assert_int_equal (pfs_table_scan (m->table), 0);
-  for (guint i = 1; i < m->table->records->len; i++)
-    assert_true (g_array_index (m->table->records, PfsRecord, i - 1).pid
-                 < g_array_index (m->table->records, PfsRecord, i).pid);
+  for (guint i = 1; i < m->table->processes->len; i++)
+    assert_true (g_array_index (m->table->processes, PfsProcessInfo, i - 1).pid
+                 < g_array_index (m->table->processes, PfsProcessInfo, i).pid);
 }
 
 static void

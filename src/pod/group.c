@@ -7,36 +7,15 @@
  * A process can choose its name, its mounts (with SYS_ADMIN) and, if it may make cgroups, the cgroups below its own. It
  * cannot choose the ids above that: they come first, all of them. And as what is below an id has it, a process without
  * one is not of a container that has: a tool of the node may have entered its namespaces (nsenter). */
-#include "table_priv.h"
+#include "group.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/base/name.h"
 #include "peerfs/base/read.h"
 #include "peerfs/proc/procfile.h"
-
-int
-pfs_read_cgroup (PfsTable *table, int piddir, PfsCgroup *ret, bool *ret_outside)
-{
-  g_autoptr (GBytes) bytes = NULL;
-  gsize len;
-
-  table->files_read++;
-  int r = pfs_read_prefix_at (piddir, "cgroup", PFS_CGROUP_MAX, &bytes);
-  if (r < 0)
-    return r;
-  const char *content = g_bytes_get_data (bytes, &len);
-  *ret_outside = pfs_cgroup_is_outside (content ? content : "", len);
-  return pfs_cgroup_parse (content ? content : "", len, ret) && pfs_name_valid (ret->id) ? 1 : 0;
-}
-
-char *
-pfs_kubelet_key (const PfsKubeletMount *kubelet)
-{
-  return g_strdup_printf ("%s/%s/%s", kubelet->pod_uid, kubelet->name, kubelet->instance);
-}
+#include "identity.h"
 
 static bool
 is_with_us (const PfsSelf *self, int dir, const char *root_key)
@@ -89,7 +68,7 @@ is_visitor (PfsTable *table, int dir)
 }
 
 static void
-join (PfsTable *table, PfsRecord *record, const char *key, const char *id, const PfsCgroup *cgroup)
+join (PfsTable *table, PfsProcessInfo *info, const char *key, const char *id, const PfsCgroup *cgroup)
 {
   PfsContainer *c = g_hash_table_lookup (table->instances, key);
 
@@ -97,15 +76,15 @@ join (PfsTable *table, PfsRecord *record, const char *key, const char *id, const
     c = pfs_container_new (table, key, id, cgroup);
     g_hash_table_insert (table->instances, c->key, c);
   }
-  record->container = c;
-  record->kind = PFS_KIND_MEMBER;
-  record->rank = PFS_RANK_UNKNOWN;
+  info->container = c;
+  info->kind = PFS_KIND_MEMBER;
+  info->rank = PFS_RANK_UNKNOWN;
 }
 
 /* The node's own root is that of its init, if that is of no container. Of no other process: a tool of the node may well
  * have entered a container's root. */
 static void
-learn_node_root (PfsTable *table, PfsRecord *record, int dir)
+learn_node_root (PfsTable *table, PfsProcessInfo *info, int dir)
 {
   g_autoptr (GBytes) mountinfo = NULL;
   g_autofree char *root_key = NULL;
@@ -115,33 +94,33 @@ learn_node_root (PfsTable *table, PfsRecord *record, int dir)
   gsize len;
 
   if (pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0 || pfs_self_get (table, &self) < 0) {
-    record->kind = PFS_KIND_PENDING;
+    info->kind = PFS_KIND_PENDING;
     return;
   }
   const char *content = g_bytes_get_data (mountinfo, &len);
   if (!content || !pfs_mountinfo_root (content, len, &mount_id, &root_key)
       || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
-      || (record->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
+      || (info->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
     return;
   g_free (table->node_root);
   table->node_root = g_steal_pointer (&root_key);
 }
 
 void
-pfs_classify (PfsTable *table, PfsRecord *record)
+pfs_classify (PfsTable *table, PfsProcessInfo *info)
 {
   const PfsSelf *self;
   PfsCgroup cgroup;
   PfsStat stat;
   bool outside;
 
-  record->kind = PFS_KIND_PENDING;
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  info->kind = PFS_KIND_PENDING;
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   if (dir < 0 || pfs_proc_stat_at (dir, &stat) < 0)
     return;
-  record->start_time = stat.start_time;
+  info->start_time = stat.start_time;
   if (pfs_stat_is_dead (&stat)) {
-    record->kind = PFS_KIND_OUTSIDE;
+    info->kind = PFS_KIND_OUTSIDE;
     return;
   }
   int has_id = pfs_read_cgroup (table, dir, &cgroup, &outside);
@@ -151,19 +130,19 @@ pfs_classify (PfsTable *table, PfsRecord *record)
     if (pfs_self_get (table, &self) < 0)
       return;
     cgroup.depth += pfs_self_contains (self, cgroup.chain);
-    join (table, record, cgroup.chain, cgroup.id, &cgroup);
+    join (table, info, cgroup.chain, cgroup.id, &cgroup);
     return;
   }
-  record->kind = outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
-  if (record->pid == 1)
-    learn_node_root (table, record, dir);
+  info->kind = outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
+  if (info->pid == 1)
+    learn_node_root (table, info, dir);
 }
 
 void
-pfs_classify_without_id (PfsTable *table, PfsRecord *record)
+pfs_classify_without_id (PfsTable *table, PfsProcessInfo *info)
 {
   static const PfsCgroup no_cgroup = { .runtime = "unknown", .depth = 1 };
-  bool beside = record->kind == PFS_KIND_BESIDE;
+  bool beside = info->kind == PFS_KIND_BESIDE;
   g_autoptr (GBytes) mountinfo = NULL;
   g_autofree char *root_key = NULL;
   const PfsSelf *self;
@@ -171,8 +150,8 @@ pfs_classify_without_id (PfsTable *table, PfsRecord *record)
   unsigned long mount_id;
   gsize len;
 
-  record->kind = PFS_KIND_PENDING;
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, record->pid, O_PATH);
+  info->kind = PFS_KIND_PENDING;
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0
       || pfs_self_get (table, &self) < 0)
     return;
@@ -183,9 +162,9 @@ pfs_classify_without_id (PfsTable *table, PfsRecord *record)
   pfs_mountinfo_root (content, len, &mount_id, &root_key);
   bool with_us = !beside && is_with_us (self, dir, root_key);
 
-  record->kind = PFS_KIND_OUTSIDE;
+  info->kind = PFS_KIND_OUTSIDE;
   if ((!has_kubelet && !with_us) || (has_kubelet && pfs_find_by_kubelet (table, &kubelet)) || is_visitor (table, dir))
     return;
   g_autofree char *key = with_us ? g_strdup (self->key) : pfs_kubelet_key (&kubelet);
-  join (table, record, key, key, &no_cgroup);
+  join (table, info, key, key, &no_cgroup);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Ourselves, as a /proc shows us: the container that we are in, and what its pod looks like. */
-#include "table_priv.h"
+#include "identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 #include "peerfs/base/fd.h"
+#include "peerfs/base/name.h"
 #include "peerfs/base/read.h"
 #include "peerfs/proc/procfile.h"
 
@@ -13,6 +14,27 @@
 
 /* PROC_CGROUP_INIT_INO of include/linux/proc_ns.h */
 #define INITIAL_CGROUP_NAMESPACE "cgroup:[4026531835]"
+
+int
+pfs_read_cgroup (PfsTable *table, int piddir, PfsCgroup *ret, bool *ret_outside)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  gsize len;
+
+  table->files_read++;
+  int r = pfs_read_prefix_at (piddir, "cgroup", PFS_CGROUP_MAX, &bytes);
+  if (r < 0)
+    return r;
+  const char *content = g_bytes_get_data (bytes, &len);
+  *ret_outside = pfs_cgroup_is_outside (content ? content : "", len);
+  return pfs_cgroup_parse (content ? content : "", len, ret) && pfs_name_valid (ret->id) ? 1 : 0;
+}
+
+char *
+pfs_kubelet_key (const PfsKubeletMount *kubelet)
+{
+  return g_strdup_printf ("%s/%s/%s", kubelet->pod_uid, kubelet->name, kubelet->instance);
+}
 
 void
 pfs_self_clear (PfsSelf *self)

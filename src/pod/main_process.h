@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which process of a container is its main one. */
+#pragma once
+
+#include "container.h"
+
+/* Keeps or chooses the main process. 0; -ESRCH where no process of the instance can be; another -errno
+ * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
+int pfs_choose_main (PfsTable *table, PfsContainer *c);
