@@ -173,7 +173,7 @@ is_sandbox_process (PfsTable *table, const PfsProcessInfo *info)
 
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
-  return r < 0 ? r : g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
+  return r < 0 ? r : pfs_runtime_is_sandbox (stat.comm);
 }
 
 /* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */

@@ -28,3 +28,6 @@ bool pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret);
 
 /* True if one of its paths leads out of our own cgroup namespace ("/../other"): the process is not of our container. */
 bool pfs_cgroup_is_outside (const char *content, size_t len);
+
+/* Is the program called as one that holds the namespaces of a pod: Kubernetes' pause, or podman's catatonit? */
+bool pfs_runtime_is_sandbox (const char *comm);
