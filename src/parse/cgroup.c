@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nothing but the path says which container a cgroup is of, and every runtime spells it its own way. A path is walked
- * from the outside in, and the last component that names a container has it: what runs in a container may make
- * sub-cgroups, which stay its own, or be a runtime itself, whose containers are then the innermost. */
+/* Only the path says which container a cgroup is of, and every runtime spells it its own way. The parser walks a path
+ * from the outside in; the last component that names a container counts. A container may make sub-cgroups, which stay
+ * its own. It may be a runtime itself: then its containers are the innermost. */
 #include "peerfs/parse/cgroup.h"
 
 #include <glib.h>
@@ -45,7 +45,7 @@ next_component (Bytes *path)
   return bytes_of ("", 0);
 }
 
-/* False where it does not fit. */
+/* False if it does not fit. */
 static bool
 chain_add (char chain[PFS_CHAIN_MAX], const char *id)
 {
@@ -58,7 +58,7 @@ chain_add (char chain[PFS_CHAIN_MAX], const char *id)
   return false;
 }
 
-/* Returns how many containers deep the path is; *cg is the innermost, untouched where that is 0. */
+/* Returns how many containers deep the path is; *cg is the innermost, untouched if that is 0. */
 static unsigned int
 parse_path (Bytes path, PfsCgroup *cg)
 {
@@ -121,7 +121,7 @@ pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret)
   Bytes all = bytes_of (content, len), line, path;
   unsigned int depth, deepest = 0;
 
-  /* Not every v1 hierarchy has a cgroup of every container: the line that knows most is right. */
+  /* Not every v1 hierarchy has a cgroup of every container: take the line that knows most. */
   memset (ret, 0, sizeof *ret);
   while (bytes_split (&all, '\n', &line)) {
     PfsCgroup found;

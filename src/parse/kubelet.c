@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A container's name, as its mounts tell it: the kubelet binds <its folder>/pods/<uid>/containers/<NAME>/<8 hex> to the
- * container's terminationMessagePath. The author of a pod can make other mounts look like that one, and containers that
- * are shown the node's folders see those of other pods. So, of all lines whose root has that form,
+ * container's terminationMessagePath. The author of a pod can make other mounts look like that one. Containers that are
+ * shown the node's folders see those of other pods. So, of all lines whose root has that form, these are out:
  *
- * - those are out whose root lies in a volume (name_of_root) or whose mount point lies in a container's root filesystem
- *   (".../rootfs/dev/..."), and those that nothing speaks for: not the default path, not the pod's uid in the cgroup, not
- *   the kubelet's mount of our own container;
- * - the best of the others wins, and of equals the last: the kubelet's own mount comes after those of volumes, and
- * hides what is mounted at its place before. */
+ * - the root lies in a volume (name_of_root), or the mount point in a root filesystem (".../rootfs/dev/...");
+ * - nothing speaks for it: not the default path, not the pod's uid in the cgroup, not our own container's mount.
+ *
+ * The best of the others wins, and of equals the last: the kubelet's own mount comes after those of volumes, and hides
+ * what was mounted at its place before. */
 #include "peerfs/parse/mountinfo.h"
 
 #include "bytes.h"

@@ -18,7 +18,7 @@ typedef struct {
   const char *sandbox;                                       /* the program of a pod's sandbox */
 } Runtime;
 
-/* What may also be a file name and be printed. */
+/* True for text that may be a file name and be printed. */
 static bool
 is_plain (Bytes b)
 {
@@ -125,7 +125,7 @@ match_lxc (const PfsCgroupStep *step, PfsCgroup *cg)
   return true;
 }
 
-/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 where they do not fit. */
+/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 if they do not fit. */
 static size_t
 unescape_unit (Bytes b, char *buf, size_t size)
 {
@@ -152,7 +152,7 @@ is_libvirt (Bytes name, const char *driver)
 }
 
 /* machine-<name>.scope of systemd-machined, systemd-nspawn@<name>.service of the template unit. Below them, nspawn
- * itself is in "supervisor", the container in "payload"; in the service's own cgroup nobody but nspawn can be. */
+ * itself is in "supervisor", the container in "payload"; only nspawn can be in the service's own cgroup. */
 static bool
 match_machine (const PfsCgroupStep *step, PfsCgroup *cg)
 {
@@ -262,7 +262,7 @@ runtime_of (const PfsCgroupStep *step, Bytes prefix)
   for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
     if (is_of_runtime (&runtimes[i], step, prefix))
       return runtimes[i].name;
-  /* Nothing in these paths says which runtime it is. */
+  /* These paths do not name the runtime. */
   if (step->parent_is_pod || step->is_pod)
     return "k8s";
   for (size_t i = 0; i < G_N_ELEMENTS (runtimes) && prefix.len == 0; i++)

@@ -48,7 +48,7 @@ struct PfsContainer {
 
   GArray *members;         /* [scan] of guint: indices into PfsTable.processes */
   char *root_key;          /* [scan] of its own "/"; NULL until a process with one was seen */
-  PfsKubeletMount kubelet; /* [scan] name "" where there is none */
+  PfsKubeletMount kubelet; /* [scan] name "" if there is none */
   bool main_is_sandbox;    /* [scan] */
   PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
   char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
@@ -68,5 +68,5 @@ struct PfsContainer {
 PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup);
 /* [lock] Marks it ended and gives back its cached pin for pfs_pin_unref() after unlocking; may be NULL. */
 PfsPin *pfs_container_end (PfsContainer *c);
-/* The main process's pin without a scan: 0, -ESRCH where it has ended, or there is none. */
+/* The main process's pin without a scan: 0, -ESRCH if it has ended, or there is none. */
 int pfs_container_pin (PfsContainer *c, PfsPin **ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which container a process belongs to.
  *
- * The order is: the ids in its cgroup path; the kubelet's mount, where a private cgroup namespace hides the path (ours
+ * The order is: the ids in its cgroup path; the kubelet's mount, if a private cgroup namespace hides the path (ours
  * does, ours alone) or the path names none; our own container, for what shares our mount namespace or root.
  *
  * A process can choose its name, its mounts (with SYS_ADMIN) and, if it may make cgroups, the cgroups below its own. It

@@ -83,7 +83,7 @@ read_self (PfsTable *table, PfsSelf *self)
   pfs_autofd dir = pid > 0 ? pfs_proc_open_pid (table->proc, pid, O_PATH) : -ENOENT;
   r = dir < 0 ? dir : pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
   if (r < 0)
-    return r == -ENOENT ? 0 : r; /* a saved copy: whoever read it is gone */
+    return r == -ENOENT ? 0 : r; /* a saved copy: the process that read it is gone */
 
   const char *content = g_bytes_get_data (mountinfo, &len);
   pfs_mountinfo_kubelet (content ? content : "", len, NULL, NULL, &self->kubelet);

@@ -39,7 +39,7 @@ has_mount (const char *content, gsize len, guint64 id)
   return false;
 }
 
-/* It may lie on a mount that does not answer: only what the kernel knows already is asked for. Where we may not look at
+/* It may lie on a mount that does not answer: only what the kernel knows already is asked for. If we may not look at
  * the executable, we may not look at the root either. */
 static bool
 has_finished_exec (int dir, const char *content, gsize len)
@@ -83,8 +83,8 @@ shows_our_root (const PfsSelf *self, const char *content, gsize len)
   return false;
 }
 
-/* Of a process that has not finished exec: can its root be none but its container's? On the node, where we are in no
- * container, the node's root is known. Under a kubelet, every container but the sandbox shows the kubelet's mount. */
+/* Of a process that has not finished exec: can its root be none but its container's? On the node, outside of all
+ * containers, the node's root is known. Under a kubelet, every container but the sandbox shows the kubelet's mount. */
 static bool
 is_surely_own (const PfsSelf *self, const PfsContainer *c, const char *content, gsize len, const char *root_key)
 {
@@ -110,7 +110,7 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize 
   }
 }
 
-/* The mounts that a process has, or its mount namespace where it has chrooted itself and sees none at "/": then
+/* The mounts that a process has, or its mount namespace if it has chrooted itself and sees none at "/": then
  * *ret_root_key is NULL if we may not look there. */
 static int
 read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
@@ -176,7 +176,7 @@ is_sandbox_process (PfsTable *table, const PfsProcessInfo *info)
   return r < 0 ? r : pfs_runtime_is_sandbox (stat.comm);
 }
 
-/* Returns its rank as a main process, UNKNOWN where it can be none now, or -errno where that cannot be told. */
+/* Returns its rank as a main process, UNKNOWN if it can be none now, or -errno if that cannot be told. */
 static int
 rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
 {
@@ -244,7 +244,7 @@ keeps_main (PfsTable *table, PfsContainer *c)
   return false;
 }
 
-/* What a process said when it was asked for its rank, where that is no rank. It may be on its way out (a zombie's
+/* What a process said when it was asked for its rank, if that is no rank. It may be on its way out (a zombie's
  * mountinfo: EINVAL), or hidden from us for good: there are others. What we lack ourselves stops all. */
 static bool
 is_about_it (int error)
@@ -258,8 +258,8 @@ is_refusal (int error)
   return error == -EACCES || error == -EPERM;
 }
 
-/* By age; one with another root gives way to whoever has not. Where only jailed ones are found, all are looked at: one
- * of the others knows the container's name. */
+/* By age; one with another root gives way to one that has the container's. If only jailed ones are found, all
+ * are looked at: one of the others knows the container's name. */
 static int
 find_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo **ret, PfsRank *ret_rank)
 {

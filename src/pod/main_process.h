@@ -4,6 +4,6 @@
 
 #include "container.h"
 
-/* Keeps or chooses the main process. 0; -ESRCH where no process of the instance can be; another -errno
- * where that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
+/* Keeps or chooses the main process. 0; -ESRCH if no process of the instance can be; another -errno
+ * if that cannot be told: then nothing changes, and PfsContainer.main_error says why. */
 int pfs_choose_main (PfsTable *table, PfsContainer *c);

@@ -65,7 +65,7 @@ is_sandbox (const PfsContainer *c, const GPtrArray *live)
   return false;
 }
 
-/* Tells of what happened, once: whoever listens is told after the scan. */
+/* Tells of what happened, once, after the scan. */
 static void
 add_notice (PfsTable *table, PfsNoticeKind kind, const char *name, const char *id, const char *other)
 {
@@ -79,7 +79,7 @@ add_notice (PfsTable *table, PfsNoticeKind kind, const char *name, const char *i
   g_ptr_array_add (table->notices, notice);
 }
 
-/* The one container that the rule can mean, or NULL. Who may make cgroups can choose an id to his liking, but not one
+/* The one container that the rule can mean, or NULL. A process that may make cgroups can choose any id, but not one
  * that is as far out. */
 static const PfsContainer *
 match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
@@ -130,7 +130,7 @@ is_vouched (const PfsTable *table, const PfsContainer *c)
          && (!own->name[0] || pfs_kubelet_same_node (&c->kubelet, own));
 }
 
-/* The name that it claims, before conflicts; NULL where it is not to be listed. */
+/* The name that it claims, before conflicts; NULL if it is not to be listed. */
 static char *
 claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
 {
@@ -182,7 +182,7 @@ free_name (GHashTable *taken, const PfsContainer *c, const char *name)
   }
 }
 
-/* Who has a name that several claim comes first: by the user's word; the outer container before one that was made in
+/* Of several that claim a name, the first has it: by the user's word; the outer container before one that was made in
  * another; by the better claim; the newest. */
 static int
 compare_claims (gconstpointer a, gconstpointer b)

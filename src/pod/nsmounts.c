@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The mounts of a process's mount namespace, whatever its own root is: /proc/<pid>/mountinfo leaves out what lies
- * outside of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. Whoever joins
- * a mount namespace has its root (setns(2)), so a thread of its own does, reads its own mountinfo and ends. */
+ * outside of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. setns(2)
+ * gives a thread the namespace's root. So a thread of its own joins, reads its own mountinfo and ends. */
 #include "nsmounts.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ visit (int mnt_ns, int proc_fd, GBytes **ret)
   return pfs_read_prefix_at (proc_fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, ret);
 }
 
-/* Its root may be covered by a mount that makes who joins wait (autofs). */
+/* A mount over its root may keep the thread that joins waiting (autofs). */
 int
 pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret)
 {

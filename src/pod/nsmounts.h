@@ -6,5 +6,5 @@
 #include "peerfs/pod/table.h"
 
 /* The mountinfo of the whole mount namespace of an open process directory. Needs CAP_SYS_ADMIN there.
- * Returns 0 or -errno, -ETIMEDOUT where it makes us wait; *ret is the caller's. */
+ * Returns 0 or -errno, -ETIMEDOUT if it makes us wait; *ret is the caller's. */
 int pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret);

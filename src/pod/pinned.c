@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The main processes that the table keeps pinned: for whoever watches them end, so that nothing is held of them then.
+/* The main processes that the table keeps pinned. The janitor waits for their ends, so that nothing is held after them.
  */
 #include "container.h"
 

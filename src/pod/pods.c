@@ -3,8 +3,8 @@
  *
  * The uid is in the cgroup's path, where no container can choose it; else the kubelet's mount tells it. Namespace and
  * name are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that
- * live are looked for and kept, however many folders there are. As that is a file system, whoever wants to know reads
- * it for himself, after a scan, and then scans again: a scan reads nothing but /proc. */
+ * live are looked for and kept, however many folders there are. That is a file system, and a scan reads
+ * nothing but /proc: the caller reads the folders after a scan, and then scans again. */
 #include "pods.h"
 
 #include <dirent.h>

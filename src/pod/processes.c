@@ -10,7 +10,7 @@
 #include "peerfs/proc/procfile.h"
 #include "state.h"
 
-/* Returns 1, 0, or -errno where that cannot be told: to forget what is known of the process could end its container. */
+/* Returns 1, 0, or -errno if that cannot be told: to forget what is known of the process could end its container. */
 static int
 is_same_process (PfsTable *table, const PfsProcessInfo *info, const PfsPidEntry *entry)
 {

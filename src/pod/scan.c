@@ -191,7 +191,7 @@ sort_members (PfsContainer *c)
     }
 }
 
-/* The pids for publishing: the array others may hold where nothing has changed, else a new one. */
+/* The pids for publishing: the array that others may hold if nothing has changed, else a new one. */
 static GArray *
 member_pids (PfsTable *table, PfsContainer *c)
 {

@@ -98,7 +98,7 @@ add_message (GHashTable *sockets, const struct nlmsghdr *header)
   g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
 }
 
-/* 1 at the end of the dump, 0 where more follows. */
+/* 1 at the end of the dump, 0 if more follows. */
 static int
 add_reply (GHashTable *sockets, const char *reply, size_t len)
 {

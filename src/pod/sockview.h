@@ -22,9 +22,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsView, pfs_view_free)
 int pfs_view_root_of (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode);
 
 /* The path from the view's root of the file that /proc prints as text and that lies on the mount: a part of text, or
- * NULL where the view does not reach it or shows something else in its place. */
+ * NULL if the view does not reach it or shows something else in its place. */
 const char *pfs_view_path (const PfsView *view, const char *text, uint64_t mount);
 
-/* The path from the view's root of a directory that /proc prints as text, "" for the root itself. NULL where text is
+/* The path from the view's root of a directory that /proc prints as text, "" for the root itself. NULL if text is
  * not below the root. It may be another directory's. */
 const char *pfs_view_below (const PfsView *view, const char *text);

@@ -17,9 +17,9 @@
 /* Ourselves, as this /proc shows us. */
 typedef struct {
   bool known;
-  char *key; /* of our own container; NULL where we are in none, or not in this /proc */
+  char *key; /* of our own container; NULL if we are in none, or not in this /proc */
   bool has_cgroup_id;
-  PfsKubeletMount kubelet; /* name "" where there is none */
+  PfsKubeletMount kubelet; /* name "" if there is none */
   char *root_key;
   char *mnt_ns;
 } PfsSelf;
@@ -59,10 +59,10 @@ struct PfsTable {
 
   GArray *processes;     /* [scan] of PfsProcessInfo, by pid */
   GHashTable *instances; /* [scan] key -> PfsContainer reference */
-  char *node_root;       /* [scan] root key of the node itself; NULL where it is not visible */
+  char *node_root;       /* [scan] root key of the node itself; NULL if it is not visible */
   PfsSelf self;          /* [scan] */
   gint64 self_time;      /* [scan] when that was read, monotonic, in microseconds */
-  guint64 now;           /* [scan] ticks since boot; 0 for a saved copy, where nothing is young */
+  guint64 now;           /* [scan] ticks since boot; 0 for a saved copy: nothing is young there */
   guint64 ticks_per_second;
   guint64 next_serial; /* [scan] */
   guint64 files_read;  /* [scan] cgroup files read so far, for tests */

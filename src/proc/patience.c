@@ -15,7 +15,7 @@ struct PfsPatience {
 };
 
 typedef struct {
-  gint refs;             /* of who waits, and of the thread */
+  gint refs;             /* of the thread that waits, and of the one that reads */
   PfsPatience *patience; /* a reference */
   PfsPatientRead read;   /* NULL: it only closes */
   int fd, other;         /* closed by the thread: that may wait, too */

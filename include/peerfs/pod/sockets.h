@@ -27,7 +27,7 @@ typedef struct {
   int type;        /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
   bool short_name; /* its last component alone means this socket, of all that have it */
   bool held_by_main;
-  bool outside;        /* the path is its holder's, who has another root than the container */
+  bool outside;        /* the path is its holder's, which has another root than the container */
   PfsProcessId holder; /* the oldest process that holds it */
   GArray *ways; /* of PfsSocketWay, never empty: holders with the container's root, the oldest first; other holders;
                  * last the main process, if it is no holder and the file is below its root */
@@ -44,6 +44,6 @@ int pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret);
 
 #define PFS_SOCKETS_MAX 65536
 
-/* Who listens at sockets/NAME (the whole path or the short name): the oldest process that holds it, pinned
- * (pfs_pin_unref). 0, -ENOENT where no socket has that name, or as pfs_sockets_list(). */
+/* The process that listens at sockets/NAME (the whole path or the short name): the oldest that holds it, pinned
+ * (pfs_pin_unref). 0, -ENOENT if no socket has that name, or as pfs_sockets_list(). */
 int pfs_sockets_holder (PfsContainer *c, const char *name, PfsPin **ret);

@@ -97,13 +97,13 @@ void pfs_container_unref (PfsContainer *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsContainer, pfs_container_unref)
 
 const char *pfs_container_id (const PfsContainer *c);      /* fixed for life */
-const char *pfs_container_runtime (const PfsContainer *c); /* fixed for life; "unknown" where nothing tells */
-const char *pfs_container_pod_uid (const PfsContainer *c); /* fixed for life; "" where unknown */
+const char *pfs_container_runtime (const PfsContainer *c); /* fixed for life; "unknown" if nothing tells */
+const char *pfs_container_pod_uid (const PfsContainer *c); /* fixed for life; "" if unknown */
 guint64 pfs_container_serial (const PfsContainer *c);      /* differs between instances in one table */
 PfsProc *pfs_container_proc (const PfsContainer *c);       /* borrowed */
 char *pfs_container_name (PfsContainer *c);                /* as of the last scan; g_free */
 
-/* The main process, pinned: a reference (pfs_pin_unref). Where the known one has ended, /proc is rescanned for the
+/* The main process, pinned: a reference (pfs_pin_unref). If the known one has ended, /proc is rescanned for the
  * next. A pin whose container's root cannot be ours to serve (start-up window) is never given.
  * Returns 0, or -ESRCH once the instance has ended (which it then stays): that alone means so. Any other error says
  * that it could not be told now (-EMFILE, -ENOMEM, -EACCES), and heals; -EAGAIN, that main processes end faster than we

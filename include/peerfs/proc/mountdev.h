@@ -16,6 +16,6 @@ PfsMountDevs *pfs_mount_devs_new (int pin_fd);
 void pfs_mount_devs_free (PfsMountDevs *devs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountDevs, pfs_mount_devs_free)
 
-/* True where the file dirfd/name (flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW), whose st_dev is given, lies on the
+/* True if the file dirfd/name (flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW), whose st_dev is given, lies on the
  * superblock of the device dev. */
 bool pfs_mount_devs_match (PfsMountDevs *devs, int dirfd, const char *name, int flags, dev_t st_dev, dev_t dev);

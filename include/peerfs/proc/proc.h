@@ -12,7 +12,7 @@
 typedef struct PfsProc PfsProc;
 
 /* Opens dir. *ret is owned by the caller (pfs_proc_unref). Returns 0 or -errno: that of open(2), -ENOTDIR, or
- * -ENODATA where the folder shows no process at all. */
+ * -ENODATA if the folder shows no process at all. */
 int pfs_proc_open (const char *dir, PfsProc **ret);
 PfsProc *pfs_proc_ref (PfsProc *proc);
 void pfs_proc_unref (PfsProc *proc);
@@ -22,17 +22,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsProc, pfs_proc_unref)
 int pfs_proc_fd (const PfsProc *proc);
 const char *pfs_proc_path (const PfsProc *proc);
 
-/* True where it is a procfs of our own PID namespace: only then do its pids mean anything to pidfd_open(2). */
+/* True if it is a procfs of our own PID namespace: only then do its pids mean anything to pidfd_open(2). */
 bool pfs_proc_is_own (const PfsProc *proc);
 
-/* True where it is a procfs at all, not a saved copy. */
+/* True if it is a procfs at all, not a saved copy. */
 bool pfs_proc_is_live (const PfsProc *proc);
 
 /* A process pinned by a descriptor of its directory (whose files fail with ESRCH once it has ended, even when the pid
  * is used again) and, where possible, by a pidfd. Immutable; shared between threads; refcounted. */
 typedef struct PfsPin PfsPin;
 
-/* Pins pid if it is still the process that started at start_time (ticks). -ESRCH where it is not. */
+/* Pins pid if it is still the process that started at start_time (ticks). -ESRCH if it is not. */
 int pfs_pin_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsPin **ret);
 PfsPin *pfs_pin_ref (PfsPin *pin);
 void pfs_pin_unref (PfsPin *pin);
@@ -40,14 +40,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsPin, pfs_pin_unref)
 
 pid_t pfs_pin_pid (const PfsPin *pin);
 int pfs_pin_fd (const PfsPin *pin);    /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
-int pfs_pin_pidfd (const PfsPin *pin); /* borrowed; -1 where there is none. Readable once the process has ended */
+int pfs_pin_pidfd (const PfsPin *pin); /* borrowed; -1 if there is none. Readable once the process has ended */
 
 /* False once the process has ended (zombies have). */
 bool pfs_pin_alive (const PfsPin *pin);
 
-/* Is it a thread of io_uring(7)'s? It works with the credentials of whoever submitted a request, but capget(2) and its
- * status file tell its own, which may be those of a time when its process had more. True also if that cannot be told.
- * proc_fd is a /proc of our own PID namespace. */
+/* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request, but capget(2)
+ * and its status file tell its own, which may be those of a time when its process had more. True also if that cannot be
+ * told. proc_fd is a /proc of our own PID namespace. */
 bool pfs_proc_is_worker (int proc_fd, pid_t pid);
 
 /* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of
