@@ -67,7 +67,7 @@ wait_for_something (PfsJanitor *janitor)
   polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
   polled[n++] = (struct pollfd){ .fd = janitor->session->state_fd, .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
-    int pidfd = pfs_pin_pidfd (pins->pdata[i]);
+    int pidfd = pfs_process_pidfd (pins->pdata[i]);
 
     look_soon = look_soon || pidfd < 0;
     if (pidfd >= 0)

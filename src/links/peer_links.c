@@ -125,7 +125,7 @@ holders_new (void)
 static bool
 holder_lives (const PfsPeerLinks *links, GArray *holders, const PfsProcessId *process)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   if (process->pid == links->pid)
     return true;
@@ -134,8 +134,8 @@ holder_lives (const PfsPeerLinks *links, GArray *holders, const PfsProcessId *pr
     if (known->pid == process->pid && known->start_time == process->start_time)
       return true;
   }
-  int r = pfs_pin_open (pfs_container_proc (links->container), process->pid, process->start_time, &pin);
-  PfsHolder holder = { *process, r == 0 ? fcntl (pfs_pin_pidfd (pin), F_DUPFD_CLOEXEC, 0) : -1 };
+  int r = pfs_process_open (pfs_container_proc (links->container), process->pid, process->start_time, &pin);
+  PfsHolder holder = { *process, r == 0 ? fcntl (pfs_process_pidfd (pin), F_DUPFD_CLOEXEC, 0) : -1 };
   if (holder.pidfd >= 0 && holder.pidfd < HOLDER_FD_MAX && holders->len < HOLDERS_MAX)
     g_array_append_val (holders, holder);
   else

@@ -20,17 +20,17 @@ read_process (int dir, PfsTarget *ret)
 static int
 read_main (PfsContainer *c, PfsTarget *ret)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   int r = pfs_container_main (c, &pin);
-  return r < 0 ? r : read_process (pfs_pin_fd (pin), ret);
+  return r < 0 ? r : read_process (pfs_process_fd (pin), ret);
 }
 
 static int
 read_holder (PfsContainer *c, const char *socket, PfsTarget *ret)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   int r = pfs_sockets_holder (c, socket, &pin);
-  return r < 0 ? r : read_process (pfs_pin_fd (pin), ret);
+  return r < 0 ? r : read_process (pfs_process_fd (pin), ret);
 }
 
 /* Open it before the lookup: if another process gets the pid meanwhile, this one cannot be read any more. */

@@ -57,13 +57,13 @@ pfs_container_unref (PfsContainer *c)
   pfs_table_memory_unref (table);
 }
 
-PfsPin *
+PfsProcess *
 pfs_container_end (PfsContainer *c)
 {
   g_atomic_int_set (&c->ended, 1);
-  if (c->pin)
+  if (c->process)
     g_queue_remove (&c->table->pinned, c);
-  return g_steal_pointer (&c->pin);
+  return g_steal_pointer (&c->process);
 }
 
 const char *
@@ -105,43 +105,43 @@ pfs_container_name (PfsContainer *c)
   return name;
 }
 
-/* Keeps the pin for the next caller, unless the scan has chosen another main process meanwhile. */
+/* Keeps the process for the next caller, unless the scan has chosen another main process meanwhile. */
 static void
-cache_pin (PfsContainer *c, PfsPin *pin, guint64 start)
+cache_process (PfsContainer *c, PfsProcess *process, guint64 start)
 {
   PfsTable *table = c->table;
-  PfsPin *dropped = NULL;
+  PfsProcess *dropped = NULL;
   void (*func) (gpointer data) = NULL;
 
   pthread_mutex_lock (&table->lock);
-  if (!pfs_container_ended (c) && !c->pin && c->main_pid == pfs_pin_pid (pin) && c->main_start == start) {
+  if (!pfs_container_ended (c) && !c->process && c->main_pid == pfs_process_pid (process) && c->main_start == start) {
     if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX) {
       PfsContainer *last = g_queue_pop_tail (&table->pinned);
-      dropped = g_steal_pointer (&last->pin);
+      dropped = g_steal_pointer (&last->process);
     }
-    c->pin = pfs_pin_ref (pin);
+    c->process = pfs_process_ref (process);
     g_queue_push_head (&table->pinned, c);
     func = table->pinned_func;
   }
   gpointer data = table->pinned_data;
   pthread_mutex_unlock (&table->lock);
-  g_clear_pointer (&dropped, pfs_pin_unref);
+  g_clear_pointer (&dropped, pfs_process_unref);
   if (func)
     func (data);
 }
 
 int
-pfs_container_pin (PfsContainer *c, PfsPin **ret)
+pfs_container_process (PfsContainer *c, PfsProcess **ret)
 {
   PfsTable *table = c->table;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) process = NULL;
 
   pthread_mutex_lock (&table->lock);
   bool ended = pfs_container_ended (c);
   pid_t pid = c->main_pid;
   guint64 start = c->main_start;
-  if (c->pin && !ended) {
-    pin = pfs_pin_ref (c->pin);
+  if (c->process && !ended) {
+    process = pfs_process_ref (c->process);
     g_queue_remove (&table->pinned, c);
     g_queue_push_head (&table->pinned, c);
   }
@@ -149,15 +149,15 @@ pfs_container_pin (PfsContainer *c, PfsPin **ret)
   if (ended || pid == 0)
     return -ESRCH;
 
-  if (!pin) {
-    int r = pfs_pin_open (table->proc, pid, start, &pin);
+  if (!process) {
+    int r = pfs_process_open (table->proc, pid, start, &process);
     if (r < 0)
       return r;
-    cache_pin (c, pin, start);
-  } else if (!pfs_pin_alive (pin)) {
+    cache_process (c, process, start);
+  } else if (!pfs_process_alive (process)) {
     return -ESRCH;
   }
-  *ret = g_steal_pointer (&pin);
+  *ret = g_steal_pointer (&process);
   return 0;
 }
 

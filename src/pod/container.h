@@ -56,17 +56,17 @@ struct PfsContainer {
   PfsClaim claim;          /* [scan] to next_name */
   bool told;               /* [scan] that another one has the name that it claims */
 
-  char *name;         /* [lock] */
-  pid_t main_pid;     /* [lock], written by the scan alone */
-  guint64 main_start; /* [lock], written by the scan alone */
-  int main_error;     /* [lock], written by the scan alone: why the next main process is not known; else 0 */
-  GArray *pids;       /* [lock] of pid_t; never changed in place */
-  PfsPin *pin;        /* [lock] cached; in PfsTable.pinned */
+  char *name;          /* [lock] */
+  pid_t main_pid;      /* [lock], written by the scan alone */
+  guint64 main_start;  /* [lock], written by the scan alone */
+  int main_error;      /* [lock], written by the scan alone: why the next main process is not known; else 0 */
+  GArray *pids;        /* [lock] of pid_t; never changed in place */
+  PfsProcess *process; /* [lock] cached; in PfsTable.pinned */
 };
 
 /* A reference. key: its chain of ids, or id if no cgroup names one. */
 PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup);
-/* [lock] Marks it ended and gives back its cached pin for pfs_pin_unref() after unlocking; may be NULL. */
-PfsPin *pfs_container_end (PfsContainer *c);
-/* The main process's pin without a scan: 0, -ESRCH if it has ended, or there is none. */
-int pfs_container_pin (PfsContainer *c, PfsPin **ret);
+/* [lock] Marks it ended and gives back its cached process for pfs_process_unref() after unlocking; may be NULL. */
+PfsProcess *pfs_container_end (PfsContainer *c);
+/* The main process's process without a scan: 0, -ESRCH if it has ended, or there is none. */
+int pfs_container_process (PfsContainer *c, PfsProcess **ret);

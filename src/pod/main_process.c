@@ -211,7 +211,7 @@ compare_age (gconstpointer a, gconstpointer b)
 static int
 set_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo *info)
 {
-  g_autoptr (PfsPin) stale = NULL;
+  g_autoptr (PfsProcess) stale = NULL;
 
   if (c->main_pid == info->pid && c->main_start == info->start_time)
     return 0;
@@ -222,8 +222,8 @@ set_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo *info)
   pthread_mutex_lock (&table->lock);
   c->main_pid = info->pid;
   c->main_start = info->start_time;
-  if (c->pin) {
-    stale = g_steal_pointer (&c->pin);
+  if (c->process) {
+    stale = g_steal_pointer (&c->process);
     g_queue_remove (&table->pinned, c);
   }
   pthread_mutex_unlock (&table->lock);

@@ -26,26 +26,26 @@ pfs_table_n_ended (PfsTable *table)
 GPtrArray *
 pfs_table_pinned (PfsTable *table)
 {
-  GPtrArray *pins = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_pin_unref);
+  GPtrArray *processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
 
   pthread_mutex_lock (&table->lock);
   for (GList *link = table->pinned.head; link; link = link->next)
-    g_ptr_array_add (pins, pfs_pin_ref (((PfsContainer *) link->data)->pin));
+    g_ptr_array_add (processes, pfs_process_ref (((PfsContainer *) link->data)->process));
   pthread_mutex_unlock (&table->lock);
-  return pins;
+  return processes;
 }
 
-/* The table's reference to the pin; to be dropped without the lock. */
-static PfsPin *
-take_locked (PfsTable *table, const PfsPin *pin)
+/* The table's reference to the process; to be dropped without the lock. */
+static PfsProcess *
+take_locked (PfsTable *table, const PfsProcess *process)
 {
   for (GList *link = table->pinned.head; link; link = link->next) {
     PfsContainer *c = link->data;
 
-    if (c->pin != pin)
+    if (c->process != process)
       continue;
     g_queue_delete_link (&table->pinned, link);
-    return g_steal_pointer (&c->pin);
+    return g_steal_pointer (&c->process);
   }
   return NULL;
 }
@@ -53,15 +53,15 @@ take_locked (PfsTable *table, const PfsPin *pin)
 void
 pfs_table_drop_dead (PfsTable *table)
 {
-  g_autoptr (GPtrArray) pins = pfs_table_pinned (table);
+  g_autoptr (GPtrArray) processes = pfs_table_pinned (table);
 
-  for (guint i = 0; i < pins->len; i++) {
-    g_autoptr (PfsPin) dropped = NULL;
+  for (guint i = 0; i < processes->len; i++) {
+    g_autoptr (PfsProcess) dropped = NULL;
 
-    if (pfs_pin_alive (pins->pdata[i]))
+    if (pfs_process_alive (processes->pdata[i]))
       continue;
     pthread_mutex_lock (&table->lock);
-    dropped = take_locked (table, pins->pdata[i]);
+    dropped = take_locked (table, processes->pdata[i]);
     pthread_mutex_unlock (&table->lock);
   }
 }

@@ -52,12 +52,12 @@ end_instance (PfsTable *table, PfsContainer *c)
     info->rank = PFS_RANK_UNKNOWN;
   }
   pthread_mutex_lock (&table->lock);
-  PfsPin *pin = pfs_container_end (c);
+  PfsProcess *process = pfs_container_end (c);
   table->n_ended++;
   void (*func) (gpointer data) = table->pinned_func;
   gpointer data = table->pinned_data;
   pthread_mutex_unlock (&table->lock);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  g_clear_pointer (&process, pfs_process_unref);
   if (func)
     func (data);
 }

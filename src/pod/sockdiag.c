@@ -161,9 +161,9 @@ netlink_open_inside (gpointer data)
 
 /* A netlink socket in the network namespace of the process, or -errno. */
 static int
-netlink_open_for (int pin_fd)
+netlink_open_for (int pid_fd)
 {
-  pfs_autofd netns = openat (pin_fd, "ns/net", O_RDONLY | O_CLOEXEC);
+  pfs_autofd netns = openat (pid_fd, "ns/net", O_RDONLY | O_CLOEXEC);
   struct stat own, theirs;
 
   if (netns < 0 || fstat (netns, &theirs) < 0)
@@ -177,9 +177,9 @@ netlink_open_for (int pin_fd)
 }
 
 int
-pfs_sockdiag_dump (int pin_fd, GHashTable **ret)
+pfs_sockdiag_dump (int pid_fd, GHashTable **ret)
 {
-  pfs_autofd netlink = netlink_open_for (pin_fd);
+  pfs_autofd netlink = netlink_open_for (pid_fd);
 
   int r = netlink < 0 ? netlink : dump (netlink, ret);
   return r == -ENOENT ? -EOPNOTSUPP : r; /* the kernel has no unix_diag */

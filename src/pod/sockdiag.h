@@ -24,7 +24,7 @@ typedef struct {
   GArray *holders;     /* of PfsSocketHolder, the oldest first; NULL before one is found */
 } PfsUnixSocket;
 
-/* All of the network namespace of the process whose directory pin_fd is, by inode: a GHashTable of uint32_t (as
+/* All of the network namespace of the process whose directory pid_fd is, by inode: a GHashTable of uint32_t (as
  * GUINT_TO_POINTER) to PfsUnixSocket, which it owns. Asks the kernel by sock_diag(7), from a thread of its own inside
  * that namespace if it is not ours. Returns 0 or -errno. */
-int pfs_sockdiag_dump (int pin_fd, GHashTable **ret);
+int pfs_sockdiag_dump (int pid_fd, GHashTable **ret);

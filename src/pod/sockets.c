@@ -203,19 +203,19 @@ static int
 list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
 {
   PfsProc *proc = pfs_container_proc (c);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) process = NULL;
   PfsStat stat;
 
-  int r = pfs_container_main (c, &pin);
+  int r = pfs_container_main (c, &process);
   if (r >= 0)
-    r = pfs_proc_stat_at (pfs_pin_fd (pin), &stat);
+    r = pfs_proc_stat_at (pfs_process_fd (process), &stat);
   if (r < 0)
     return r == -ENOENT ? -ESRCH : r;
   const PfsSocketScan scan = {
     .proc_fd = pfs_proc_fd (proc),
     .patience = pfs_proc_is_own (proc) ? c->table->patience : NULL,
-    .main_fd = pfs_pin_fd (pin),
-    .main_pid = pfs_pin_pid (pin),
+    .main_fd = pfs_process_fd (process),
+    .main_pid = pfs_process_pid (process),
     .main_start = stat.start_time,
     .pids = (const pid_t *) pids->data,
     .n_pids = pids->len,
@@ -241,7 +241,7 @@ pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret)
 }
 
 int
-pfs_sockets_holder (PfsContainer *c, const char *name, PfsPin **ret)
+pfs_sockets_holder (PfsContainer *c, const char *name, PfsProcess **ret)
 {
   g_autoptr (GPtrArray) sockets = NULL;
   const PfsSocket *found = NULL;
@@ -256,5 +256,5 @@ pfs_sockets_holder (PfsContainer *c, const char *name, PfsPin **ret)
   }
   if (!found)
     return -ENOENT;
-  return pfs_pin_open (pfs_container_proc (c), found->holder.pid, found->holder.start_time, ret);
+  return pfs_process_open (pfs_container_proc (c), found->holder.pid, found->holder.start_time, ret);
 }

@@ -73,7 +73,7 @@ pfs_table_ref (PfsTable *table)
 static void
 dispose (PfsTable *table)
 {
-  g_autoptr (GPtrArray) pins = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_pin_unref);
+  g_autoptr (GPtrArray) processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
   GHashTableIter iter;
   gpointer value;
 
@@ -82,9 +82,9 @@ dispose (PfsTable *table)
     pthread_cond_wait (&table->scanned, &table->lock);
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsPin *pin = pfs_container_end (value);
-    if (pin)
-      g_ptr_array_add (pins, pin);
+    PfsProcess *process = pfs_container_end (value);
+    if (process)
+      g_ptr_array_add (processes, process);
   }
   GPtrArray *listed = g_steal_pointer (&table->listed);
   GHashTable *instances = g_steal_pointer (&table->instances);
@@ -200,9 +200,9 @@ static int
 find (PfsTable *table, bool group, const char *name, PfsContainer **ret)
 {
   g_autoptr (PfsContainer) c = lookup (table, group, name);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) process = NULL;
 
-  if (!c || pfs_container_pin (c, &pin) < 0) {
+  if (!c || pfs_container_process (c, &process) < 0) {
     g_clear_pointer (&c, pfs_container_unref);
     int r = rescan_with_pods (table);
     if (r < 0)
@@ -243,10 +243,10 @@ main_error (PfsContainer *c)
 }
 
 int
-pfs_container_main (PfsContainer *c, PfsPin **ret)
+pfs_container_main (PfsContainer *c, PfsProcess **ret)
 {
   for (guint i = 0; i < MAIN_TRIES; i++) {
-    int r = pfs_container_pin (c, ret);
+    int r = pfs_container_process (c, ret);
     if (r != -ESRCH)
       return r;
     if (pfs_container_ended (c))

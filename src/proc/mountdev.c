@@ -10,16 +10,16 @@
 #include "peerfs/parse/mountinfo.h"
 
 struct PfsMountDevs {
-  int pin_fd;
+  int pid_fd;
   GHashTable *devices; /* mount id -> dev_t + 1; NULL before it is needed */
 };
 
 PfsMountDevs *
-pfs_mount_devs_new (int pin_fd)
+pfs_mount_devs_new (int pid_fd)
 {
   PfsMountDevs *devs = g_new0 (PfsMountDevs, 1);
 
-  devs->pin_fd = pin_fd;
+  devs->pid_fd = pid_fd;
   return devs;
 }
 
@@ -41,7 +41,7 @@ load (PfsMountDevs *devs)
   if (devs->devices)
     return;
   devs->devices = g_hash_table_new (NULL, NULL);
-  if (pfs_read_prefix_at (devs->pin_fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
+  if (pfs_read_prefix_at (devs->pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return;
   const char *data = g_bytes_get_data (content, &len);
   iter = pfs_mount_iter_new (data, len);

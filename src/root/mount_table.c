@@ -26,7 +26,7 @@ pfs_mount_table_changes (PfsRootfs *rootfs)
   g_mutex_lock (&rootfs->lock);
   bool changed = rootfs->mount_table < 0 || table_changed (rootfs->mount_table);
   if (rootfs->mount_table < 0 && rootfs->pin)
-    rootfs->mount_table = openat (pfs_pin_fd (rootfs->pin), "mountinfo", O_RDONLY | O_CLOEXEC);
+    rootfs->mount_table = openat (pfs_process_fd (rootfs->pin), "mountinfo", O_RDONLY | O_CLOEXEC);
   rootfs->mount_changes += changed;
   guint64 changes = rootfs->mount_changes;
   g_mutex_unlock (&rootfs->lock);

@@ -34,7 +34,7 @@ rootfs_free (PfsRootfs *rootfs)
   g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
   g_mutex_unlock (&rootfs->tree->rootfs_lock);
   pfs_mount_table_drop_locked (rootfs);
-  g_clear_pointer (&rootfs->pin, pfs_pin_unref);
+  g_clear_pointer (&rootfs->pin, pfs_process_unref);
   for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
     g_clear_pointer (&rootfs->recent[i], pfs_mount_unref);
   pfs_mount_unref (rootfs->anchor);
@@ -106,7 +106,7 @@ pfs_rootfs_end (PfsRootfs *rootfs)
   for (GList *link = rootfs->files.head; link && tree->nothing >= 0; link = link->next)
     if (pfs_file_ref_unless_dying (link->data))
       g_ptr_array_add (files, link->data);
-  g_autoptr (PfsPin) pin = g_steal_pointer (&rootfs->pin);
+  g_autoptr (PfsProcess) pin = g_steal_pointer (&rootfs->pin);
   pfs_mount_table_drop_locked (rootfs);
   g_mutex_unlock (&rootfs->lock);
   for (guint i = 0; i < files->len; i++) {
@@ -166,7 +166,7 @@ pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
 
     g_mutex_lock (&rootfs->lock);
     if (rootfs->pin)
-      g_ptr_array_add (pins, pfs_pin_ref (rootfs->pin));
+      g_ptr_array_add (pins, pfs_process_ref (rootfs->pin));
     g_mutex_unlock (&rootfs->lock);
   }
   gint64 oldest = pfs_fd_cache_drop_idle (tree->fds, G_MININT64);
@@ -180,16 +180,16 @@ pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
 static bool
 sweep_one (PfsRootfs *rootfs)
 {
-  g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (PfsPin) next = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
+  g_autoptr (PfsProcess) next = NULL;
 
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin)
-    pin = pfs_pin_ref (rootfs->pin);
+    pin = pfs_process_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
   if (!pin)
     return false;
-  bool alive = pfs_pin_alive (pin);
+  bool alive = pfs_process_alive (pin);
   if (!alive) {
     pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
     int r = pfs_container_main (rootfs->container, &next);
@@ -207,7 +207,7 @@ sweep_one (PfsRootfs *rootfs)
   if (rootfs->pin == pin
       && (!alive || (rootfs->files.length == 0 && !pfs_fd_cache_has (rootfs->tree->fds, rootfs->container)))) {
     pfs_mount_table_drop_locked (rootfs);
-    pfs_pin_unref (rootfs->pin);
+    pfs_process_unref (rootfs->pin);
     rootfs->pin = rootfs->files.length > 0 ? g_steal_pointer (&next) : NULL;
   }
   g_mutex_unlock (&rootfs->lock);

@@ -29,26 +29,26 @@ keep (PfsNode *dir, PfsDirFd *fd)
 /* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
  * opened through the old one is not used again. */
 static int
-live_pin (PfsRootfs *rootfs, PfsPin **ret)
+live_pin (PfsRootfs *rootfs, PfsProcess **ret)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   bool fresh = false;
 
   g_mutex_lock (&rootfs->lock);
   bool ended = rootfs->ended;
   if (rootfs->pin)
-    pin = pfs_pin_ref (rootfs->pin);
+    pin = pfs_process_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
   if (ended)
     return -ESTALE;
-  if (pin && pfs_pin_alive (pin)) {
+  if (pin && pfs_process_alive (pin)) {
     *ret = g_steal_pointer (&pin);
     return 0;
   }
 
   if (pin)
     pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  g_clear_pointer (&pin, pfs_process_unref);
   int r = pfs_container_main (rootfs->container, &pin);
   if (r == -ESRCH) {
     pfs_rootfs_end (rootfs);
@@ -59,8 +59,8 @@ live_pin (PfsRootfs *rootfs, PfsPin **ret)
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin != pin) {
     pfs_mount_table_drop_locked (rootfs);
-    g_clear_pointer (&rootfs->pin, pfs_pin_unref);
-    rootfs->pin = pfs_pin_ref (pin);
+    g_clear_pointer (&rootfs->pin, pfs_process_unref);
+    rootfs->pin = pfs_process_ref (pin);
     fresh = true;
   }
   g_mutex_unlock (&rootfs->lock);
@@ -73,19 +73,19 @@ live_pin (PfsRootfs *rootfs, PfsPin **ret)
 int
 pfs_rootfs_check (PfsRootfs *rootfs)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   int r = live_pin (rootfs, &pin);
   return r == -ESTALE ? -EIO : r;
 }
 
 static int
-open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
+open_top (PfsRootfs *rootfs, PfsProcess *pin, PfsDirFd **ret)
 {
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
 
-  pfs_autofd fd = openat (pfs_pin_fd (pin), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd fd = openat (pfs_process_fd (pin), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return errno == ENOENT || errno == ESRCH ? -ESTALE : -errno;
   int r = pfs_rootfs_statx (rootfs, fd, "", false, &st, &mount);
@@ -95,7 +95,7 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
   rootfs->anchor->flags = mount->flags & PFS_MOUNT_REMOTE;
   pfs_tree_unlock (rootfs->tree);
   /* The magic link was followed by pid: only a process that still lives makes it this container's root. */
-  if (!pfs_pin_alive (pin))
+  if (!pfs_process_alive (pin))
     return -ESTALE;
   *ret = pfs_dir_fd_new (pfs_fd_steal (&fd), mount);
   keep (rootfs->top, *ret);
@@ -103,7 +103,7 @@ open_top (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
 }
 
 static int
-top_of (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
+top_of (PfsRootfs *rootfs, PfsProcess *pin, PfsDirFd **ret)
 {
   PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->fds, rootfs->top);
 
@@ -116,13 +116,13 @@ top_of (PfsRootfs *rootfs, PfsPin *pin, PfsDirFd **ret)
 int
 pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   int r = live_pin (rootfs, &pin);
   if (r == 0)
     r = top_of (rootfs, pin, ret);
   if (r == 0 && ret_pid)
-    *ret_pid = pfs_pin_pid (pin);
+    *ret_pid = pfs_process_pid (pin);
   return r;
 }
 
@@ -170,7 +170,7 @@ pfs_rootfs_path (PfsNode *node)
 
 /* A descriptor of what is not cached. */
 static int
-open_dir (PfsNode *dir, PfsPin *pin, PfsDirFd **ret)
+open_dir (PfsNode *dir, PfsProcess *pin, PfsDirFd **ret)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (dir);
   g_autoptr (PfsDirFd) top = NULL;
@@ -200,7 +200,7 @@ open_dir (PfsNode *dir, PfsPin *pin, PfsDirFd **ret)
 int
 pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   int r = live_pin (pfs_rootfs_of (dir), &pin);
   if (r < 0)
@@ -215,7 +215,7 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 int
 pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   g_autoptr (PfsNode) parent = NULL;
 
   int r = live_pin (pfs_rootfs_of (node), &pin);

@@ -116,14 +116,14 @@ flags_by_statfs (int fd, const char *name)
 int
 pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   g_mutex_lock (&rootfs->lock);
   if (rootfs->pin)
-    pin = pfs_pin_ref (rootfs->pin);
+    pin = pfs_process_ref (rootfs->pin);
   g_mutex_unlock (&rootfs->lock);
   int r = pin ? 0 : pfs_container_main (rootfs->container, &pin);
-  return r < 0 ? r : pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, ret);
+  return r < 0 ? r : pfs_read_prefix_at (pfs_process_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, ret);
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be

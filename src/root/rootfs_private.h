@@ -53,7 +53,7 @@ struct PfsRootfs {
   guint n_recent;
   guint64 mounts_checked; /* mount_changes when the mounts were compared with mountinfo last */
   PfsMount *anchor;       /* of the top node, whose own is known only once it is opened */
-  PfsPin *pin;            /* the process whose root is in use; NULL while nothing is held */
+  PfsProcess *pin;        /* the process whose root is in use; NULL while nothing is held */
   int mount_table;        /* its open mountinfo, before Linux 6.8, or -1 */
   guint64 mount_changes;  /* how often that was seen to have changed */
   GQueue files;           /* of PfsFile: all that is open */

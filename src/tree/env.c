@@ -52,7 +52,7 @@ keep_locked (EnvNode *node, GBytes *content, gint64 read_at, pid_t pid, const Pf
 static int
 env_lock (EnvNode *node, bool afresh, const PfsCaller *who)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   g_autoptr (GBytes) content = NULL;
   gint64 now = g_get_monotonic_time ();
 
@@ -60,14 +60,14 @@ env_lock (EnvNode *node, bool afresh, const PfsCaller *who)
   if (r < 0)
     return r;
   g_mutex_lock (&node->lock);
-  if (!afresh && serves_locked (node, pfs_pin_pid (pin), who))
+  if (!afresh && serves_locked (node, pfs_process_pid (pin), who))
     return 0;
   g_mutex_unlock (&node->lock);
-  r = pfs_read_prefix_at (pfs_pin_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
+  r = pfs_read_prefix_at (pfs_process_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
   if (r < 0)
     return r;
   g_mutex_lock (&node->lock);
-  keep_locked (node, content, now, pfs_pin_pid (pin), who);
+  keep_locked (node, content, now, pfs_process_pid (pin), who);
   return 0;
 }
 

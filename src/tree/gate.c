@@ -144,37 +144,38 @@ pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
  * That counts if it would give the same answer to the caller himself: not about our own process; nor beside another
  * user namespace, where our own uid makes us more than him, unless he may look into all processes anyway. */
 static bool
-kernel_allows (int proc_fd, const PfsPin *pin, const PfsCaller *who)
+kernel_allows (int proc_fd, const PfsProcess *pin, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
   char own[PFS_USER_NS_MAX], ns[PFS_USER_NS_MAX];
   char byte;
 
-  if (who->pid <= 0 || pfs_pin_pid (pin) == getpid ())
+  if (who->pid <= 0 || pfs_process_pid (pin) == getpid ())
     return false;
   if (!(pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
-      && (pfs_user_ns (proc_fd, getpid (), own) < 0 || pfs_user_ns (proc_fd, pfs_pin_pid (pin), ns) < 0
+      && (pfs_user_ns (proc_fd, getpid (), own) < 0 || pfs_user_ns (proc_fd, pfs_process_pid (pin), ns) < 0
           || strcmp (ns, own) != 0 || pfs_user_ns (proc_fd, who->pid, ns) < 0 || strcmp (ns, own) != 0))
     return false;
-  return pfs_creds_take (who, &as) == 0 && readlinkat (pfs_pin_fd (pin), "root", &byte, 1) >= 0;
+  return pfs_creds_take (who, &as) == 0 && readlinkat (pfs_process_fd (pin), "root", &byte, 1) >= 0;
 }
 
 int
-pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who)
+pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
 {
   if (who == &pfs_caller_self)
     return 0;
   if (pfs_proc_is_own (proc))
-    return kernel_allows (pfs_proc_fd (proc), pin, who) ? 0
-                                                        : pfs_gate_check (pfs_proc_fd (proc), pfs_pin_fd (pin), who);
+    return kernel_allows (pfs_proc_fd (proc), pin, who)
+               ? 0
+               : pfs_gate_check (pfs_proc_fd (proc), pfs_process_fd (pin), who);
   pfs_autofd own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return own < 0 ? refusal (-errno, -EACCES) : pfs_gate_check (own, pfs_pin_fd (pin), who);
+  return own < 0 ? refusal (-errno, -EACCES) : pfs_gate_check (own, pfs_process_fd (pin), who);
 }
 
 int
 pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   if (who == &pfs_caller_self)
     return 0;

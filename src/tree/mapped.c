@@ -61,7 +61,7 @@ mapped_key (const char *name, gconstpointer leaf)
 }
 
 static int
-main_pin (PfsContainer *c, PfsPin **ret)
+main_pin (PfsContainer *c, PfsProcess **ret)
 {
   int r = pfs_container_main (c, ret);
   return pfs_gone (r, -ESTALE);
@@ -231,19 +231,19 @@ static int
 node_open (PfsNode *node, const PfsCaller *who)
 {
   const Mapped *object = &((MappedNode *) node)->object;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   int r = main_pin (pfs_node_container (node), &pin);
   if (r < 0)
     return r;
   if (!follows_map_files (who)) {
-    int by_path = open_by_path (pfs_pin_fd (pin), object, who);
+    int by_path = open_by_path (pfs_process_fd (pin), object, who);
     /* The file of that path is another one by now. */
     return by_path == -ESTALE ? -EACCES : pfs_gone (by_path, -ESTALE);
   }
-  int fd = open_object (pfs_pin_fd (pin), object);
+  int fd = open_object (pfs_process_fd (pin), object);
   if (fd == -ENOENT)
-    fd = open_moved (pfs_pin_fd (pin), object);
+    fd = open_moved (pfs_process_fd (pin), object);
   return fd == -ENOENT ? -ESTALE : pfs_gone (fd, -ESTALE);
 }
 
@@ -472,16 +472,16 @@ static int
 mapped_scan (PfsNode *top, PfsMirror **ret)
 {
   g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   g_autoptr (GBytes) mountinfo = NULL;
 
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
-    r = pfs_read_lines_at (pfs_pin_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
+    r = pfs_read_lines_at (pfs_process_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
   if (r < 0 && r != -EFBIG)
     return r;
-  pfs_autofd map_files = openat (pfs_pin_fd (pin), "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  (void) pfs_read_prefix_at (pfs_pin_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
+  pfs_autofd map_files = openat (pfs_process_fd (pin), "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  (void) pfs_read_prefix_at (pfs_process_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
   Scan scan = { .map_files = map_files, .mountinfo = mountinfo, .major = UINT_MAX };
   g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
   *ret = pfs_mirror_new (objects_of (&scan, mappings, top->tree->own_device), mapped_shown);

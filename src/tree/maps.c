@@ -14,17 +14,17 @@ static const char *const tables[] = { "maps", "smaps", "smaps_rollup", "numa_map
 static int
 table_open_fd (PfsNode *node, const char *name, int flags)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   struct stat st;
 
   int r = pfs_container_main (pfs_node_container (node), &pin);
   if (r < 0)
     return r;
-  if (fstatat (pfs_pin_fd (pin), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstatat (pfs_process_fd (pin), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return -errno;
   if (!S_ISREG (st.st_mode))
     return -ENOENT;
-  int fd = openat (pfs_pin_fd (pin), name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  int fd = openat (pfs_process_fd (pin), name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   return fd < 0 ? -errno : fd;
 }
 

@@ -47,13 +47,13 @@ pfs_peer_finalize (PfsNode *node)
 int
 pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start)
 {
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   struct stat dir, link;
 
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return r;
-  if (fstat (pfs_pin_fd (pin), &dir) < 0 || fstatat (pfs_pin_fd (pin), "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstat (pfs_process_fd (pin), &dir) < 0 || fstatat (pfs_process_fd (pin), "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? -ESRCH : -errno;
   *ret_uid = link.st_uid;
   *ret_gid = link.st_gid;

@@ -7,13 +7,13 @@ static int
 proclink_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 {
   PfsContainer *c = pfs_node_container (node);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   (void) who;
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  *ret_target = g_strdup_printf ("%s/%d", pfs_proc_path (pfs_container_proc (c)), (int) pfs_pin_pid (pin));
+  *ret_target = g_strdup_printf ("%s/%d", pfs_proc_path (pfs_container_proc (c)), (int) pfs_process_pid (pin));
   return 0;
 }
 

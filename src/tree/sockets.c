@@ -17,14 +17,14 @@ static int
 way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
 {
   PfsProc *proc = pfs_container_proc (c);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return r;
-  if (pfs_pin_pid (pin) != way->process.pid) {
-    g_clear_pointer (&pin, pfs_pin_unref);
-    r = pfs_pin_open (proc, way->process.pid, way->process.start_time, &pin);
+  if (pfs_process_pid (pin) != way->process.pid) {
+    g_clear_pointer (&pin, pfs_process_unref);
+    r = pfs_process_open (proc, way->process.pid, way->process.start_time, &pin);
   }
   return r < 0 ? r : pfs_gate_pin (proc, pin, who);
 }

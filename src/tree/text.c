@@ -8,14 +8,14 @@ static int
 text_content (PfsNode *node, GBytes **ret)
 {
   PfsContainer *c = pfs_node_container (node);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   char *line;
 
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   if (strcmp (node->name, "pid") == 0)
-    line = g_strdup_printf ("%d\n", (int) pfs_pin_pid (pin));
+    line = g_strdup_printf ("%d\n", (int) pfs_process_pid (pin));
   else
     line = g_strconcat (pfs_container_id (c), "\n", NULL);
   *ret = g_bytes_new_take (line, strlen (line));

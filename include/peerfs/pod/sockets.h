@@ -45,5 +45,5 @@ int pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret);
 #define PFS_SOCKETS_MAX 65536
 
 /* The process that listens at sockets/NAME (the whole path or the short name): the oldest that holds it, pinned
- * (pfs_pin_unref). 0, -ENOENT if no socket has that name, or as pfs_sockets_list(). */
-int pfs_sockets_holder (PfsContainer *c, const char *name, PfsPin **ret);
+ * (pfs_process_unref). 0, -ENOENT if no socket has that name, or as pfs_sockets_list(). */
+int pfs_sockets_holder (PfsContainer *c, const char *name, PfsProcess **ret);

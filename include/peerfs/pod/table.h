@@ -83,7 +83,7 @@ int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
  * -ENOENT, or as pfs_table_list(). */
 int pfs_table_find_group (PfsTable *table, const char *path);
 
-/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsPin references; func is called, with
+/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsProcess references; func is called, with
  * no lock held, whenever there is one more, or a container has ended. Drops those that have ended. */
 void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
 GPtrArray *pfs_table_pinned (PfsTable *table);
@@ -103,12 +103,12 @@ guint64 pfs_container_serial (const PfsContainer *c);      /* differs between in
 PfsProc *pfs_container_proc (const PfsContainer *c);       /* borrowed */
 char *pfs_container_name (PfsContainer *c);                /* as of the last scan; g_free */
 
-/* The main process, pinned: a reference (pfs_pin_unref). If the known one has ended, /proc is rescanned for the
- * next. A pin whose container's root cannot be ours to serve (start-up window) is never given.
+/* The main process, pinned: a reference (pfs_process_unref). If the known one has ended, /proc is rescanned for the
+ * next. A process whose container's root cannot be ours to serve (start-up window) is never given.
  * Returns 0, or -ESRCH once the instance has ended (which it then stays): that alone means so. Any other error says
  * that it could not be told now (-EMFILE, -ENOMEM, -EACCES), and heals; -EAGAIN, that main processes end faster than we
  * look. */
-int pfs_container_main (PfsContainer *c, PfsPin **ret);
+int pfs_container_main (PfsContainer *c, PfsProcess **ret);
 
 /* The pid of the main process as of the last scan, without checking anything. */
 pid_t pfs_container_pid (PfsContainer *c);

@@ -11,8 +11,8 @@
 /* The mounts of one process, as they were when it was made. Not for several threads at once. */
 typedef struct PfsMountDevs PfsMountDevs;
 
-/* Reads nothing before it is needed. pin_fd (of /proc/<pid>) is borrowed and must outlive it. */
-PfsMountDevs *pfs_mount_devs_new (int pin_fd);
+/* Reads nothing before it is needed. pid_fd (of /proc/<pid>) is borrowed and must outlive it. */
+PfsMountDevs *pfs_mount_devs_new (int pid_fd);
 void pfs_mount_devs_free (PfsMountDevs *devs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountDevs, pfs_mount_devs_free)
 

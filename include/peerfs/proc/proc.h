@@ -30,20 +30,21 @@ bool pfs_proc_is_live (const PfsProc *proc);
 
 /* A process pinned by a descriptor of its directory (whose files fail with ESRCH once it has ended, even when the pid
  * is used again) and, where possible, by a pidfd. Immutable; shared between threads; refcounted. */
-typedef struct PfsPin PfsPin;
+typedef struct PfsProcess PfsProcess;
 
 /* Pins pid if it is still the process that started at start_time (ticks). -ESRCH if it is not. */
-int pfs_pin_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsPin **ret);
-PfsPin *pfs_pin_ref (PfsPin *pin);
-void pfs_pin_unref (PfsPin *pin);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsPin, pfs_pin_unref)
+int pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **ret);
+PfsProcess *pfs_process_ref (PfsProcess *process);
+void pfs_process_unref (PfsProcess *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsProcess, pfs_process_unref)
 
-pid_t pfs_pin_pid (const PfsPin *pin);
-int pfs_pin_fd (const PfsPin *pin);    /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
-int pfs_pin_pidfd (const PfsPin *pin); /* borrowed; -1 if there is none. Readable once the process has ended */
+pid_t pfs_process_pid (const PfsProcess *process);
+int pfs_process_fd (const PfsProcess *process); /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
+/* Borrowed; -1 if there is none. Readable once the process has ended. */
+int pfs_process_pidfd (const PfsProcess *process);
 
 /* False once the process has ended (zombies have). */
-bool pfs_pin_alive (const PfsPin *pin);
+bool pfs_process_alive (const PfsProcess *process);
 
 /* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request, but capget(2)
  * and its status file tell its own, which may be those of a time when its process had more. True also if that cannot be

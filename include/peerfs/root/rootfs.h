@@ -103,7 +103,7 @@ GPtrArray *pfs_tree_ended_names (PfsTree *tree, guint max);
 
 /* --- what is held of containers, for the thread that lets go of it --- */
 
-/* The main processes of all containers of which anything is held: a GPtrArray of PfsPin references.
+/* The main processes of all containers of which anything is held: a GPtrArray of PfsProcess references.
  * *ret_deadline: when the next idle descriptor is due (g_get_monotonic_time(), microseconds; G_MAXINT64: never). */
 GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
 

@@ -32,4 +32,4 @@ PfsFile *pfs_peer_content (PfsNode *node, GBytes *content);
 int pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who);
 
 /* The same for a pinned process, of a /proc that may be another namespace's; for the daemon itself it is 0. */
-int pfs_gate_pin (PfsProc *proc, const PfsPin *pin, const PfsCaller *who);
+int pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who);

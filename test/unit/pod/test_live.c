@@ -30,15 +30,15 @@ static void
 finds_a_real_container (void **state)
 {
   Live *l = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   assert_null (find_live (l));
   pid_t first = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_live (l);
   assert_non_null (c);
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), first);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  assert_int_equal (pfs_process_pid (pin), first);
+  g_clear_pointer (&pin, pfs_process_unref);
 
   g_usleep (20000);
   pid_t second = spawn_peer (l);
@@ -48,8 +48,8 @@ finds_a_real_container (void **state)
   stop (first);
   g_array_index (l->children, pid_t, 0) = 0;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), second);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  assert_int_equal (pfs_process_pid (pin), second);
+  g_clear_pointer (&pin, pfs_process_unref);
 
   kill_and_leave (second);
   assert_int_equal (pfs_container_main (c, &pin), -ESRCH);
@@ -186,7 +186,7 @@ needs_few_descriptors (void **state)
   g_autoptr (PfsContainer) c = find_live (l);
   int r = -ENOENT;
   if (c) {
-    g_autoptr (PfsPin) pin = NULL;
+    g_autoptr (PfsProcess) pin = NULL;
     r = pfs_container_main (c, &pin);
   }
   assert_return_code (setrlimit (RLIMIT_NOFILE, &limit), errno);
@@ -224,7 +224,7 @@ lack_of_descriptors_is_no_end (void **state)
   stop (first);
   g_array_index (l->children, pid_t, 0) = 0;
   for (int n = 0; n < 4; n++) {
-    g_autoptr (PfsPin) pin = NULL;
+    g_autoptr (PfsProcess) pin = NULL;
 
     leave_descriptors (n, &before);
     int r = pfs_container_main (c, &pin);
@@ -234,9 +234,9 @@ lack_of_descriptors_is_no_end (void **state)
       break;
     assert_int_equal (r, -EMFILE);
   }
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), second);
+  assert_int_equal (pfs_process_pid (pin), second);
 }
 
 /* In the container's cgroup and with its root, but not yet with its program: what a runtime does last is exec. */
@@ -251,9 +251,9 @@ no_peer_before_exec (void **state)
   pid_t peer = spawn_peer (l);
   g_autoptr (PfsContainer) c = find_live (l);
   assert_non_null (c);
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), peer);
+  assert_int_equal (pfs_process_pid (pin), peer);
 }
 
 int

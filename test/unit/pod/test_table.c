@@ -35,20 +35,20 @@ static void
 follows_the_main_process (void **state)
 {
   Fixture *f = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   POD_OF_TWO (f);
   fixture_open (f, NULL);
   g_autoptr (PfsContainer) c = fixture_find (f->table, "nginx");
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), 7);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  assert_int_equal (pfs_process_pid (pin), 7);
+  g_clear_pointer (&pin, pfs_process_unref);
 
   fixture_kill (f, 7);
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), 8);
+  assert_int_equal (pfs_process_pid (pin), 8);
   assert_false (pfs_container_ended (c));
-  g_clear_pointer (&pin, pfs_pin_unref);
+  g_clear_pointer (&pin, pfs_process_unref);
 
   fixture_kill (f, 8);
   assert_int_equal (pfs_container_main (c, &pin), -ESRCH);
@@ -77,7 +77,7 @@ static void
 restart_is_another_instance (void **state)
 {
   Fixture *f = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   POD_OF_TWO (f);
   fixture_open (f, NULL);
@@ -170,7 +170,7 @@ static void
 chrooted_main_stays (void **state)
 {
   Fixture *f = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   fixture_process (f, 5, "haproxy", 15, CG (ID_B), ROOT ("41") KUBELET ("lb", "0123abcd"));
   fixture_open (f, NULL);
@@ -180,7 +180,7 @@ chrooted_main_stays (void **state)
   fixture_process (f, 9, "sh", 90, CG (ID_B), ROOT ("41") KUBELET ("lb", "0123abcd"));
   assert_listing (f->table, "lb:5");
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), 5);
+  assert_int_equal (pfs_process_pid (pin), 5);
 
   /* As somebody sees it who comes later. */
   g_autoptr (PfsTable) late = pfs_table_new (f->proc, NULL);
@@ -193,14 +193,14 @@ static void
 containers_outlive_their_table (void **state)
 {
   Fixture *f = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   POD_OF_TWO (f);
   fixture_open (f, NULL);
   g_autoptr (PfsContainer) c = fixture_find (f->table, "nginx");
   assert_int_equal (pfs_container_main (c, &pin), 0);
   g_clear_pointer (&f->table, pfs_table_unref);
-  g_clear_pointer (&pin, pfs_pin_unref);
+  g_clear_pointer (&pin, pfs_process_unref);
   assert_true (pfs_container_ended (c));
   assert_int_equal (pfs_container_main (c, &pin), -ESRCH);
   g_autofree char *name = pfs_container_name (c);
@@ -217,7 +217,7 @@ hammer (gpointer data)
   for (int i = 0; i < 100; i++) {
     g_autoptr (GPtrArray) list = NULL;
     g_autoptr (PfsContainer) c = NULL;
-    g_autoptr (PfsPin) pin = NULL;
+    g_autoptr (PfsProcess) pin = NULL;
     g_autoptr (GArray) pids = NULL;
     if (pfs_table_list (table, &list) < 0)
       return GINT_TO_POINTER (1);

@@ -68,48 +68,48 @@ static void
 opens_saved_copy (void **state)
 {
   Fixture *f = *state;
-  g_autoptr (PfsPin) pin = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
 
   fixture_process (f, 7, "a) b", 100, "", "");
   assert_int_equal (pfs_proc_open (f->dir, &f->proc), 0);
   assert_false (pfs_proc_is_live (f->proc));
   assert_false (pfs_proc_is_own (f->proc));
-  assert_int_equal (pfs_pin_open (f->proc, 7, 101, &pin), -ESRCH);
-  assert_int_equal (pfs_pin_open (f->proc, 8, 100, &pin), -ESRCH);
-  assert_int_equal (pfs_pin_open (f->proc, 7, 100, &pin), 0);
-  assert_int_equal (pfs_pin_pidfd (pin), -1);
-  assert_true (pfs_pin_alive (pin));
+  assert_int_equal (pfs_process_open (f->proc, 7, 101, &pin), -ESRCH);
+  assert_int_equal (pfs_process_open (f->proc, 8, 100, &pin), -ESRCH);
+  assert_int_equal (pfs_process_open (f->proc, 7, 100, &pin), 0);
+  assert_int_equal (pfs_process_pidfd (pin), -1);
+  assert_true (pfs_process_alive (pin));
   fixture_kill (f, 7);
-  assert_false (pfs_pin_alive (pin));
+  assert_false (pfs_process_alive (pin));
 }
 
 static void
 pin_ends_with_its_process (void **state)
 {
   g_autoptr (PfsProc) proc = NULL;
-  g_autoptr (PfsPin) pin = NULL;
-  g_autoptr (PfsPin) late = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
+  g_autoptr (PfsProcess) late = NULL;
   g_autoptr (GBytes) bytes = NULL;
   pid_t pid = spawn ();
   guint64 start = start_of (pid);
   (void) state;
 
   assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
-  assert_int_equal (pfs_pin_open (proc, pid, start + 1, &pin), -ESRCH);
-  assert_int_equal (pfs_pin_open (proc, pid, start, &pin), 0);
-  assert_int_equal (pfs_pin_pid (pin), pid);
-  assert_true (pfs_pin_pidfd (pin) >= 0);
-  assert_true (pfs_pin_alive (pin));
+  assert_int_equal (pfs_process_open (proc, pid, start + 1, &pin), -ESRCH);
+  assert_int_equal (pfs_process_open (proc, pid, start, &pin), 0);
+  assert_int_equal (pfs_process_pid (pin), pid);
+  assert_true (pfs_process_pidfd (pin) >= 0);
+  assert_true (pfs_process_alive (pin));
 
   kill (pid, SIGKILL);
   siginfo_t info;
   assert_return_code (waitid (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT), errno);
-  assert_false (pfs_pin_alive (pin));
-  assert_int_equal (pfs_pin_open (proc, pid, start, &late), -ESRCH);
+  assert_false (pfs_process_alive (pin));
+  assert_int_equal (pfs_process_open (proc, pid, start, &late), -ESRCH);
   assert_int_equal (waitpid (pid, NULL, 0), pid);
-  assert_false (pfs_pin_alive (pin));
-  assert_int_equal (pfs_read_at (pfs_pin_fd (pin), "stat", PFS_STAT_MAX, &bytes), -ESRCH);
-  assert_int_equal (pfs_pin_open (proc, pid, start, &late), -ESRCH);
+  assert_false (pfs_process_alive (pin));
+  assert_int_equal (pfs_read_at (pfs_process_fd (pin), "stat", PFS_STAT_MAX, &bytes), -ESRCH);
+  assert_int_equal (pfs_process_open (proc, pid, start, &late), -ESRCH);
 }
 
 /* The procfs of another namespace shows numbers that mean nothing to pidfd_open(2) here. */
@@ -140,8 +140,8 @@ foreign_procfs_is_not_own (void **state)
   if (r == 0) {
     assert_true (pfs_proc_is_live (foreign));
     assert_false (pfs_proc_is_own (foreign));
-    g_autoptr (PfsPin) pin = NULL;
-    assert_int_equal (pfs_pin_open (foreign, 1, 0, &pin), -ESRCH);
+    g_autoptr (PfsProcess) pin = NULL;
+    assert_int_equal (pfs_process_open (foreign, 1, 0, &pin), -ESRCH);
   }
   kill (child, SIGKILL);
   pclose (pipe_end);

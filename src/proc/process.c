@@ -10,7 +10,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/proc/procfile.h"
 
-struct PfsPin {
+struct PfsProcess {
   gint refs;
   pid_t pid;
   int fd;
@@ -19,7 +19,7 @@ struct PfsPin {
 };
 
 int
-pfs_pin_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsPin **ret)
+pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **ret)
 {
   pfs_autofd fd = pfs_proc_open_pid (proc, pid, O_RDONLY);
   pfs_autofd pidfd = -1;
@@ -40,67 +40,67 @@ pfs_pin_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsPin **ret)
   if (stat.start_time != start_time || pfs_stat_is_dead (&stat))
     return -ESRCH;
 
-  PfsPin *pin = g_new0 (PfsPin, 1);
-  pin->refs = 1;
-  pin->pid = pid;
-  pin->fd = pfs_fd_steal (&fd);
-  pin->pidfd = pfs_fd_steal (&pidfd);
-  pin->live = pfs_proc_is_live (proc);
-  *ret = pin;
+  PfsProcess *process = g_new0 (PfsProcess, 1);
+  process->refs = 1;
+  process->pid = pid;
+  process->fd = pfs_fd_steal (&fd);
+  process->pidfd = pfs_fd_steal (&pidfd);
+  process->live = pfs_proc_is_live (proc);
+  *ret = process;
   return 0;
 }
 
-PfsPin *
-pfs_pin_ref (PfsPin *pin)
+PfsProcess *
+pfs_process_ref (PfsProcess *process)
 {
-  g_atomic_int_inc (&pin->refs);
-  return pin;
+  g_atomic_int_inc (&process->refs);
+  return process;
 }
 
 void
-pfs_pin_unref (PfsPin *pin)
+pfs_process_unref (PfsProcess *process)
 {
-  if (!g_atomic_int_dec_and_test (&pin->refs))
+  if (!g_atomic_int_dec_and_test (&process->refs))
     return;
-  close (pin->fd);
-  if (pin->pidfd >= 0)
-    close (pin->pidfd);
-  g_free (pin);
+  close (process->fd);
+  if (process->pidfd >= 0)
+    close (process->pidfd);
+  g_free (process);
 }
 
 pid_t
-pfs_pin_pid (const PfsPin *pin)
+pfs_process_pid (const PfsProcess *process)
 {
-  return pin->pid;
+  return process->pid;
 }
 
 int
-pfs_pin_fd (const PfsPin *pin)
+pfs_process_fd (const PfsProcess *process)
 {
-  return pin->fd;
+  return process->fd;
 }
 
 int
-pfs_pin_pidfd (const PfsPin *pin)
+pfs_process_pidfd (const PfsProcess *process)
 {
-  return pin->pidfd;
+  return process->pidfd;
 }
 
 bool
-pfs_pin_alive (const PfsPin *pin)
+pfs_process_alive (const PfsProcess *process)
 {
   PfsStat stat;
 
-  if (pin->pidfd >= 0) {
-    struct pollfd p = { .fd = pin->pidfd, .events = POLLIN };
+  if (process->pidfd >= 0) {
+    struct pollfd p = { .fd = process->pidfd, .events = POLLIN };
     int n;
     do
       n = poll (&p, 1, 0);
     while (n < 0 && errno == EINTR);
     return n < 1;
   }
-  if (!pin->live)
-    return faccessat (pin->fd, "stat", F_OK, 0) == 0;
-  int r = pfs_proc_stat_at (pin->fd, &stat);
+  if (!process->live)
+    return faccessat (process->fd, "stat", F_OK, 0) == 0;
+  int r = pfs_proc_stat_at (process->fd, &stat);
   return r < 0 ? r != -ENOENT && r != -ESRCH : !pfs_stat_is_dead (&stat);
 }
