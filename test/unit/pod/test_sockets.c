@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <cmocka.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -820,14 +821,14 @@ test_many (void **state)
 {
   Fixture *f = *state;
   pid_t pid = child_start (f, hold_many, GUINT_TO_POINTER (10000));
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock ();
   g_autoptr (GPtrArray) sockets = scan (pid);
-  gint64 msec = (g_get_monotonic_time () - start) / 1000;
+  clock_t spent = clock () - start;
 
   child_end (pid);
-  print_message ("10,000 sockets: %d ms\n", (int) msec);
+  print_message ("10,000 sockets: %d ms of processor time\n", (int) (spent * 1000 / CLOCKS_PER_SEC));
   assert_int_equal (sockets->len, 7500);
-  assert_true (msec < 5000);
+  assert_true (spent < 5 * CLOCKS_PER_SEC);
 }
 
 int
