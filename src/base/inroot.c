@@ -110,7 +110,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
 static void
 walk_init (Walk *walk, int rootfd, PfsAvoid avoid, const char *path)
 {
-  *walk = (Walk){
+  *walk = (Walk) {
     .rootfd = rootfd,
     .avoid = avoid,
     .is_dir = true,

@@ -103,7 +103,7 @@ is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsStranger *strange
     return false;
   if (syscall (SYS_tgkill, jobs->session->pid, pid, 0) == 0)
     return true;
-  *stranger = (PfsStranger){ .pid = pid, .until = request->since + STRANGER_MS };
+  *stranger = (PfsStranger) { .pid = pid, .until = request->since + STRANGER_MS };
   return false;
 }
 

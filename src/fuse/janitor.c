@@ -64,14 +64,14 @@ wait_for_something (PfsJanitor *janitor)
   bool look_soon = false;
   nfds_t n = 0;
 
-  polled[n++] = (struct pollfd){ .fd = janitor->wake, .events = POLLIN };
-  polled[n++] = (struct pollfd){ .fd = janitor->session->state_fd, .events = POLLIN };
+  polled[n++] = (struct pollfd) { .fd = janitor->wake, .events = POLLIN };
+  polled[n++] = (struct pollfd) { .fd = janitor->session->state_fd, .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
     int pidfd = pfs_process_pidfd (pins->pdata[i]);
 
     look_soon = look_soon || pidfd < 0;
     if (pidfd >= 0)
-      polled[n++] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+      polled[n++] = (struct pollfd) { .fd = pidfd, .events = POLLIN };
   }
   if (poll (polled, n, wait_ms (deadline, look_soon)) < 0 && errno != EINTR)
     g_usleep (SOON_MS * 1000);

@@ -181,7 +181,7 @@ start_locked (PfsJobs *jobs, const PfsPlace *place, void (*func) (gpointer data)
 {
   PfsRequest *request = g_new0 (PfsRequest, 1);
 
-  *request = (PfsRequest){ .work = func, .data = data, .place = *place };
+  *request = (PfsRequest) { .work = func, .data = data, .place = *place };
   if (!jobs->stopping && pfs_jobs_push_locked (jobs, request))
     return true;
   g_free (request);

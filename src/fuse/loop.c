@@ -223,7 +223,7 @@ pfs_jobs_new (PfsSession *session)
 
   sigemptyset (&action.sa_mask);
   sigaction (SIGUSR2, &action, NULL);
-  *jobs = (PfsJobs){ .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
+  *jobs = (PfsJobs) { .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
   jobs->thread_main = work;
   g_mutex_init (&jobs->lock);
   g_cond_init (&jobs->call);

@@ -108,7 +108,7 @@ owner_new_locked (PfsOwners *table, PfsNode *node, uint64_t id)
   Owner *owner = g_new0 (Owner, 1);
   GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
 
-  *owner = (Owner){ .refs = 1, .session = table->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
+  *owner = (Owner) { .refs = 1, .session = table->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
   owner->files = g_ptr_array_new ();
   owner->held = pfs_ranges_new ();
   if (!owners) {
@@ -268,7 +268,7 @@ overlap (const struct flock *a, const struct flock *b)
   gint64 a_end = a->l_len ? a->l_start + a->l_len : G_MAXINT64, b_end = b->l_len ? b->l_start + b->l_len : G_MAXINT64;
   gint64 start = MAX (a->l_start, b->l_start), end = MIN (a_end, b_end);
 
-  return (struct flock){ .l_type = F_WRLCK, .l_start = start, .l_len = end == G_MAXINT64 ? 0 : end - start };
+  return (struct flock) { .l_type = F_WRLCK, .l_start = start, .l_len = end == G_MAXINT64 ? 0 : end - start };
 }
 
 /* The kernel names no process for a lock of a file description: it is one of ours, or an owner of such a lock. Of what

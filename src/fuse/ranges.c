@@ -9,7 +9,7 @@ range_of (const struct flock *lock)
   gint64 end = lock->l_len == 0 || lock->l_len > G_MAXINT64 - lock->l_start ? G_MAXINT64
                                                                             : lock->l_start + lock->l_len - 1;
 
-  return (PfsRange){ .start = lock->l_start, .end = end, .type = lock->l_type };
+  return (PfsRange) { .start = lock->l_start, .end = end, .type = lock->l_type };
 }
 
 GArray *
@@ -23,7 +23,7 @@ pfs_range_lock (const PfsRange *range)
 {
   off_t length = range->end == G_MAXINT64 ? 0 : range->end - range->start + 1;
 
-  return (struct flock){ .l_type = range->type, .l_whence = SEEK_SET, .l_start = range->start, .l_len = length };
+  return (struct flock) { .l_type = range->type, .l_whence = SEEK_SET, .l_start = range->start, .l_len = length };
 }
 
 static gint64

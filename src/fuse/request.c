@@ -104,7 +104,7 @@ pfs_reply (fuse_req_t req, int r)
 void
 pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret)
 {
-  *ret = (struct fuse_entry_param){
+  *ret = (struct fuse_entry_param) {
     .ino = entry->node->number,
     .attr = entry->attr,
     .attr_timeout = entry->attr_timeout,

@@ -231,14 +231,8 @@ static const char *const allowed[] = {
 #endif
 
 /* What is allowed with certain arguments alone: (argument & mask) == value, for one or two of them. */
-#define IS(arg, value)                                                                                                 \
-  {                                                                                                                    \
-    arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, value                                                                        \
-  }
-#define HAS_NO(arg, bits)                                                                                              \
-  {                                                                                                                    \
-    arg, SCMP_CMP_MASKED_EQ, bits, 0                                                                                   \
-  }
+#define IS(arg, value) { arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, value }
+#define HAS_NO(arg, bits) { arg, SCMP_CMP_MASKED_EQ, bits, 0 }
 static const struct {
   const char *call;
   struct scmp_arg_cmp args[2];

@@ -174,14 +174,14 @@ pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data,
   if (jobs->stopping || !may_wait_locked (jobs, mine->place.container))
     return -ENOLCK;
   PfsRequest *request = g_new0 (PfsRequest, 1);
-  *request = (PfsRequest){ .in = g_memdup2 (mine->in, sizeof *mine->in),
-                           .retry = retry,
-                           .free_data = free_data,
-                           .data = data,
-                           .req = req,
-                           .place = mine->place.remote ? mine->place : anywhere,
-                           .interrupted = mine->interrupted,
-                           .asked = pfs_now () };
+  *request = (PfsRequest) { .in = g_memdup2 (mine->in, sizeof *mine->in),
+                            .retry = retry,
+                            .free_data = free_data,
+                            .data = data,
+                            .req = req,
+                            .place = mine->place.remote ? mine->place : anywhere,
+                            .interrupted = mine->interrupted,
+                            .asked = pfs_now () };
   /* It takes over what the first one holds. */
   for (guint i = 0; i < G_N_ELEMENTS (request->nodes); i++) {
     request->nodes[i] = g_steal_pointer (&mine->nodes[i]);

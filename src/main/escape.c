@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#define NO_CHAR ((gunichar) -1)
+#define NO_CHAR ((gunichar) - 1)
 
 /* The character at p, or NO_CHAR; *ret_len is the number of bytes to skip. */
 static gunichar

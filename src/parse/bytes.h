@@ -15,7 +15,7 @@ typedef struct {
 static inline Bytes
 bytes_of (const char *p, size_t len)
 {
-  return (Bytes){ p, len };
+  return (Bytes) { p, len };
 }
 
 static inline bool
@@ -43,7 +43,7 @@ bytes_has_suffix (Bytes b, const char *s)
 static inline Bytes
 bytes_skip (Bytes b, size_t n)
 {
-  return (Bytes){ b.p + n, b.len - n };
+  return (Bytes) { b.p + n, b.len - n };
 }
 
 /* memmem(3) is undefined for a NULL pointer, which an empty piece may have. */

@@ -87,7 +87,7 @@ pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret)
 {
   Bytes path;
 
-  *ret = (PfsMapping){ 0 };
+  *ret = (PfsMapping) { 0 };
   if (!parse_line (bytes_of (line, len), ret, &path))
     return false;
   ret->path = unescape_path (path);

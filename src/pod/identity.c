@@ -42,7 +42,7 @@ pfs_self_clear (PfsSelf *self)
   g_clear_pointer (&self->key, g_free);
   g_clear_pointer (&self->root_key, g_free);
   g_clear_pointer (&self->mnt_ns, g_free);
-  self->kubelet = (PfsKubeletMount){ .name = "" };
+  self->kubelet = (PfsKubeletMount) { .name = "" };
   self->has_cgroup_id = false;
   self->known = false;
 }

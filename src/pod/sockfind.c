@@ -224,7 +224,7 @@ ways_to (Finder *f, const PfsUnixSocket *socket, const Place *place, bool *ret_h
         add_way (ways, process, path);
     }
   if (place->main_path && !*ret_held_by_main)
-    add_way (ways, (PfsProcessId){ f->scan->main_pid, f->scan->main_start }, place->main_path);
+    add_way (ways, (PfsProcessId) { f->scan->main_pid, f->scan->main_start }, place->main_path);
   return ways;
 }
 

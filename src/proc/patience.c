@@ -121,7 +121,7 @@ run_apart (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes
 {
   Task *task = g_new0 (Task, 1);
 
-  *task = (Task){ .refs = 2, .patience = patience, .read = read, .fd = fd, .other = other };
+  *task = (Task) { .refs = 2, .patience = patience, .read = read, .fd = fd, .other = other };
   g_atomic_int_inc (&patience->refs);
   g_mutex_init (&task->lock);
   g_cond_init (&task->changed);

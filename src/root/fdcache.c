@@ -26,7 +26,7 @@ pfs_dir_fd_new (int fd, PfsMount *mount)
 {
   PfsDirFd *dir = g_new (PfsDirFd, 1);
 
-  *dir = (PfsDirFd){ .refs = 1, .fd = fd, .mount = pfs_mount_ref (mount) };
+  *dir = (PfsDirFd) { .refs = 1, .fd = fd, .mount = pfs_mount_ref (mount) };
   return dir;
 }
 

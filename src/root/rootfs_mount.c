@@ -309,13 +309,13 @@ pfs_rootfs_ino (dev_t dev, uint64_t ino)
 static struct timespec
 timespec_of (const struct statx_timestamp *t)
 {
-  return (struct timespec){ .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
+  return (struct timespec) { .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
 }
 
 void
 pfs_rootfs_attr (const struct statx *st, struct stat *ret)
 {
-  *ret = (struct stat){
+  *ret = (struct stat) {
     .st_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
     .st_mode = st->stx_mode,
     .st_nlink = st->stx_nlink,

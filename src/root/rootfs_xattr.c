@@ -68,19 +68,19 @@ call_node (PfsNode *node, const Call *call, const PfsCaller *who)
 ssize_t
 pfs_rootfs_getxattr (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who)
 {
-  return call_node (node, &(Call){ GET, .name = name, .out = value, .size = size }, who);
+  return call_node (node, &(Call) { GET, .name = name, .out = value, .size = size }, who);
 }
 
 ssize_t
 pfs_rootfs_listxattr (PfsNode *node, char *list, size_t size, const PfsCaller *who)
 {
-  return call_node (node, &(Call){ LIST, .out = list, .size = size }, who);
+  return call_node (node, &(Call) { LIST, .out = list, .size = size }, who);
 }
 
 int
 pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t size, int flags, const PfsCaller *who)
 {
-  return (int) call_node (node, &(Call){ SET, .name = name, .value = value, .size = size, .flags = flags }, who);
+  return (int) call_node (node, &(Call) { SET, .name = name, .value = value, .size = size, .flags = flags }, who);
 }
 
 /* The kernel lets nobody remove file capabilities who may not; but it does so itself before a write or change of owner,
@@ -88,7 +88,7 @@ pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t 
 int
 pfs_rootfs_removexattr (PfsNode *node, const char *name, const PfsCaller *who)
 {
-  int r = (int) call_node (node, &(Call){ REMOVE, .name = name }, who);
+  int r = (int) call_node (node, &(Call) { REMOVE, .name = name }, who);
 
   return r == -EPERM && strcmp (name, "security.capability") == 0 ? 0 : r;
 }

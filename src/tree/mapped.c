@@ -407,7 +407,7 @@ mapped_of (PfsMapping *m, bool remote)
 {
   Mapped *object = g_new0 (Mapped, 1);
 
-  *object = (Mapped){
+  *object = (Mapped) {
     .path = g_steal_pointer (&m->path),
     .start = m->start,
     .end = m->end,

@@ -161,7 +161,7 @@ looker_init (Looker *looker, const PfsMirrorTop *top, const PfsCaller *who)
 {
   bool all = !top->kind->may_see || who == &pfs_caller_self;
 
-  *looker = (Looker){ { all ? NULL : looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL), 0 };
+  *looker = (Looker) { { all ? NULL : looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL), 0 };
 }
 
 static void
@@ -194,7 +194,7 @@ leaf_entry (PfsNode *child, const PfsMirrorKind *kind, const PfsCaller *who, Pfs
     return pfs_entry_of (g_steal_pointer (&node), who, ret);
   int r = kind->leaf_attr (node, who, &attr);
   if (r == 0)
-    *ret = (PfsEntry){ .attr = attr, .attr_timeout = pfs_node_attr_life (node), .node = pfs_node_ref (node) };
+    *ret = (PfsEntry) { .attr = attr, .attr_timeout = pfs_node_attr_life (node), .node = pfs_node_ref (node) };
   return r;
 }
 

@@ -222,7 +222,7 @@ void
 pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_t size, const struct timespec *when,
                struct stat *ret)
 {
-  *ret = (struct stat){
+  *ret = (struct stat) {
     .st_ino = pfs_node_ino (node),
     .st_mode = mode,
     .st_nlink = S_ISDIR (mode) ? 2 : 1,

@@ -145,7 +145,7 @@ peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret
       continue;
     int r = children[i].gated ? pfs_peer_gate (c, who) : 0;
     if (r >= 0)
-      r = pfs_entry_of (children[i].new(dir, name), who, ret);
+      r = pfs_entry_of (children[i].new (dir, name), who, ret);
     return pfs_gone (r, -ESTALE);
   }
   return -ENOENT;

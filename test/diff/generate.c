@@ -138,7 +138,7 @@ generate (uint64_t seed, const Choice *kinds, unsigned int workers, Op *ops, siz
   for (size_t i = 0; i < n; i++) {
     Op *op = &ops[i];
 
-    *op = (Op){ .kind = choose (&state, kinds) };
+    *op = (Op) { .kind = choose (&state, kinds) };
     /* Root comes to everything and would hide what others may not do: it has fewer turns than the rest together. */
     op->worker = (uint8_t) (next_random (&state) % workers);
     op->slot = (uint8_t) (next_random (&state) % SLOTS);

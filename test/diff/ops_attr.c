@@ -63,7 +63,7 @@ time_of (uint32_t number)
   static const long nanoseconds[] = { 0, 1, 999999999, 500000000, 123456789, UTIME_NOW, UTIME_OMIT, UTIME_NOW };
   static const time_t seconds[] = { 0, 1, -1, 100000000, 1234567890, 2147483648, 4000000000, -2000000000 };
 
-  return (struct timespec){ .tv_sec = seconds[number % 8], .tv_nsec = nanoseconds[number / 8 % 8] };
+  return (struct timespec) { .tv_sec = seconds[number % 8], .tv_nsec = nanoseconds[number / 8 % 8] };
 }
 
 static void

@@ -98,8 +98,8 @@ split (int fd, uint32_t number, struct iovec *parts)
   size_t n = length_for (fd, number);
   size_t first = is_direct (fd) ? n / 8192 * 4096 : n / 3;
 
-  parts[0] = (struct iovec){ buffer, first };
-  parts[1] = (struct iovec){ buffer + first, n - first };
+  parts[0] = (struct iovec) { buffer, first };
+  parts[1] = (struct iovec) { buffer + first, n - first };
   return n;
 }
 

@@ -11,7 +11,7 @@ lock_of (const Op *op)
 {
   static const short types[] = { F_RDLCK, F_WRLCK, F_UNLCK };
 
-  return (struct flock){
+  return (struct flock) {
     .l_type = types[op->r[0] % 3],
     .l_whence = SEEK_SET,
     .l_start = op->r[1] % 8 * 10,

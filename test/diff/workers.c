@@ -136,7 +136,7 @@ start_worker (Run *run, unsigned int number)
     serve (channel[1], run->mount_dir, run->direct_dir);
   }
   close (channel[1]);
-  run->worker[number] = (Worker){ pid, channel[0] };
+  run->worker[number] = (Worker) { pid, channel[0] };
 }
 
 static void

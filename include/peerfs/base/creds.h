@@ -34,7 +34,7 @@ static inline const PfsCaller *
 pfs_caller_known (const PfsCaller *caller)
 {
   PfsCaller *unknown = (PfsCaller *) caller;
-  void (*learn) (PfsCaller * caller) = caller->learn;
+  void (*learn) (PfsCaller *caller) = caller->learn;
 
   if (learn) {
     unknown->learn = NULL;

@@ -39,10 +39,10 @@ typedef struct {
   unsigned int major, minor; /* of its filesystem */
 } PfsKubeletMount;
 
-/* Finds it among all lines that something speaks for: own, our own container's mount (NULL if we have none), if both are
- * of one pod; the default path /dev/termination-log; pod_uid, the pod's uid in the cgroup (NULL or "" if unknown). The
- * earlier in this list, the better; of equals the last line. Never below /volumes/, never at a mount
- * point in some rootfs/. Returns false, *ret zeroed, if there is none. */
+/* Finds it among all lines that something speaks for: own, our own container's mount (NULL if we have none), if both
+ * are of one pod; the default path /dev/termination-log; pod_uid, the pod's uid in the cgroup (NULL or "" if unknown).
+ * The earlier in this list, the better; of equals the last line. Never below /volumes/, never at a mount point in some
+ * rootfs/. Returns false, *ret zeroed, if there is none. */
 bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
                             PfsKubeletMount *ret);
 

@@ -83,8 +83,8 @@ int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
  * -ENOENT, or as pfs_table_list(). */
 int pfs_table_find_group (PfsTable *table, const char *path);
 
-/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsProcess references; func is called, with
- * no lock held, whenever there is one more, or a container has ended. Drops those that have ended. */
+/* The main processes that the table keeps pinned between calls, a GPtrArray of PfsProcess references; func is called,
+ * with no lock held, whenever there is one more, or a container has ended. Drops those that have ended. */
 void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
 GPtrArray *pfs_table_pinned (PfsTable *table);
 void pfs_table_drop_dead (PfsTable *table);

@@ -16,7 +16,7 @@
 static Block
 block_of (uint32_t id, uint64_t index)
 {
-  return (Block){ MAGIC, id, index, (id * 0x9e3779b97f4a7c15u) ^ index ^ MAGIC };
+  return (Block) { MAGIC, id, index, (id * 0x9e3779b97f4a7c15u) ^ index ^ MAGIC };
 }
 
 /* From the index on, so many blocks. Whoever else writes there writes the same. */

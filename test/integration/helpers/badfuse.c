@@ -61,7 +61,7 @@ answer (int dev, const struct fuse_in_header *in, int error, const void *data, s
 static struct fuse_attr
 attributes (uint64_t node)
 {
-  return (struct fuse_attr){
+  return (struct fuse_attr) {
     .ino = node,
     .size = node == PROGRAM ? length : 0,
     .mode = node == PROGRAM ? S_IFREG | 0755

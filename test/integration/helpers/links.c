@@ -75,7 +75,8 @@ typedef struct {
   size_t len;
 } Text;
 
-static void __attribute__ ((format (printf, 2, 3))) add (Text *t, const char *format, ...)
+static void __attribute__ ((format (printf, 2, 3)))
+add (Text *t, const char *format, ...)
 {
   va_list args;
 

@@ -47,7 +47,7 @@ ring_openat (Ring *ring, const char *path)
   const struct io_uring_cqe *done = (const struct io_uring_cqe *) (const void *) field (ring, p->cq_off.cqes);
   uint32_t head = *field (ring, p->cq_off.head);
 
-  ring->entries[0] = (struct io_uring_sqe){
+  ring->entries[0] = (struct io_uring_sqe) {
     .opcode = IORING_OP_OPENAT,
     .flags = IOSQE_ASYNC,
     .fd = AT_FDCWD,

@@ -283,7 +283,7 @@ test_forty_links (void **state)
     g_autofree char *name = g_strdup_printf ("chain%d", i);
     pfs_autofd fd = kernel_open (t->fd, name, O_PATH);
     assert_physical (t, name, fd < 0 ? fd : 0, fd < 0 ? NULL : "/chain0");
-    assert_int_equal (fd<0, i> 40);
+    assert_int_equal (fd < 0, i > 40);
   }
 }
 

@@ -51,7 +51,7 @@ teardown (void **state)
 static struct flock
 range (short type, off_t start, off_t len, pid_t pid)
 {
-  return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len, .l_pid = pid };
+  return (struct flock) { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len, .l_pid = pid };
 }
 
 static int

@@ -69,7 +69,7 @@ test_ends (void **state)
   assert_int_equal (ranges->len, 2);
   assert_false (conflicts (ranges, F_WRLCK, 20, 5));
   assert_true (conflicts (ranges, F_WRLCK, 20, 6));
-  struct flock whole = pfs_range_lock (&(PfsRange){ 0, G_MAXINT64, F_RDLCK });
+  struct flock whole = pfs_range_lock (&(PfsRange) { 0, G_MAXINT64, F_RDLCK });
   assert_int_equal (whole.l_len, 0);
   set (ranges, F_UNLCK, 0, 0);
   assert_int_equal (ranges->len, 0);

@@ -647,7 +647,7 @@ test_relative_daemon (void **state)
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     if (chdir (f->dir) == 0)
       execle ("/usr/bin/env", "env", g_strconcat ("PWD=", f->dir, NULL), "python3", "-c", program, NULL,
-              (char *[]){ "PATH=/usr/bin:/bin", NULL });
+              (char *[]) { "PATH=/usr/bin:/bin", NULL });
     _exit (1);
   }
   close (ready[1]);

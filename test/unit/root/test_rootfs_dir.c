@@ -45,7 +45,7 @@ take (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, 
 static Listed
 listed_new (void)
 {
-  return (Listed){ .names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
+  return (Listed) { .names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
 }
 
 static void
@@ -467,7 +467,7 @@ test_threads (void **state)
   gint stop = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (workers); i++) {
-    workers[i] = (Worker){ *state, (int) i, &stop };
+    workers[i] = (Worker) { *state, (int) i, &stop };
     threads[i] = g_thread_new ("worker", worker, &workers[i]);
   }
   GThread *sweep = g_thread_new ("sweeper", sweeper, &workers[0]);
@@ -506,7 +506,7 @@ test_ends_while_in_use (void **state)
   peer_file (r, "f", "content");
   guint before = count_fds ();
   for (guint i = 0; i < G_N_ELEMENTS (workers); i++) {
-    workers[i] = (Worker){ r, (int) i, NULL };
+    workers[i] = (Worker) { r, (int) i, NULL };
     threads[i] = g_thread_new ("opener", opener, &workers[i]);
   }
   g_usleep (50000);

@@ -150,7 +150,7 @@ actor_start (const Kind *kind)
   close (answer[1]);
   if (read (answer[0], &byte, 1) != 1)
     fail_msg ("cannot be %s", kind->name);
-  return (Actor){ pid, ask[1], answer[0] };
+  return (Actor) { pid, ask[1], answer[0] };
 }
 
 static void
@@ -280,7 +280,7 @@ test_no_descriptors (void **state)
   lowest = dup (pin);
   close (lowest);
   for (int i = 0; i < (int) G_N_ELEMENTS (answers); i++) {
-    few = (struct rlimit){ (rlim_t) (lowest + i), before.rlim_max };
+    few = (struct rlimit) { (rlim_t) (lowest + i), before.rlim_max };
     assert_int_equal (setrlimit (RLIMIT_NOFILE, &few), 0);
     answers[i] = pfs_gate_check (proc, pin, &who);
   }
