@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a node lies: what an operation on it may have to wait for. */
-#include "peerfs/tree/mapped.h"
 #include "peerfs/tree/kinds.h"
 #include "rootfs_private.h"
 #include "peerfs/tree/tree.h"
@@ -17,16 +16,12 @@ static PfsPlace
 place_locked (PfsNode *node)
 {
   PfsPlace place = { .container = pfs_node_place_container (node), .is_peer = node->ops == &pfs_peer_ops };
-  dev_t dev;
 
   if (node->ops == &pfs_rootfs_ops) {
     const PfsMount *mount = pfs_rootnode (node)->mount;
 
     place.mount = mount;
     place.remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
-  } else if (pfs_mapped_remote (node, &dev)) {
-    place.mount = GSIZE_TO_POINTER (dev);
-    place.remote = true;
   }
   return place;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* maps/: what the main process has mapped, as the kernel's own files, and files/ (mapped.c). */
+/* maps/: what the main process has mapped, as the kernel's own files, and files/ (maps_files.c). */
 #include <fcntl.h>
 #include <string.h>
 
-#include "peerfs/tree/mapped.h"
+#include "maps_files.h"
 #include "peerfs/tree/peer.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/root/rootfs.h"
@@ -28,19 +28,6 @@ table_open_fd (PfsNode *node, const char *name, int flags)
   return fd < 0 ? -errno : fd;
 }
 
-int
-pfs_maps_file (PfsNode *node, int fd, guint file_flags, PfsFile **ret)
-{
-  g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);
-
-  file->file_flags = file_flags;
-  int r = pfs_file_hold (file);
-  if (r < 0)
-    return r == -EIO ? -ESTALE : r;
-  *ret = g_steal_pointer (&file);
-  return 0;
-}
-
 static int
 table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
@@ -49,7 +36,13 @@ table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   int fd = table_open_fd (node, node->name, O_RDONLY);
   if (fd < 0)
     return pfs_gone (fd, -ESTALE);
-  return pfs_maps_file (node, fd, PFS_FILE_DIRECT_IO, ret);
+  g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);
+  file->file_flags = PFS_FILE_DIRECT_IO;
+  int r = pfs_file_hold (file);
+  if (r < 0)
+    return r == -EIO ? -ESTALE : r;
+  *ret = g_steal_pointer (&file);
+  return 0;
 }
 
 static int
@@ -95,7 +88,7 @@ maps_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret
   if (pfs_container_ended (pfs_node_container (dir)))
     return -ENOENT;
   if (strcmp (name, "files") == 0)
-    child = pfs_mapped_new (dir, name);
+    child = pfs_maps_files_new (dir, name);
   for (size_t i = 0; !child && i < G_N_ELEMENTS (tables); i++) {
     if (strcmp (name, tables[i]) != 0)
       continue;

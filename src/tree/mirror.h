@@ -63,11 +63,8 @@ typedef struct {
   /* The leaf's key in the node table: its name, '/', and what tells this object from another of the same name, so that
    * a leaf's node never changes its meaning (g_free). */
   char *(*key) (const char *name, gconstpointer leaf);
-  const PfsNodeOps *leaf_ops;
-  PfsNodeInit leaf_init; /* data is the leaf, valid during the call */
-  /* The attributes of a leaf that is looked up, without waiting for its file system. NULL: those of getattr. */
-  int (*leaf_attr) (PfsNode *leaf, const PfsCaller *who, struct stat *ret);
-  mode_t leaf_type; /* S_IFREG, S_IFLNK */
+  const PfsNodeOps *leaf_ops; /* of a link */
+  PfsNodeInit leaf_init;      /* data is the leaf, valid during the call */
   /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may.
    * With it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the
    * kind's own, for one request. */

@@ -185,20 +185,6 @@ looker_enter (Looker *looker, PfsMirror *mirror)
 }
 
 static int
-leaf_entry (PfsNode *child, const PfsMirrorKind *kind, const PfsCaller *who, PfsEntry *ret)
-{
-  g_autoptr (PfsNode) node = child;
-  struct stat attr;
-
-  if (!kind->leaf_attr)
-    return pfs_entry_of (g_steal_pointer (&node), who, ret);
-  int r = kind->leaf_attr (node, who, &attr);
-  if (r == 0)
-    *ret = (PfsEntry) { .attr = attr, .attr_timeout = pfs_node_attr_life (node), .node = pfs_node_ref (node) };
-  return r;
-}
-
-static int
 mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   const PfsMirrorKind *kind = dir->top->kind;
@@ -215,7 +201,7 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
   case PFS_MIRROR_LEAF:
     key = kind->key (name, leaf);
-    return leaf_entry (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), kind, who, ret);
+    return pfs_entry_of (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), who, ret);
   default:
     r = pfs_gone (looker_enter (&looker, mirror), -ENOENT);
     return r < 0 ? r : looker.error < 0 ? looker.error : -ENOENT;
@@ -255,7 +241,7 @@ list_add (const char *name, PfsMirrorType type, gconstpointer leaf, gpointer dat
 {
   const ListData *list = data;
   g_autofree char *key = leaf ? list->kind->key (name, leaf) : g_strdup (name);
-  mode_t mode = type == PFS_MIRROR_DIR ? S_IFDIR : list->kind->leaf_type;
+  mode_t mode = type == PFS_MIRROR_DIR ? S_IFDIR : S_IFLNK;
 
   pfs_listing_add (list->listing, name, mode, pfs_ino_hash (list->ino, key, strlen (key)));
 }

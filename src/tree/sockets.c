@@ -147,7 +147,6 @@ static const PfsMirrorKind sockets_kind = {
   .key = socket_key,
   .leaf_ops = &socket_ops,
   .leaf_init = socket_init,
-  .leaf_type = S_IFLNK,
   .may_see = socket_may_see,
 };
 

@@ -52,7 +52,7 @@ a_hundred_wait ()
 {
   stuck_in=mnt/$2{}
   # shellcheck disable=SC2086 # several words
-  stuck disk STOP 180 $writers mapped mapped-getattr mapped-open mapped-read sockets
+  stuck disk STOP 180 $writers sockets
   check_less "$1: a hundred wait at once" "$(still_there | wc -l)" 99
   check_less "$1: threads that no signal reaches" "$(uninterruptible)" 0
   others "$1"

@@ -71,6 +71,7 @@ the_rest_is_served ()
   soon "$1: another directory of the same peer" grep -x data "$mnt/$2/root/data/file"
   soon "$1: the directory that the mount is in" ls "$mnt/$2/root"
   soon "$1: the peer's environment and mappings" cat "$mnt/$2/env/PATH" "$mnt/$2/maps/maps"
+  soon "$1: what leads to mapped files" find "$mnt/$2/maps/files" -lname '*/map_files/*'
 }
 
 peerfs_start
@@ -164,9 +165,9 @@ for way in STOP USR2; do
   stuck "$name" "$way" 150 $writers
   check_less "$way: a hundred wait at once" "$(still_there | wc -l)" 99
   others "$way, a hundred wait"
-  # The mount below root/ and the one of maps/files have 32 each.
-  pod_until 20 eval '[ "$(threads)" -lt $((64 + 12)) ]'
-  check_less "$way: threads beside those who wait, while a hundred do" 12 "$(($(threads) - 64))"
+  # The mount has 32.
+  pod_until 20 eval '[ "$(threads)" -lt $((32 + 12)) ]'
+  check_less "$way: threads beside those who wait, while a hundred do" 12 "$(($(threads) - 32))"
   the_rest_is_served "$way, a hundred wait" "$name"
   check_output "$way: its sockets are listed" s0 ls "$mnt/$name/sockets/work"
   stat "$mnt/$name/root/links/over" >/dev/null &
@@ -196,7 +197,7 @@ badfuse=$(pgrep -P "$dead" -x badfuse)
 # A directory in use is held for a second.
 pod_until 10 sh -c 'test -e "$1" || { sleep 1.5; exit 1; }' - "$mnt/rooted/root/program" || failed "it has its root there"
 # shellcheck disable=SC2086 # several words
-stuck_in=. stuck rooted STOP 100 $writers mapped mapped-getattr mapped-open mapped-read
+stuck_in=. stuck rooted STOP 100 $writers
 others "100 wait for a root that is dead"
 pod_until 20 eval '[ "$(threads)" -lt $((64 + 12)) ]'
 check_less "threads beside those who wait, while 100 wait for a root" 12 "$(($(threads) - 64))"
@@ -212,7 +213,7 @@ nsenter --target "$dead" --mount --root="/proc/$dead/root" /badfuse /mnt /hostil
 pod_until 100 test -e "/proc/$dead/root/mnt/program" || failed "a mount from outside is there"
 badfuse=$(pgrep -x badfuse)
 # shellcheck disable=SC2086 # several words
-stuck outlived STOP 150 $writers mapped-getattr mapped-open mapped-read
+stuck outlived STOP 150 $writers
 end_of "$dead"
 check "it ends while a hundred wait" pod_until 50 grep -q "event=ended name=outlived" "$work/peerfs.log"
 others "it has ended, a hundred wait"

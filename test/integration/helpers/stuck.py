@@ -12,7 +12,6 @@ import sys
 
 directories, peer = sys.argv[1], sys.argv[2]
 top = program = None  # of each
-mapped = peer + "/maps/files/mnt/program"  # the same one: the peer's main process runs it
 libc = ctypes.CDLL(None, use_errno=True)
 go = os.pipe()
 
@@ -100,10 +99,6 @@ kinds = {
     "setxattr": (nothing, lambda _: os.setxattr(program, "user.x", b"x")),
     "removexattr": (nothing, lambda _: os.removexattr(program, "user.x")),
     "sockets": (nothing, lambda _: os.listdir(peer + "/sockets")),
-    "mapped-getattr": (nothing, lambda _: os.stat(mapped)),
-    "mapped-open": (nothing, lambda _: os.open(mapped, os.O_RDONLY)),
-    "mapped-read": (lambda: os.open(mapped, os.O_RDONLY), direct_read),
-    "mapped": (nothing, lambda _: [os.stat(os.path.join(d, f)) for d, _, fs in os.walk(peer + "/maps/files") for f in fs]),
     # The last: from then on the end of any process that has the file open waits for the mount, even if it only reads.
     "unlock": (locked, lambda file: posix(file, fcntl.F_SETLK, fcntl.F_UNLCK)),
     "close-locked": (locked, os.close),

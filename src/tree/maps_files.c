@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Such a link leads to /proc/<pid>/map_files/<range>: the file as mapped, even if its path is gone or another file's.
+ * Callers whom the kernel does not let follow that are led to the path below NAME/root, if the file there is the mapped
+ * one. */
+#include "maps_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "mirror.h"
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/maps.h"
+#include "peerfs/proc/mountdev.h"
+#include "peerfs/tree/peer.h"
+
+#define TRIES 3 /* a change of names elsewhere may disturb one */
+
+/* A mapped file, as the leaf of a mirror. */
+typedef struct {
+  PfsMapping mapping; /* owns its path */
+  char *shown;        /* its path in the mirror: in that one, or a string of its own */
+} Mapped;
+
+typedef struct {
+  PfsPeerNode peer;
+  PfsMapping mapping; /* owns its path */
+} MappedNode;
+
+static void
+mapped_free (gpointer data)
+{
+  Mapped *mapped = data;
+
+  if (mapped->shown != mapped->mapping.path + 1)
+    g_free (mapped->shown);
+  g_free (mapped->mapping.path);
+  g_free (mapped);
+}
+
+static const char *
+mapped_shown (gconstpointer leaf)
+{
+  return ((const Mapped *) leaf)->shown;
+}
+
+/* Mapped at another address, it is another link. */
+static char *
+mapped_key (const char *name, gconstpointer leaf)
+{
+  const PfsMapping *m = &((const Mapped *) leaf)->mapping;
+
+  return g_strdup_printf ("%s/%u:%u:%" PRIu64 ":%" PRIx64 "-%" PRIx64, name, m->major, m->minor, m->inode, m->start,
+                          m->end);
+}
+
+/* --- one link --- */
+
+/* The right to follow the link is looked at before it is said to be one (proc_map_files_get_link() in fs/proc/base.c).
+ */
+static bool
+may_follow (int pin_fd, const char *link, const PfsCaller *who)
+{
+  struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  if (pfs_creds_take (who, &as) < 0)
+    return false;
+  pfs_autofd fd = (int) syscall (SYS_openat2, pin_fd, link, &how, sizeof how);
+  return fd < 0 && errno == ELOOP;
+}
+
+/* The names on the way to a mapped file are in the kernel's cache. To look nowhere else waits for no mount that does
+ * not answer, and asks nothing of our own. */
+static int
+open_cached (int pin_fd, const char *path, const PfsCaller *who)
+{
+  struct open_how how = {
+    .flags = O_PATH | O_CLOEXEC,
+    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED,
+  };
+  pfs_autofd root = openat (pin_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pfs_auto_creds const PfsCaller *as = NULL;
+  int r = root < 0 ? -errno : pfs_creds_take (who, &as);
+
+  for (int i = 0; r == 0 && i < TRIES; i++) {
+    long fd = syscall (SYS_openat2, root, path, &how, sizeof how);
+    if (fd >= 0 || errno != EAGAIN)
+      return fd < 0 ? -errno : (int) fd;
+  }
+  return r < 0 ? r : -EAGAIN;
+}
+
+/* Older kernels print an overlay's lower file in maps: another device, and the number without the bits that xino adds.
+ * There the path has to do that the kernel tells of the mapped file. */
+static bool
+is_named (int pin_fd, const char *link, const PfsMapping *m)
+{
+  g_autofree char *target = NULL;
+
+  return pfs_readlink_at (pin_fd, link, &target) == 0 && strcmp (target, m->path) == 0;
+}
+
+/* maps tells the inode of stat(2), and the device of the superblock (measured on ext4, tmpfs and overlayfs of Linux
+ * 6.18; overlays without xino have another st_dev). */
+static bool
+is_at_path (int pin_fd, const char *link, const PfsMapping *m, const PfsCaller *who)
+{
+  g_autoptr (PfsMountDevs) devs = pfs_mount_devs_new (pin_fd);
+  pfs_autofd fd = open_cached (pin_fd, m->path, who);
+  struct statx st;
+
+  if (fd < 0 || statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
+    return false;
+  dev_t dev = makedev (st.stx_dev_major, st.stx_dev_minor);
+  return (uint32_t) st.stx_ino == (uint32_t) m->inode
+         && ((st.stx_ino == m->inode
+              && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, dev, makedev (m->major, m->minor)))
+             || is_named (pin_fd, link, m));
+}
+
+/* The way from its directory to the container's, and from there down: below root/ no link leads out of the peer. */
+static char *
+target_below_root (const char *path)
+{
+  GString *target = g_string_new ("../..");
+
+  for (const char *slash = strchr (path + 1, '/'); slash; slash = strchr (slash + 1, '/'))
+    g_string_append (target, "/..");
+  g_string_append_printf (target, "/root%s", path);
+  return g_string_free (target, FALSE);
+}
+
+static int
+mapped_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
+{
+  PfsContainer *c = pfs_node_container (node);
+  const PfsMapping *m = &((MappedNode *) node)->mapping;
+  g_autofree char *link = g_strdup_printf ("map_files/%" PRIx64 "-%" PRIx64, m->start, m->end);
+  g_autofree char *target = NULL;
+  g_autoptr (PfsProcess) pin = NULL;
+
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  if (!may_follow (pfs_process_fd (pin), link, who) && is_at_path (pfs_process_fd (pin), link, m, who))
+    target = target_below_root (m->path);
+  if (!target || strlen (target) >= PATH_MAX) {
+    g_free (target);
+    target = g_strdup_printf ("%s/%d/%s", pfs_proc_path (pfs_container_proc (c)), (int) pfs_process_pid (pin), link);
+  }
+  *ret_target = g_steal_pointer (&target);
+  return 0;
+}
+
+static void
+mapped_init (PfsNode *node, gpointer data)
+{
+  PfsMapping *m = &((MappedNode *) node)->mapping;
+
+  *m = ((const Mapped *) data)->mapping;
+  m->path = g_strdup (m->path);
+}
+
+static void
+mapped_finalize (PfsNode *node)
+{
+  g_free (((MappedNode *) node)->mapping.path);
+  pfs_peer_finalize (node);
+}
+
+static const PfsNodeOps mapped_ops = {
+  .kind = "mapped",
+  .gated = true,
+  .size = sizeof (MappedNode),
+  .finalize = mapped_finalize,
+  .getattr = pfs_peer_link_getattr,
+  .readlink = mapped_readlink,
+};
+
+/* --- all of them --- */
+
+/* Device memory and the like have inodes too, but are no files to read. */
+static bool
+is_device (const char *path)
+{
+  return g_str_has_prefix (path, "/dev/") && !g_str_has_prefix (path, "/dev/shm/");
+}
+
+/* The shown path of the n-th file of that path. */
+static char *
+shown_path (GHashTable *paths, char *path, guint *n)
+{
+  if (++*n == 1)
+    return path + 1;
+  for (;; ++*n) {
+    g_autofree char *numbered = g_strdup_printf ("%s~%u", path, *n);
+    if (!g_hash_table_contains (paths, numbered))
+      return g_strdup (numbered + 1);
+  }
+}
+
+static bool
+add_line (const char *line, size_t len, gpointer data)
+{
+  return pfs_mapped_files_add (data, line, len);
+}
+
+/* What is shown of all that is mapped, sorted by path. */
+static GPtrArray *
+leaves_of (GPtrArray *mappings)
+{
+  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+  GPtrArray *leaves = g_ptr_array_new_with_free_func (mapped_free);
+  const char *last = "";
+  guint n = 0;
+
+  for (guint i = 0; i < mappings->len; i++)
+    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
+  for (guint i = 0; i < mappings->len; i++) {
+    PfsMapping *m = mappings->pdata[i];
+
+    if (is_device (m->path))
+      continue;
+    if (strcmp (last, m->path) != 0)
+      n = 0;
+    last = m->path;
+    Mapped *mapped = g_new (Mapped, 1);
+    *mapped = (Mapped) { *m, shown_path (paths, m->path, &n) };
+    m->path = NULL;
+    g_ptr_array_add (leaves, mapped);
+  }
+  return leaves;
+}
+
+static int
+mapped_scan (PfsNode *top, PfsMirror **ret)
+{
+  g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
+  g_autoptr (PfsProcess) pin = NULL;
+
+  int r = pfs_container_main (pfs_node_container (top), &pin);
+  if (r >= 0)
+    r = pfs_read_lines_at (pfs_process_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
+  if (r < 0 && r != -EFBIG)
+    return r;
+  g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
+  *ret = pfs_mirror_new (leaves_of (mappings), mapped_shown);
+  return 0;
+}
+
+static const PfsMirrorKind mapped_kind = {
+  .scan = mapped_scan,
+  .key = mapped_key,
+  .leaf_ops = &mapped_ops,
+  .leaf_init = mapped_init,
+};
+
+static void
+files_init (PfsNode *node, gpointer data)
+{
+  (void) data;
+  pfs_mirror_top_init (node, &mapped_kind);
+}
+
+static const PfsNodeOps files_ops = {
+  .kind = "files",
+  .gated = true,
+  .size = sizeof (PfsMirrorTop),
+  .finalize = pfs_mirror_top_finalize,
+  .getattr = pfs_mirror_getattr,
+  .lookup = pfs_mirror_lookup,
+  .opendir = pfs_mirror_opendir,
+};
+
+PfsNode *
+pfs_maps_files_new (PfsNode *maps, const char *name)
+{
+  return pfs_peer_child (maps, name, &files_ops, files_init, NULL);
+}
