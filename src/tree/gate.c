@@ -1,162 +1,118 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who may look into a container: the kernel's rule for PTRACE_MODE_READ_FSCREDS (ptrace(2), "Ptrace access mode
- * checking"; __ptrace_may_access() in kernel/ptrace.c, cap_ptrace_access_check() in security/commoncap.c), which also
- * decides over /proc/<pid>/root, environ and maps. Where something about the caller cannot be learnt, the answer is no:
- * never more permissive than the kernel, sometimes stricter:
- * - a caller outside our PID namespace has pid 0 here, and nothing is known about its capabilities;
- * - a process of root that made itself not dumpable can be told from others only by asking the kernel, see below;
- * - a process that looks at itself gets no exemption. */
+/* Who may look into a container: those whom the kernel lets follow /proc/<pid>/root (PTRACE_MODE_READ_FSCREDS:
+ * ptrace(2), "Ptrace access mode checking"). The kernel is asked, by a look at that link on this thread with the
+ * caller's ids and capabilities. Its answer would be another one to us than to the caller in three cases:
+ * - the caller is in another user namespace, or outside of our PID namespace: refused;
+ * - the process is in another user namespace. Its maker may look into it, and that could be our effective user. Only
+ *   CAP_SYS_PTRACE makes no difference;
+ * - the process is our own. */
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/nsfs.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "peerfs/tree/peer.h"
 #include "peerfs/base/fd.h"
-#include "../root/rootfs_private.h"
-#include "peerfs/parse/stat.h"
 #include "peerfs/tree/tree.h"
 
 #define USERNS_DEPTH_MAX 33 /* 32 levels below the initial one: user_namespaces(7) */
 
+/* What is not told about a process is a no. That we have no descriptor or memory left says nothing about it. */
+static int
+refusal (int error)
+{
+  return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? error : -EACCES;
+}
+
 static bool
-same_file (const struct stat *a, const struct stat *b)
+is_same (const struct stat *a, const struct stat *b)
 {
   return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
-/* What is not told about a process is a no. That we have no descriptor or memory left says nothing about it. */
-static int
-refusal (int error, int gone)
-{
-  if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
-    return error;
-  return error == -ENOENT || error == -ESRCH ? gone : -EACCES;
-}
-
-/* Does the caller hold CAP_SYS_PTRACE over the user namespace target_fd? Capabilities count in the caller's own
- * namespace and those below it; and who made a namespace has all of them in it (cap_capable()). *ret_same tells whether
- * caller and target are in the same one. 1, 0 or -errno. */
-static int
-has_ptrace (int target_fd, const struct stat *caller_ns, uint64_t caps, uid_t caller_euid, bool *ret_same)
-{
-  pfs_autofd ns = fcntl (target_fd, F_DUPFD_CLOEXEC, 0);
-  bool owner = false;
-  struct stat st;
-
-  for (int depth = 0; depth < USERNS_DEPTH_MAX; depth++) {
-    *ret_same = false;
-    if (ns < 0 || fstat (ns, &st) < 0) {
-      int r = refusal (-errno, -EACCES);
-      return r == -EACCES ? 0 : r;
-    }
-    if (same_file (&st, caller_ns)) {
-      *ret_same = depth == 0;
-      return owner || (caps & PFS_CAP_BIT (CAP_SYS_PTRACE));
-    }
-    uid_t uid;
-    owner = ioctl (ns, NS_GET_OWNER_UID, &uid) == 0 && uid == caller_euid;
-    int parent = ioctl (ns, NS_GET_PARENT);
-    close (ns);
-    ns = parent;
-  }
-  return 0;
-}
-
-/* A process of root is shown as root's whether it is dumpable or not. So the kernel is asked, by following its root
- * link on this thread as the caller, with every capability but the one that overrides the answer. It says no also where
- * we have fewer capabilities than the process: then it stays no. */
-static int
-root_dumpable (int pin_fd, const PfsCaller *who)
-{
-  const PfsCaller caller = { .uid = 0, .gid = who->gid, .caps = ~PFS_CAP_BIT (CAP_SYS_PTRACE), .switching = true };
-  pfs_auto_creds const PfsCaller *as = NULL;
-  struct stat st;
-
-  int r = pfs_creds_take (&caller, &as);
-  return r < 0 ? refusal (r, -EACCES) : fstatat (pin_fd, "root", &st, 0) < 0 ? refusal (-errno, -EACCES) : 0;
-}
-
 static bool
-ids_match (const PfsStatus *target, const PfsCaller *who)
+is_ourselves (PfsProc *proc, const PfsProcess *pin)
 {
-  return who->uid == target->euid && who->uid == target->suid && who->uid == target->uid && who->gid == target->egid
-         && who->gid == target->sgid && who->gid == target->gid;
+  char self[16], pid[16];
+
+  ssize_t n = readlinkat (pfs_proc_fd (proc), "self", self, sizeof self);
+  int length = g_snprintf (pid, sizeof pid, "%d", (int) pfs_process_pid (pin));
+  return n == length && memcmp (self, pid, (size_t) n) == 0;
 }
 
+/* What the kernel would say of our own process to another one. */
 static int
-caller_look (int callers_fd, const PfsCaller *who, PfsStatus *ret_status, struct stat *ret_ns)
+look_at_ourselves (const PfsCaller *who)
+{
+  uint64_t caps = pfs_caller_known (who)->caps;
+  bool same = who->own_ids && !(pfs_caps_permitted () & ~caps) && prctl (PR_GET_DUMPABLE) == 1;
+
+  return same || (caps & PFS_CAP_BIT (CAP_SYS_PTRACE)) ? 0 : -EACCES;
+}
+
+/* The effective user of a caller; -1 if what is told of the thread may not be true of who asked. */
+static uid_t
+caller_euid (int callers_fd, const PfsCaller *who)
 {
   char pid[16];
+  struct stat st;
 
   g_snprintf (pid, sizeof pid, "%d", (int) who->pid);
-  pfs_autofd fd = openat (callers_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int r = fd < 0 ? -errno : pfs_proc_status_at (fd, "status", ret_status);
-  if (r == 0 && fstatat (fd, "ns/user", ret_ns, 0) < 0)
-    r = -errno;
-  return r < 0 ? refusal (r, -EACCES) : 0;
+  bool known = fstatat (callers_fd, pid, &st, 0) == 0 && st.st_uid == who->uid;
+  return known && !pfs_proc_is_worker (callers_fd, who->pid) ? st.st_uid : (uid_t) -1;
 }
 
-/* The target's user namespace, opened, and its status; *ret_owner is who may follow its root link. */
+/* Who made a user namespace has all capabilities in it and in those below (cap_capable() in security/commoncap.c). The
+ * caller is in ours. */
 static int
-target_look (int pin_fd, PfsStatus *ret_status, struct stat *ret_owner)
+look_below (const PfsProcess *pin, const struct stat *ours, uid_t euid)
 {
-  int r = pfs_proc_status_at (pin_fd, "status", ret_status);
-  if (r == 0 && fstatat (pin_fd, "root", ret_owner, AT_SYMLINK_NOFOLLOW) < 0)
-    r = -errno;
-  int fd = r < 0 ? -1 : openat (pin_fd, "ns/user", O_RDONLY | O_CLOEXEC);
-  if (r == 0 && fd < 0)
-    r = -errno;
-  return r < 0 ? refusal (r, -ESRCH) : fd;
+  pfs_autofd ns = openat (pfs_process_fd (pin), "ns/user", O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  uid_t owner;
+
+  for (int depth = 0; ns >= 0 && depth < USERNS_DEPTH_MAX; depth++) {
+    pfs_autofd below = pfs_fd_steal (&ns);
+    ns = ioctl (below, NS_GET_PARENT);
+    if (ns >= 0 && fstat (ns, &st) == 0 && is_same (&st, ours))
+      return euid != (uid_t) -1 && ioctl (below, NS_GET_OWNER_UID, &owner) == 0 && owner == euid ? 0 : -EACCES;
+  }
+  return refusal (ns < 0 ? -errno : -EACCES);
 }
 
-int
-pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who)
-{
-  g_auto (PfsStatus) target = { 0 };
-  g_auto (PfsStatus) caller = { 0 };
-  struct stat owner, caller_ns;
-  bool same;
-
-  int r = who->pid > 0 ? caller_look (callers_fd, who, &caller, &caller_ns) : -EACCES;
-  if (r < 0)
-    return r;
-  pfs_autofd target_ns = target_look (pin_fd, &target, &owner);
-  if (target_ns < 0)
-    return target_ns;
-
-  /* The pid may name another process by now than the one that asked. */
-  bool is_same = caller.fsuid == who->uid && caller.fsgid == who->gid && !pfs_proc_is_worker (callers_fd, who->pid);
-  uint64_t caps = is_same ? caller.cap_eff : 0;
-  r = has_ptrace (target_ns, &caller_ns, caps, is_same ? caller.euid : (uid_t) -1, &same);
-  if (r != 0)
-    return MIN (r, 0);
-  if (!same || !ids_match (&target, who) || owner.st_uid != target.euid || owner.st_gid != target.egid)
-    return -EACCES;
-  if (target.cap_prm & ~caps)
-    return -EACCES;
-  return target.euid != 0 ? 0 : root_dumpable (pin_fd, who);
-}
-
-/* Whom the kernel lets in needs no rule of ours: it is asked by a look at the root link, on this thread as the caller.
- * That counts if it would give the same answer to the caller himself: not about our own process; nor beside another
- * user namespace, where our own uid makes us more than him, unless he may look into all processes anyway. */
-static bool
-kernel_allows (int proc_fd, const PfsProcess *pin, const PfsCaller *who)
+static int
+ask_kernel (const PfsProcess *pin, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
-  char own[PFS_USER_NS_MAX], ns[PFS_USER_NS_MAX];
   char byte;
+  int r = pfs_creds_take (who, &as);
 
-  if (who->pid <= 0 || pfs_process_pid (pin) == getpid ())
-    return false;
-  if (!(pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
-      && (pfs_user_ns (proc_fd, getpid (), own) < 0 || pfs_user_ns (proc_fd, pfs_process_pid (pin), ns) < 0
-          || strcmp (ns, own) != 0 || pfs_user_ns (proc_fd, who->pid, ns) < 0 || strcmp (ns, own) != 0))
-    return false;
-  return pfs_creds_take (who, &as) == 0 && readlinkat (pfs_process_fd (pin), "root", &byte, 1) >= 0;
+  if (r < 0)
+    return refusal (r);
+  return readlinkat (pfs_process_fd (pin), "root", &byte, 1) < 0 ? refusal (-errno) : 0;
+}
+
+static int
+look (int callers_fd, PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
+{
+  char own[PFS_USER_NS_MAX], callers[PFS_USER_NS_MAX];
+  struct stat ours, targets;
+
+  if (who->pid <= 0 || pfs_user_ns (callers_fd, getpid (), own) < 0 || pfs_user_ns (callers_fd, who->pid, callers) < 0
+      || strcmp (own, callers) != 0)
+    return -EACCES;
+  if (is_ourselves (proc, pin))
+    return look_at_ourselves (who);
+  int r = ask_kernel (pin, who);
+  if (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
+    return r;
+  /* Only now: a process never comes back from a namespace below ours. */
+  if (fstatat (callers_fd, "self/ns/user", &ours, 0) < 0 || fstatat (pfs_process_fd (pin), "ns/user", &targets, 0) < 0)
+    return refusal (-errno);
+  return is_same (&ours, &targets) ? r : look_below (pin, &ours, caller_euid (callers_fd, who));
 }
 
 int
@@ -164,12 +120,12 @@ pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
 {
   if (who == &pfs_caller_self)
     return 0;
-  if (pfs_proc_is_own (proc))
-    return kernel_allows (pfs_proc_fd (proc), pin, who)
-               ? 0
-               : pfs_gate_check (pfs_proc_fd (proc), pfs_process_fd (pin), who);
-  pfs_autofd own = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return own < 0 ? refusal (-errno, -EACCES) : pfs_gate_check (own, pfs_process_fd (pin), who);
+  pfs_autofd other = pfs_proc_is_own (proc) ? -1 : open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (other < 0 && !pfs_proc_is_own (proc))
+    return refusal (-errno);
+  int r = look (other < 0 ? pfs_proc_fd (proc) : other, proc, pin, who);
+  /* The kernel says no of a process that has ended. */
+  return r == -EACCES && !pfs_process_alive (pin) ? -ESRCH : r;
 }
 
 int
@@ -189,14 +145,15 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
   PfsTree *tree = node->tree;
 
   /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
-  if (node->ops == &pfs_rootfs_ops
-      && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
+  if (node->ops->fs && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
     return 0;
   pfs_tree_lock (tree);
   PfsNode *at = node;
   while (at && !at->ops->gated)
     at = at->parent;
+  while (at && at->ops->fs)
+    at = at->parent;
   g_autoptr (PfsNode) gated = at ? pfs_node_ref_locked (at) : NULL;
   pfs_tree_unlock (tree);
-  return gated ? pfs_gone (pfs_peer_gate (pfs_node_place_container (gated), who), -ESTALE) : 0;
+  return gated ? pfs_gone (pfs_peer_gate (pfs_node_container (gated), who), -ESTALE) : 0;
 }

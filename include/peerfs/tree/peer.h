@@ -27,9 +27,6 @@ void pfs_peer_list (PfsListing *listing, uint64_t dir_ino, const char *name, mod
 /* An open file of generated content (taken over). */
 PfsFile *pfs_peer_content (PfsNode *node, GBytes *content);
 
-/* The gate for the process of pin_fd (its /proc/<pid>); who is not the daemon's own user. callers_fd is a /proc of our
- * own PID namespace. 0, -EACCES, -ESRCH where the process has ended, or what we lack: -EMFILE, -ENFILE, -ENOMEM. */
-int pfs_gate_check (int callers_fd, int pin_fd, const PfsCaller *who);
-
-/* The same for a pinned process, of a /proc that may be another namespace's; for the daemon itself it is 0. */
+/* May the caller look into that process? 0, -EACCES, -ESRCH once it has ended, or what we lack: -EMFILE, -ENFILE,
+ * -ENOMEM. Its /proc may be another namespace's. For the daemon itself it is 0. */
 int pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who);

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "peerfs/tree/peer.h"
+#include "peerfs/proc/procfile.h"
 #include "peerfs/base/fd.h"
 
 #define ALL_CAPS UINT64_MAX
@@ -172,16 +173,41 @@ kernel_allows (const Actor *caller, pid_t target)
   return allowed;
 }
 
+static PfsProcess *
+pin_of (PfsProc *proc, pid_t pid)
+{
+  PfsStat stat;
+  PfsProcess *pin;
+
+  pfs_autofd dir = pfs_proc_open_pid (proc, pid, O_PATH);
+  assert_int_equal (pfs_proc_stat_at (dir, &stat), 0);
+  assert_int_equal (pfs_process_open (proc, pid, stat.start_time, &pin), 0);
+  return pin;
+}
+
+/* As it is told of the caller of a request. */
+static PfsCaller
+caller_of (PfsProc *proc, const Kind *kind, pid_t pid)
+{
+  char own[PFS_USER_NS_MAX];
+
+  assert_int_equal (pfs_user_ns (pfs_proc_fd (proc), getpid (), own), 0);
+  return (PfsCaller) { .uid = kind->uid,
+                       .gid = kind->gid,
+                       .pid = pid,
+                       .caps = pfs_caps_of (pfs_proc_fd (proc), pid, own),
+                       .switching = true };
+}
+
 static int
 gate (const Kind *kind, pid_t caller, pid_t target)
 {
-  pfs_autofd proc = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  char name[16];
-  const PfsCaller who = { .uid = kind->uid, .gid = kind->gid, .pid = caller, .switching = true };
+  g_autoptr (PfsProc) proc = NULL;
 
-  g_snprintf (name, sizeof name, "%d", target);
-  pfs_autofd pin = openat (proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return pfs_gate_check (proc, pin, &who);
+  assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
+  g_autoptr (PfsProcess) pin = pin_of (proc, target);
+  const PfsCaller who = caller_of (proc, kind, caller);
+  return pfs_gate_pin (proc, pin, &who);
 }
 
 static void
@@ -216,30 +242,41 @@ test_as_the_kernel (void **state)
   assert_int_equal (stricter, 0);
 }
 
-/* A caller of whom nothing is known, or whose pid is another process's by now, is nobody. */
+/* A caller of whom nothing is known is nobody. */
 static void
 test_unknown_callers (void **state)
 {
   const Kind *user = &kinds[6];
+  g_autoptr (PfsProc) proc = NULL;
 
   (void) state;
   assert_int_equal (geteuid (), 0);
   Actor target = actor_start (user);
-  Actor root = actor_start (&kinds[0]);
   assert_string_equal (user->name, "user 101");
   assert_int_equal (gate (user, target.pid, target.pid), 0);
   assert_int_equal (gate (user, 0, target.pid), -EACCES);
   assert_int_equal (gate (user, 0x3fffff00, target.pid), -EACCES);
-  assert_int_equal (gate (user, root.pid, root.pid), -EACCES);
-  actor_end (&root);
 
-  pfs_autofd proc = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  char name[16];
-  g_snprintf (name, sizeof name, "%d", target.pid);
-  pfs_autofd pin = openat (proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
+  g_autoptr (PfsProcess) pin = pin_of (proc, target.pid);
   actor_end (&target);
   const PfsCaller who = { .uid = 0, .gid = 0, .pid = getpid (), .switching = true };
-  assert_int_equal (pfs_gate_check (proc, pin, &who), -ESRCH);
+  assert_int_equal (pfs_gate_pin (proc, pin, &who), -ESRCH);
+}
+
+/* The kernel would let us look at ourselves whoever asks. */
+static void
+test_ourselves (void **state)
+{
+  (void) state;
+  Actor user = actor_start (&kinds[6]), able = actor_start (&kinds[7]), few = actor_start (&kinds[2]);
+
+  assert_int_equal (gate (&kinds[6], user.pid, getpid ()), -EACCES);
+  assert_int_equal (gate (&kinds[2], few.pid, getpid ()), -EACCES);
+  assert_int_equal (gate (&kinds[7], able.pid, getpid ()), 0);
+  actor_end (&user);
+  actor_end (&able);
+  actor_end (&few);
 }
 
 /* The thread has its credentials and capabilities back whatever the answer. */
@@ -271,18 +308,19 @@ test_no_descriptors (void **state)
   int answers[12], lowest;
 
   (void) state;
-  Actor target = actor_start (user), caller = actor_start (user);
-  g_autofree char *path = g_strdup_printf ("/proc/%d", target.pid);
-  pfs_autofd proc = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  pfs_autofd pin = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const PfsCaller who = { .uid = user->uid, .gid = user->gid, .pid = caller.pid, .switching = true };
+  Actor target = actor_start (&kinds[11]), caller = actor_start (user);
+  g_autoptr (PfsProc) proc = NULL;
+  assert_true (kinds[11].userns && kinds[11].uid == user->uid);
+  assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
+  g_autoptr (PfsProcess) pin = pin_of (proc, target.pid);
+  const PfsCaller who = caller_of (proc, user, caller.pid);
   assert_int_equal (getrlimit (RLIMIT_NOFILE, &before), 0);
-  lowest = dup (pin);
+  lowest = dup (pfs_process_fd (pin));
   close (lowest);
   for (int i = 0; i < (int) G_N_ELEMENTS (answers); i++) {
     few = (struct rlimit) { (rlim_t) (lowest + i), before.rlim_max };
     assert_int_equal (setrlimit (RLIMIT_NOFILE, &few), 0);
-    answers[i] = pfs_gate_check (proc, pin, &who);
+    answers[i] = pfs_gate_pin (proc, pin, &who);
   }
   assert_int_equal (setrlimit (RLIMIT_NOFILE, &before), 0);
   actor_end (&target);
@@ -297,9 +335,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test (test_as_the_kernel),
-    cmocka_unit_test (test_unknown_callers),
-    cmocka_unit_test (test_nothing_left_behind),
+    cmocka_unit_test (test_as_the_kernel),  cmocka_unit_test (test_unknown_callers),
+    cmocka_unit_test (test_ourselves),      cmocka_unit_test (test_nothing_left_behind),
     cmocka_unit_test (test_no_descriptors),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
