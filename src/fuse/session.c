@@ -156,7 +156,8 @@ mount_and_serve (PfsSession *session, char **ret_error)
     pfs_log_to_syslog (session->options);
   umask (0);
   pfs_table_set_notice_func (session->table, log_notice, NULL);
-  session->tree = pfs_tree_new (session->table, &session->options->tree); /* has descriptors of its own process */
+  session->tree = pfs_tree_new (session->table, &session->options->tree,
+                                &pfs_root_kind); /* has descriptors of its own process */
   pfs_mountpoint_remember (session);
   pfs_tree_set_own_device (session->tree, session->device);
   r = session->options->sandbox ? pfs_sandbox_enter () : 1;

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "peerfs/root/rootfs.h"
 #include "walk.h"
 
 /* Nothing tells when another container makes a file, so look again and again, less often with time. */
@@ -136,7 +137,7 @@ wait_here (const PfsOptions *options)
     status = pfs_app_check_node (table, options);
   if (status != PFS_EXIT_DONE)
     return status;
-  g_autoptr (PfsTree) tree = pfs_tree_new (table, &options->mount.tree);
+  g_autoptr (PfsTree) tree = pfs_tree_new (table, &options->mount.tree, &pfs_root_kind);
   g_autofree char *name = g_strndup (options->target, pfs_app_name_length (options, options->target));
   Wait wait = { .table = table, .tree = tree, .target = options->target, .name = name };
   return wait_for (&wait, options->timeout);

@@ -100,6 +100,19 @@ has_changed (gpointer key, gpointer value, gpointer keys)
   return !now || g_strcmp0 (mount->line, now) != 0;
 }
 
+int
+pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
+{
+  g_autoptr (PfsProcess) pin = NULL;
+
+  g_mutex_lock (&rootfs->lock);
+  if (rootfs->pin)
+    pin = pfs_process_ref (rootfs->pin);
+  g_mutex_unlock (&rootfs->lock);
+  int r = pin ? 0 : pfs_container_main (rootfs->container, &pin);
+  return r < 0 ? r : pfs_read_prefix_at (pfs_process_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, ret);
+}
+
 void
 pfs_mount_table_check (PfsRootfs *rootfs, guint64 changes)
 {

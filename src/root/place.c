@@ -9,7 +9,7 @@ pfs_node_place_container (PfsNode *node)
 {
   if (node->ops == &pfs_cut_ops || node->ops == &pfs_cut_file_ops)
     return NULL;
-  return node->ops == &pfs_rootfs_ops ? pfs_rootfs_of (node)->container : pfs_node_container (node);
+  return node->ops->fs ? pfs_rootfs_of (node)->container : pfs_node_container (node);
 }
 
 static PfsPlace
@@ -17,7 +17,7 @@ place_locked (PfsNode *node)
 {
   PfsPlace place = { .container = pfs_node_place_container (node), .is_peer = node->ops == &pfs_peer_ops };
 
-  if (node->ops == &pfs_rootfs_ops) {
+  if (node->ops->fs) {
     const PfsMount *mount = pfs_rootnode (node)->mount;
 
     place.mount = mount;

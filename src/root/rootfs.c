@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
 static PfsRootfs *
@@ -30,9 +31,9 @@ rootfs_new (PfsTree *tree, PfsContainer *container)
 static void
 rootfs_free (PfsRootfs *rootfs)
 {
-  g_mutex_lock (&rootfs->tree->rootfs_lock);
-  g_ptr_array_remove_fast (rootfs->tree->rootfses, rootfs);
-  g_mutex_unlock (&rootfs->tree->rootfs_lock);
+  g_mutex_lock (&rootfs->tree->roots->lock);
+  g_ptr_array_remove_fast (rootfs->tree->roots->all, rootfs);
+  g_mutex_unlock (&rootfs->tree->roots->lock);
   pfs_mount_table_drop_locked (rootfs);
   g_clear_pointer (&rootfs->pin, pfs_process_unref);
   for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
@@ -46,6 +47,8 @@ rootfs_free (PfsRootfs *rootfs)
   g_free (rootfs);
 }
 
+static const PfsNodeOps rootfs_ops;
+
 static void
 top_init (PfsNode *node, gpointer data)
 {
@@ -58,21 +61,21 @@ top_init (PfsNode *node, gpointer data)
   *rootfs = NULL;
 }
 
-PfsNode *
-pfs_rootfs_new (PfsNode *peer, const char *name)
+static PfsNode *
+rootfs_node_new (PfsNode *peer, const char *name)
 {
   PfsTree *tree = peer->tree;
   PfsRootfs *fresh = rootfs_new (tree, pfs_node_container (peer));
   PfsRootfs *unused = fresh;
 
-  PfsNode *node = pfs_node_child (peer, name, &pfs_rootfs_ops, top_init, &unused);
+  PfsNode *node = pfs_node_child (peer, name, &rootfs_ops, top_init, &unused);
   if (unused) {
     rootfs_free (unused);
     return node;
   }
-  g_mutex_lock (&tree->rootfs_lock);
-  g_ptr_array_add (tree->rootfses, fresh);
-  g_mutex_unlock (&tree->rootfs_lock);
+  g_mutex_lock (&tree->roots->lock);
+  g_ptr_array_add (tree->roots->all, fresh);
+  g_mutex_unlock (&tree->roots->lock);
   return node;
 }
 
@@ -84,149 +87,28 @@ rootnode_finalize (PfsNode *node)
     rootfs_free (pfs_rootfs_of (node));
 }
 
-/* The file's descriptor becomes one of nothing, so that readers under way end with an error and it is not mistaken for
- * another file. That closes what it was, for which a mount may have to be asked. */
+static int
+hold_file (PfsFile *file)
+{
+  PfsNode *peer = file->node;
+
+  while (peer && peer->ops != &pfs_peer_ops)
+    peer = peer->parent;
+  if (!peer)
+    return 0;
+  g_autoptr (PfsNode) root = rootfs_node_new (peer, "root");
+  int r = pfs_rootfs_attach (pfs_rootfs_of (root), file);
+  if (r == 0)
+    file->root = g_steal_pointer (&root);
+  return r;
+}
+
 static void
-close_in_place (gpointer data)
+let_go_file (PfsFile *file)
 {
-  g_autoptr (PfsFile) file = data;
-
-  dup3 (file->node->tree->nothing, file->fd, O_CLOEXEC);
-}
-
-/* That descriptor of nothing is at hand also if no other is to be had. */
-void
-pfs_rootfs_end (PfsRootfs *rootfs)
-{
-  PfsTree *tree = rootfs->tree;
-  g_autoptr (GPtrArray) files = g_ptr_array_new ();
-
-  g_mutex_lock (&rootfs->lock);
-  rootfs->ended = true;
-  for (GList *link = rootfs->files.head; link && tree->nothing >= 0; link = link->next)
-    if (pfs_file_ref_unless_dying (link->data))
-      g_ptr_array_add (files, link->data);
-  g_autoptr (PfsProcess) pin = g_steal_pointer (&rootfs->pin);
-  pfs_mount_table_drop_locked (rootfs);
-  g_mutex_unlock (&rootfs->lock);
-  for (guint i = 0; i < files->len; i++) {
-    PfsFile *file = files->pdata[i];
-
-    if (tree->run_func)
-      tree->run_func (file->node, close_in_place, file, tree->run_data);
-    else
-      close_in_place (file);
-  }
-  pfs_fd_cache_drop_container (tree->fds, rootfs->container);
-}
-
-void
-pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data)
-{
-  tree->run_func = func;
-  tree->run_data = data;
-}
-
-void
-pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data)
-{
-  tree->held_func = func;
-  tree->held_data = data;
-  pfs_table_set_pinned_func (tree->table, func, data);
-}
-
-/* All filesystems in use, each with a reference to its top node, which keeps it. A node that nobody knows any more is
- * on its way out. */
-static GPtrArray *
-rootfs_tops (PfsTree *tree)
-{
-  GPtrArray *tops = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref);
-
-  g_mutex_lock (&tree->rootfs_lock);
-  for (guint i = 0; i < tree->rootfses->len; i++) {
-    PfsNode *top = ((PfsRootfs *) tree->rootfses->pdata[i])->top;
-
-    pfs_tree_lock (tree);
-    if (top->refs > 0 || top->nlookup > 0)
-      g_ptr_array_add (tops, pfs_node_ref_locked (top));
-    pfs_tree_unlock (tree);
-  }
-  g_mutex_unlock (&tree->rootfs_lock);
-  return tops;
-}
-
-GPtrArray *
-pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
-{
-  g_autoptr (GPtrArray) tops = rootfs_tops (tree);
-  GPtrArray *pins = pfs_table_pinned (tree->table);
-
-  for (guint i = 0; i < tops->len; i++) {
-    PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);
-
-    g_mutex_lock (&rootfs->lock);
-    if (rootfs->pin)
-      g_ptr_array_add (pins, pfs_process_ref (rootfs->pin));
-    g_mutex_unlock (&rootfs->lock);
-  }
-  gint64 oldest = pfs_fd_cache_drop_idle (tree->fds, G_MININT64);
-  *ret_deadline = oldest == G_MAXINT64 ? G_MAXINT64 : oldest + PFS_FD_IDLE;
-  return pins;
-}
-
-#define RETRY_USEC (20 * G_TIME_SPAN_MILLISECOND)
-
-/* True where the container was found to have ended. */
-static bool
-sweep_one (PfsRootfs *rootfs)
-{
-  g_autoptr (PfsProcess) pin = NULL;
-  g_autoptr (PfsProcess) next = NULL;
-
-  g_mutex_lock (&rootfs->lock);
-  if (rootfs->pin)
-    pin = pfs_process_ref (rootfs->pin);
-  g_mutex_unlock (&rootfs->lock);
-  if (!pin)
-    return false;
-  bool alive = pfs_process_alive (pin);
-  if (!alive) {
-    pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
-    int r = pfs_container_main (rootfs->container, &next);
-    if (r == -ESRCH) {
-      pfs_rootfs_end (rootfs);
-      return true;
-    }
-    /* Not known now. The pin stays, so that the next sweep asks again, which comes at once. */
-    if (r < 0) {
-      g_usleep (RETRY_USEC);
-      return false;
-    }
-  }
-  g_mutex_lock (&rootfs->lock);
-  if (rootfs->pin == pin
-      && (!alive || (rootfs->files.length == 0 && !pfs_fd_cache_has (rootfs->tree->fds, rootfs->container)))) {
-    pfs_mount_table_drop_locked (rootfs);
-    pfs_process_unref (rootfs->pin);
-    rootfs->pin = rootfs->files.length > 0 ? g_steal_pointer (&next) : NULL;
-  }
-  g_mutex_unlock (&rootfs->lock);
-  return false;
-}
-
-void
-pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data)
-{
-  g_autoptr (GPtrArray) tops = rootfs_tops (tree);
-
-  pfs_table_drop_dead (tree->table);
-  pfs_fd_cache_drop_idle (tree->fds, g_get_monotonic_time () - PFS_FD_IDLE);
-  for (guint i = 0; i < tops->len; i++) {
-    PfsRootfs *rootfs = pfs_rootfs_of (tops->pdata[i]);
-
-    if (sweep_one (rootfs) && ended)
-      ended (rootfs->container, data);
-  }
+  if (file->root)
+    pfs_rootfs_detach (pfs_rootfs_of (file->root), file);
+  g_clear_pointer (&file->root, pfs_node_unref);
 }
 
 void
@@ -244,7 +126,7 @@ pfs_name_free (gpointer data)
 static bool
 is_idle_locked (const PfsNode *node)
 {
-  bool generated = node->ops != &pfs_rootfs_ops || (node->flags & PFS_ROOTNODE_TOP);
+  bool generated = !node->ops->fs || (node->flags & PFS_ROOTNODE_TOP);
 
   return node->refs == 0 && node->tables != 0 && !(generated && node->ops->opendir);
 }
@@ -294,6 +176,57 @@ pfs_tree_ended_names (PfsTree *tree, guint max)
   return names_of (tree, max, is_ended_locked);
 }
 
+/* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
+ * mode, because he had looked at the descriptor just before, changes nothing that exists. */
+static int
+nothing_open (int self_fds)
+{
+  char number[PFS_FD_NAME_MAX];
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC) < 0)
+    return -1;
+  int fd = openat (self_fds, pfs_fd_name (ends[0], number), O_PATH | O_CLOEXEC);
+  close (ends[0]);
+  close (ends[1]);
+  return fd;
+}
+
+static void
+roots_attach (PfsTree *tree)
+{
+  PfsRoots *roots = tree->roots = g_new0 (PfsRoots, 1);
+
+  roots->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  roots->nothing = nothing_open (roots->self_fds);
+  roots->fds = pfs_fd_cache_new ();
+  roots->all = g_ptr_array_new ();
+  g_mutex_init (&roots->lock);
+  tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
+}
+
+static void
+roots_detach (PfsTree *tree)
+{
+  PfsRoots *roots = tree->roots;
+
+  pfs_fd_cache_free (roots->fds);
+  g_hash_table_unref (tree->by_inode);
+  g_ptr_array_unref (roots->all);
+  g_mutex_clear (&roots->lock);
+  if (roots->self_fds >= 0)
+    close (roots->self_fds);
+  if (roots->nothing >= 0)
+    close (roots->nothing);
+  g_free (roots);
+}
+
+void
+pfs_tree_set_own_device (PfsTree *tree, dev_t own)
+{
+  tree->roots->own_device = own;
+}
+
 static const PfsFsOps fs_ops = {
   .setattr = pfs_rootfs_setattr,
   .create = pfs_rootfs_create,
@@ -312,7 +245,7 @@ static const PfsFsOps fs_ops = {
   .readdir = pfs_rootfs_readdir,
 };
 
-const PfsNodeOps pfs_rootfs_ops = {
+static const PfsNodeOps rootfs_ops = {
   .kind = "root",
   .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
@@ -325,4 +258,12 @@ const PfsNodeOps pfs_rootfs_ops = {
   .opendir = pfs_rootfs_opendir,
   .close = pfs_rootfs_close,
   .fs = &fs_ops,
+};
+
+const PfsRootKind pfs_root_kind = {
+  .attach = roots_attach,
+  .detach = roots_detach,
+  .new = rootfs_node_new,
+  .hold = hold_file,
+  .let_go = let_go_file,
 };

@@ -106,15 +106,6 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   return 0;
 }
 
-/* A write takes setuid and setgid bits away without the kernel's knowing that the mode is another one. */
-double
-pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode)
-{
-  bool cached = !(mount->flags & PFS_MOUNT_VOLATILE) && !(S_ISREG (mode) && (mode & (S_ISUID | S_ISGID)));
-
-  return cached ? tree->options.attr_timeout : 0;
-}
-
 double
 pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
 {
@@ -124,22 +115,6 @@ pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
   double timeout = pfs_rootfs_attr_timeout (node->tree, ((const PfsRootNode *) node)->mount, attr->st_mode);
   pfs_tree_unlock (node->tree);
   return timeout;
-}
-
-void
-pfs_rootfs_refresh (PfsNode *node, int fd)
-{
-  PfsRootNode *self = pfs_rootnode (node);
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
-
-  if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount) < 0)
-    return;
-  pfs_tree_lock (node->tree);
-  self->btime = pfs_statx_btime (&st);
-  if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP))
-    pfs_rootnode_renumber_locked (self, mount, st.stx_ino);
-  pfs_tree_unlock (node->tree);
 }
 
 /* Only ftruncate(2) sets the times also where the size stays what it is. */
@@ -198,7 +173,7 @@ set_mode (PfsTree *tree, int fd, mode_t mode)
 {
   char number[PFS_FD_NAME_MAX];
 
-  if (fchmodat (tree->self_fds, pfs_fd_name (fd, number), mode & 07777, 0) == 0)
+  if (fchmodat (tree->roots->self_fds, pfs_fd_name (fd, number), mode & 07777, 0) == 0)
     return 0;
   int r = -errno;
   return r == -EPERM && only_drops_setid (fd, mode) ? 0 : r;

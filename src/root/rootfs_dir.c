@@ -44,13 +44,11 @@ stream_new (dev_t dev)
   return stream;
 }
 
-void
-pfs_rootfs_dir_free (gpointer priv)
+static void
+stream_free (gpointer priv)
 {
   Stream *stream = priv;
 
-  if (!stream)
-    return;
   g_rec_mutex_clear (&stream->lock);
   g_free (stream);
 }
@@ -99,7 +97,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     if (r < 0)
       return r;
     /* To open "." in it would take the right to search it; a listing takes the right to read alone. */
-    fd = openat (dir->tree->self_fds, pfs_fd_name (dirfd->fd, number), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = openat (dir->tree->roots->self_fds, pfs_fd_name (dirfd->fd, number), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
       return -errno;
   }
@@ -108,6 +106,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   if (r < 0)
     return r;
   (*ret)->priv = stream_new (makedev (st.stx_dev_major, st.stx_dev_minor));
+  (*ret)->priv_free = stream_free;
   return 0;
 }
 
@@ -153,7 +152,7 @@ number_of (PfsNode *node, bool parent)
 {
   pfs_tree_lock (node->tree);
   g_autoptr (PfsNode) of = pfs_node_ref_locked (parent ? node->parent : node);
-  bool generated = of->ops != &pfs_rootfs_ops || (of->flags & PFS_ROOTNODE_TOP);
+  bool generated = !of->ops->fs || (of->flags & PFS_ROOTNODE_TOP);
   dev_t dev = generated ? 0 : pfs_rootnode (of)->mount->dev;
   uint64_t ino = generated ? 0 : pfs_rootnode (of)->ino;
   pfs_tree_unlock (node->tree);

@@ -8,75 +8,14 @@
 #include "peerfs/base/inroot.h"
 #include "rootfs_private.h"
 
-/* Whoever lets go of what is held sleeps while there is nothing to let go of. */
-static void
-tell_held (PfsTree *tree)
-{
-  if (tree->held_func)
-    tree->held_func (tree->held_data);
-}
-
 /* The container may have ended, and what was held of it let go of, while the descriptor was on its way here. */
 static void
 keep (PfsNode *dir, PfsDirFd *fd)
 {
-  if (pfs_fd_cache_put (dir->tree->fds, dir, fd))
-    tell_held (dir->tree);
+  if (pfs_fd_cache_put (dir->tree->roots->fds, dir, fd))
+    pfs_rootfs_tell_held (dir->tree);
   if (pfs_rootfs_check (pfs_rootfs_of (dir)) < 0)
-    pfs_fd_cache_drop_container (dir->tree->fds, pfs_rootfs_of (dir)->container);
-}
-
-/* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
- * opened through the old one is not used again. */
-static int
-live_pin (PfsRootfs *rootfs, PfsProcess **ret)
-{
-  g_autoptr (PfsProcess) pin = NULL;
-  bool fresh = false;
-
-  g_mutex_lock (&rootfs->lock);
-  bool ended = rootfs->ended;
-  if (rootfs->pin)
-    pin = pfs_process_ref (rootfs->pin);
-  g_mutex_unlock (&rootfs->lock);
-  if (ended)
-    return -ESTALE;
-  if (pin && pfs_process_alive (pin)) {
-    *ret = g_steal_pointer (&pin);
-    return 0;
-  }
-
-  if (pin)
-    pfs_fd_cache_drop_container (rootfs->tree->fds, rootfs->container);
-  g_clear_pointer (&pin, pfs_process_unref);
-  int r = pfs_container_main (rootfs->container, &pin);
-  if (r == -ESRCH) {
-    pfs_rootfs_end (rootfs);
-    return -ESTALE;
-  }
-  if (r < 0)
-    return r;
-  g_mutex_lock (&rootfs->lock);
-  if (rootfs->pin != pin) {
-    pfs_mount_table_drop_locked (rootfs);
-    g_clear_pointer (&rootfs->pin, pfs_process_unref);
-    rootfs->pin = pfs_process_ref (pin);
-    fresh = true;
-  }
-  g_mutex_unlock (&rootfs->lock);
-  if (fresh)
-    tell_held (rootfs->tree);
-  *ret = g_steal_pointer (&pin);
-  return 0;
-}
-
-int
-pfs_rootfs_check (PfsRootfs *rootfs)
-{
-  g_autoptr (PfsProcess) pin = NULL;
-
-  int r = live_pin (rootfs, &pin);
-  return r == -ESTALE ? -EIO : r;
+    pfs_fd_cache_drop_container (dir->tree->roots->fds, pfs_rootfs_of (dir)->container);
 }
 
 static int
@@ -105,7 +44,7 @@ open_top (PfsRootfs *rootfs, PfsProcess *pin, PfsDirFd **ret)
 static int
 top_of (PfsRootfs *rootfs, PfsProcess *pin, PfsDirFd **ret)
 {
-  PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->fds, rootfs->top);
+  PfsDirFd *cached = pfs_fd_cache_get (rootfs->tree->roots->fds, rootfs->top);
 
   if (!cached)
     return open_top (rootfs, pin, ret);
@@ -118,7 +57,7 @@ pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid)
 {
   g_autoptr (PfsProcess) pin = NULL;
 
-  int r = live_pin (rootfs, &pin);
+  int r = pfs_rootfs_live_pin (rootfs, &pin);
   if (r == 0)
     r = top_of (rootfs, pin, ret);
   if (r == 0 && ret_pid)
@@ -148,7 +87,7 @@ path_below_cached (PfsNode *node, PfsDirFd **ret_base)
   while (!base && !(node->flags & PFS_ROOTNODE_TOP)) {
     g_ptr_array_add (names, g_strdup (node->name));
     node = node->parent;
-    base = pfs_fd_cache_get (tree->fds, node);
+    base = pfs_fd_cache_get (tree->roots->fds, node);
   }
   pfs_tree_unlock (tree);
   *ret_base = base;
@@ -202,10 +141,10 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 {
   g_autoptr (PfsProcess) pin = NULL;
 
-  int r = live_pin (pfs_rootfs_of (dir), &pin);
+  int r = pfs_rootfs_live_pin (pfs_rootfs_of (dir), &pin);
   if (r < 0)
     return r;
-  PfsDirFd *cached = pfs_fd_cache_get (dir->tree->fds, dir);
+  PfsDirFd *cached = pfs_fd_cache_get (dir->tree->roots->fds, dir);
   if (!cached)
     return open_dir (dir, pin, ret);
   *ret = cached;
@@ -218,11 +157,11 @@ pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
   g_autoptr (PfsProcess) pin = NULL;
   g_autoptr (PfsNode) parent = NULL;
 
-  int r = live_pin (pfs_rootfs_of (node), &pin);
+  int r = pfs_rootfs_live_pin (pfs_rootfs_of (node), &pin);
   if (r < 0)
     return r;
   pfs_tree_lock (node->tree);
-  PfsDirFd *dir = pfs_fd_cache_get (node->tree->fds, node->parent);
+  PfsDirFd *dir = pfs_fd_cache_get (node->tree->roots->fds, node->parent);
   if (!dir)
     parent = pfs_node_ref_locked (node->parent);
   g_autofree char *name = g_strdup (node->name);

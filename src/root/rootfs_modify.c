@@ -115,7 +115,7 @@ link_fd (PfsTree *tree, int fd, int newdir, const char *name, const PfsCaller *w
   int r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
-  return linkat (tree->self_fds, pfs_fd_name (fd, number), newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+  return linkat (tree->roots->self_fds, pfs_fd_name (fd, number), newdir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
 int
@@ -229,7 +229,7 @@ known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_d
   PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
   pfs_tree_lock (tree);
   if (pfs_rootfs_has_own_nodes (tree, st.stx_mode & S_IFMT))
-    node = pfs_node_find_locked (by_name_dir, by_name, &pfs_rootfs_ops);
+    node = pfs_node_find_locked (by_name_dir, by_name, by_name_dir->ops);
   else
     node = g_hash_table_lookup (tree->by_inode, &key);
   if (node)

@@ -113,19 +113,6 @@ flags_by_statfs (int fd, const char *name)
   return flags_of_magic ((unsigned long) fs.f_type) & ~(guint) PFS_MOUNT_OVERLAY;
 }
 
-int
-pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
-{
-  g_autoptr (PfsProcess) pin = NULL;
-
-  g_mutex_lock (&rootfs->lock);
-  if (rootfs->pin)
-    pin = pfs_process_ref (rootfs->pin);
-  g_mutex_unlock (&rootfs->lock);
-  int r = pin ? 0 : pfs_container_main (rootfs->container, &pin);
-  return r < 0 ? r : pfs_read_prefix_at (pfs_process_fd (pin), "mountinfo", PFS_MOUNTINFO_MAX, ret);
-}
-
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
  * too many for us to read all, and a process that has changed its root is shown none beyond it. */
 static void
@@ -266,7 +253,7 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct
 
   if (statx (fd, name, flags | AT_STATX_DONT_SYNC, mask, &st) < 0)
     return -errno;
-  if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->own_device)
+  if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->roots->own_device)
     return -EXDEV;
   g_autoptr (PfsMount) mount = mount_get (rootfs, fd, name, &st);
   if (mount->flags & PFS_MOUNT_PROC)
@@ -329,4 +316,13 @@ pfs_rootfs_attr (const struct statx *st, struct stat *ret)
     .st_mtim = timespec_of (&st->stx_mtime),
     .st_ctim = timespec_of (&st->stx_ctime),
   };
+}
+
+/* A write takes setuid and setgid bits away without the kernel's knowing that the mode is another one. */
+double
+pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode)
+{
+  bool cached = !(mount->flags & PFS_MOUNT_VOLATILE) && !(S_ISREG (mode) && (mode & (S_ISUID | S_ISGID)));
+
+  return cached ? tree->options.attr_timeout : 0;
 }

@@ -17,72 +17,6 @@
 /* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC)
 
-/* On a descriptor that appends, pwrite(2) appends wherever it is told to write: pages of a shared mapping would end up
- * behind the file. O_APPEND is needed to open a file that is append-only (chattr(1)); that one keeps it. */
-static void
-write_anywhere (int fd)
-{
-  int flags = fcntl (fd, F_GETFL);
-
-  if (flags & O_APPEND)
-    fcntl (fd, F_SETFL, flags & ~O_APPEND);
-}
-
-int
-pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret)
-{
-  PfsFile *file = pfs_file_new (node, fd, NULL, NULL);
-
-  file->flags = flags;
-  file->file_flags |= file_flags;
-  if (flags & O_APPEND)
-    write_anywhere (fd);
-  int r = pfs_rootfs_attach (pfs_rootfs_of (node), file);
-  if (r < 0) {
-    pfs_file_unref (file);
-    return r;
-  }
-  pfs_tree_lock (node->tree);
-  pfs_rootnode (node)->open = g_list_prepend (pfs_rootnode (node)->open, file);
-  pfs_tree_unlock (node->tree);
-  *ret = file;
-  return 0;
-}
-
-void
-pfs_rootfs_close (PfsFile *file)
-{
-  pfs_tree_lock (file->node->tree);
-  pfs_rootnode (file->node)->open = g_list_remove (pfs_rootnode (file->node)->open, file);
-  pfs_tree_unlock (file->node->tree);
-  pfs_rootfs_detach (pfs_rootfs_of (file->node), file);
-  if (S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (file->node))))
-    pfs_rootfs_dir_free (file->priv);
-}
-
-/* A file whose last reference is being dropped is in the list until its close has taken it out. */
-bool
-pfs_file_ref_unless_dying (PfsFile *file)
-{
-  for (gint refs = g_atomic_int_get (&file->refs); refs > 0; refs = g_atomic_int_get (&file->refs))
-    if (g_atomic_int_compare_and_exchange (&file->refs, refs, refs + 1))
-      return true;
-  return false;
-}
-
-PfsFile *
-pfs_rootfs_any_file (PfsNode *node)
-{
-  PfsFile *found = NULL;
-
-  pfs_tree_lock (node->tree);
-  for (GList *link = pfs_rootnode (node)->open; link && !found; link = link->next)
-    if (pfs_file_ref_unless_dying (link->data))
-      found = link->data;
-  pfs_tree_unlock (node->tree);
-  return found;
-}
-
 /* Where the number of a mount is used again after an unmount, as its device's is, a procfs may pass for the mount that
  * was there before it: so it is asked itself. */
 static bool
@@ -120,7 +54,8 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
       return r;
     /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller
      * says no. */
-    fd = openat (node->tree->self_fds, pfs_fd_name (pinned, number), (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
+    fd = openat (node->tree->roots->self_fds, pfs_fd_name (pinned, number),
+                 (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
     /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)
       return errno == EEXIST ? -ESTALE : -errno;

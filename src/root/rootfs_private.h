@@ -10,6 +10,7 @@
 #include "peerfs/tree/tree.h"
 
 typedef struct PfsRootfs PfsRootfs;
+typedef struct PfsRoots PfsRoots;
 
 /* One filesystem at one mount of a container. On overlayfs files and directories of one mount differ in their device.
  */
@@ -37,6 +38,20 @@ pfs_mount_file_flags (const PfsMount *mount)
   return (mount->flags & PFS_MOUNT_VOLATILE ? PFS_FILE_DIRECT_IO : 0u)
          | (mount->flags & PFS_MOUNT_LOCAL ? 0u : PFS_FILE_AS_CALLER);
 }
+
+/* What root/ keeps of a tree. */
+struct PfsRoots {
+  PfsFdCache *fds;
+  dev_t own_device; /* st_dev of our own mount */
+  int self_fds;     /* /proc/self/fd: O_PATH descriptors are reopened through it */
+  int nothing;      /* a descriptor of nothing to be had, to put in the place of others */
+  GMutex lock;      /* guards the list below; taken before a rootfs's own lock */
+  GPtrArray *all;   /* of PfsRootfs, borrowed */
+  PfsRunFunc run_func;
+  gpointer run_data;
+  PfsHeldFunc held_func;
+  gpointer held_data;
+};
 
 #define PFS_RECENT_MOUNTS 64
 
@@ -76,7 +91,6 @@ typedef struct {
                      * itself (milliseconds); 0: never. Likewise */
 } PfsRootNode;
 
-extern const PfsNodeOps pfs_rootfs_ops;
 extern const PfsNodeOps pfs_cut_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
 extern const PfsNodeOps pfs_cut_file_ops; /* a file of them, mounted elsewhere: not to be opened */
 /* The one that stands for what lies there: a reference. */
@@ -108,16 +122,18 @@ int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, st
  * the kernel asks for none (acl_permission_check() in fs/namei.c), and whatever the daemon does there is done as by
  * him. */
 bool pfs_rootfs_owner_may (const PfsMount *mount, const struct statx *st, mode_t right, const PfsCaller *who);
+/* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
+double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
 void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
 
+/* mount_table.c */
+
 /* The content of mountinfo of the container's main process: 0 or -errno. */
 int pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret);
-
-/* mount_table.c */
 
 /* How often the mounts of the container were seen to have changed; it counts as a change if nobody has looked for a
  * while. */
@@ -129,6 +145,48 @@ char *pfs_mount_table_line (const char *mountinfo, gsize len, uint64_t id);
 /* Forgets all mounts that are not there any more, or are others, if that was not done since as many changes. What is
  * known of their files is found no more. */
 void pfs_mount_table_check (PfsRootfs *rootfs, guint64 changes);
+
+/* rootfs_identity.c */
+
+/* For PfsTree.by_inode. */
+guint pfs_rootnode_hash (gconstpointer node);
+gboolean pfs_rootnode_equal (gconstpointer a, gconstpointer b);
+/* Is what statx found the node's own file? A directory's node follows where that has got another number. */
+bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
+bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
+/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but
+ * is not found by it. */
+void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
+/* Would the node be below itself there? */
+bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
+/* The node of what statx found under that name: a reference. */
+PfsNode *pfs_rootfs_intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount);
+/* After an operation that may have copied the file up (overlayfs): the node is still the same file. */
+void pfs_rootfs_refresh (PfsNode *node, int fd);
+/* Some open file of the node, as a reference; NULL where there is none. */
+PfsFile *pfs_rootfs_any_file (PfsNode *node);
+/* Is a file of that type shown as a link? */
+bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
+/* Does each name of such a file have a node of its own? What a rewritten link says depends on where it is. */
+bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
+
+/* rootfs_hold.c */
+
+/* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
+ * opened through the old one is not used again. -ESTALE once the container has ended. */
+int pfs_rootfs_live_pin (PfsRootfs *rootfs, PfsProcess **ret);
+/* -EIO once the container has ended. */
+int pfs_rootfs_check (PfsRootfs *rootfs);
+/* To be called if something is held where nothing was held before. */
+void pfs_rootfs_tell_held (PfsTree *tree);
+/* Into the list of what is open in the container, which is watched from then on; and out of it, if it is there.
+ * 0, or -EIO once the container has ended. */
+int pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file);
+void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
+/* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once: what file_flags say
+ * does not change any more. */
+int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret);
+void pfs_rootfs_close (PfsFile *file);
 
 /* rootfs_dirfd.c: every function needs the daemon's own credentials. */
 
@@ -144,20 +202,20 @@ int pfs_rootfs_pin_regular (PfsNode *node, int *ret_fd, struct statx *ret_st, Pf
 char *pfs_rootfs_path (PfsNode *node);
 /* The descriptor of the container's root, and (where ret_pid is not NULL) the process whose root it is. */
 int pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid);
-/* -EIO once the container has ended. */
-int pfs_rootfs_check (PfsRootfs *rootfs);
-void pfs_rootfs_end (PfsRootfs *rootfs);
+
+/* rootfs_link.c */
+
+int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
+/* What does a file of that type show as its target, given its directory? Directories on the way are searched as the
+ * caller: else a link of his own would tell him what lies where he may not look.
+ * Without walk, -EAGAIN where the peer's tree has to be looked at for it: that takes its time. */
+int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who,
+                       char **ret);
+/* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
+void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
 
 /* rootfs_lookup.c */
 
-/* Is what statx found the node's own file? A directory's node follows where that has got another number. */
-bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
-bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
-/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but
- * is not found by it. */
-void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
-/* Would the node be below itself there? */
-bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
 /* The entry for what statx found under that name: its node is found or made, attributes filled. A link whose
  * size takes a walk is asked for it in its own name, by getattr; without wait, it is -EAGAIN. */
 int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool wait,
@@ -170,27 +228,12 @@ int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, 
 /* By whose right the caller searches the directory: his own; the daemon's if that is the same, and his is not known
  * yet. local: it lies on a mount that asks no server about the caller (PFS_MOUNT_LOCAL). */
 const PfsCaller *pfs_rootfs_searcher (int dirfd, bool local, const PfsCaller *who);
-int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
-/* Is a file of that type shown as a link? What does it show as its target, given its directory? Directories on the way
- * are searched as the caller: else a link of his own would tell him what lies where he may not look.
- * Without walk, -EAGAIN where the peer's tree has to be looked at for it: that takes its time. */
-bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
-/* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
-void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
-/* Does each name of such a file have a node of its own? What a rewritten link says depends on where it is. */
-bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
-int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who,
-                       char **ret);
 
 /* rootfs_attr.c */
 
-/* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
-double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
 int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
 int pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
                         struct stat *ret);
-/* After an operation that may have copied the file up (overlayfs): the node is still the same file. */
-void pfs_rootfs_refresh (PfsNode *node, int fd);
 int pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
 
 /* rootfs_open.c */
@@ -198,26 +241,10 @@ int pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **r
 int pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
                        PfsFile **ret_file);
 int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
-void pfs_rootfs_close (PfsFile *file);
-/* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once: what file_flags say
- * does not change any more. */
-int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret);
-/* False: the last reference is gone, and the file is being closed. */
-bool pfs_file_ref_unless_dying (PfsFile *file);
-/* Some open file of the node, as a reference; NULL where there is none. */
-PfsFile *pfs_rootfs_any_file (PfsNode *node);
-
-/* rootfs_hold.c */
-
-/* Into the list of what is open in the container, which is watched from then on; and out of it, if it is there.
- * 0, or -EIO once the container has ended. */
-int pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file);
-void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
 
 /* rootfs_dir.c */
 int pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
 int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
-void pfs_rootfs_dir_free (gpointer priv);
 
 /* rootfs_modify.c */
 

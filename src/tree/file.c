@@ -25,6 +25,15 @@ pfs_file_ref (PfsFile *file)
   return file;
 }
 
+bool
+pfs_file_ref_unless_dying (PfsFile *file)
+{
+  for (gint refs = g_atomic_int_get (&file->refs); refs > 0; refs = g_atomic_int_get (&file->refs))
+    if (g_atomic_int_compare_and_exchange (&file->refs, refs, refs + 1))
+      return true;
+  return false;
+}
+
 void
 pfs_file_unref (PfsFile *file)
 {
@@ -32,6 +41,8 @@ pfs_file_unref (PfsFile *file)
     return;
   if (file->node->ops->close)
     file->node->ops->close (file);
+  if (file->priv)
+    file->priv_free (file->priv);
   if (file->fd >= 0)
     close (file->fd);
   g_clear_pointer (&file->content, g_bytes_unref);

@@ -6,7 +6,7 @@
 #include "maps_files.h"
 #include "peerfs/tree/peer.h"
 #include "peerfs/base/fd.h"
-#include "peerfs/root/rootfs.h"
+#include "peerfs/tree/tree.h"
 
 static const char *const tables[] = { "maps", "smaps", "smaps_rollup", "numa_maps" };
 
@@ -38,11 +38,17 @@ table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     return pfs_gone (fd, -ESTALE);
   g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);
   file->file_flags = PFS_FILE_DIRECT_IO;
-  int r = pfs_file_hold (file);
+  int r = node->tree->root->hold (file);
   if (r < 0)
     return r == -EIO ? -ESTALE : r;
   *ret = g_steal_pointer (&file);
   return 0;
+}
+
+static void
+table_close (PfsFile *file)
+{
+  file->node->tree->root->let_go (file);
 }
 
 static int
@@ -60,7 +66,7 @@ static const PfsNodeOps table_ops = {
   .finalize = pfs_peer_finalize,
   .getattr = table_getattr,
   .open = table_open,
-  .close = pfs_file_let_go,
+  .close = table_close,
 };
 
 static int

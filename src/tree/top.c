@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "peerfs/tree/peer.h"
+#include "peerfs/tree/tree.h"
 
 /* A directory is one instance, so its node is named by the serial number: a restarted container of the same name is
  * another node with another inode number, and nothing of the old one can be taken for it. */
@@ -56,7 +57,7 @@ has_groups (PfsNode *dir)
   const char *path = ((GroupNode *) dir)->path;
   int level = !path ? 0 : strchr (path, '/') ? 2 : 1;
 
-  return pfs_table_scope (pfs_tree_table (dir->tree)) == PFS_SCOPE_NODE && level < GROUP_LEVELS;
+  return pfs_table_scope (dir->tree->table) == PFS_SCOPE_NODE && level < GROUP_LEVELS;
 }
 
 static int
@@ -78,12 +79,12 @@ find_child (PfsNode *dir, const char *name, PfsNode **ret)
   g_autofree char *prefix = prefix_of (dir), *path = g_strconcat (prefix, name, NULL);
 
   if (has_groups (dir)) {
-    int r = pfs_table_find_group (pfs_tree_table (dir->tree), path);
+    int r = pfs_table_find_group (dir->tree->table, path);
     if (r == 0)
       *ret = pfs_node_child (dir, name, &group_ops, group_init, path);
     return r;
   }
-  int r = pfs_table_find (pfs_tree_table (dir->tree), path, &c);
+  int r = pfs_table_find (dir->tree->table, path, &c);
   if (r < 0)
     return r;
   g_autofree char *key = peer_key (c);
@@ -141,7 +142,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   uint64_t ino = pfs_node_ino (dir);
 
   (void) who;
-  int r = pfs_table_list (pfs_tree_table (dir->tree), &containers);
+  int r = pfs_table_list (dir->tree->table, &containers);
   if (r < 0)
     return r;
   PfsListing *listing = pfs_listing_new ();

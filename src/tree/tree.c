@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tree as a whole: what is shared by all of its nodes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../root/fdcache.h"
-#include "peerfs/base/fd.h"
 #include "peerfs/tree/kinds.h"
 #include "peerfs/tree/tree.h"
 
@@ -73,42 +69,22 @@ parentless_new (PfsTree *tree, const PfsNodeOps *ops, uint64_t number)
   return node;
 }
 
-/* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
- * mode, because he had looked at the descriptor just before, changes nothing that exists. */
-static int
-nothing_open (int self_fds)
-{
-  char number[PFS_FD_NAME_MAX];
-  int ends[2];
-
-  if (pipe2 (ends, O_CLOEXEC) < 0)
-    return -1;
-  int fd = openat (self_fds, pfs_fd_name (ends[0], number), O_PATH | O_CLOEXEC);
-  close (ends[0]);
-  close (ends[1]);
-  return fd;
-}
-
 PfsTree *
-pfs_tree_new (PfsTable *table, const PfsTreeOptions *options)
+pfs_tree_new (PfsTable *table, const PfsTreeOptions *options, const PfsRootKind *root)
 {
   PfsTree *tree = g_new0 (PfsTree, 1);
 
   tree->table = pfs_table_ref (table);
   tree->options = *options;
   tree->handles = true;
-  tree->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  tree->nothing = nothing_open (tree->self_fds);
   g_mutex_init (&tree->lock);
-  g_mutex_init (&tree->rootfs_lock);
   tree->by_name = g_hash_table_new (name_hash, name_equal);
-  tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
   tree->by_number = g_hash_table_new (number_hash, number_equal);
   tree->last_number = PFS_NODE_TOP;
-  tree->rootfses = g_ptr_array_new ();
-  tree->fds = pfs_fd_cache_new ();
+  tree->root = root;
   tree->top = parentless_new (tree, &pfs_top_ops, PFS_NODE_TOP);
   tree->nowhere = parentless_new (tree, &nowhere_ops, 0);
+  root->attach (tree);
   return tree;
 }
 
@@ -137,20 +113,13 @@ forget_all (PfsTree *tree)
 void
 pfs_tree_free (PfsTree *tree)
 {
-  pfs_fd_cache_free (tree->fds);
   forget_all (tree);
   pfs_node_unref (tree->top);
   pfs_node_unref (tree->nowhere);
+  tree->root->detach (tree);
   g_hash_table_unref (tree->by_name);
-  g_hash_table_unref (tree->by_inode);
   g_hash_table_unref (tree->by_number);
-  g_ptr_array_unref (tree->rootfses);
   g_mutex_clear (&tree->lock);
-  g_mutex_clear (&tree->rootfs_lock);
-  if (tree->self_fds >= 0)
-    close (tree->self_fds);
-  if (tree->nothing >= 0)
-    close (tree->nothing);
   pfs_table_unref (tree->table);
   g_free (tree);
 }
@@ -199,10 +168,4 @@ pfs_tree_size (PfsTree *tree)
   size_t size = g_hash_table_size (tree->by_number);
   pfs_tree_unlock (tree);
   return size;
-}
-
-void
-pfs_tree_set_own_device (PfsTree *tree, dev_t own)
-{
-  tree->own_device = own;
 }

@@ -12,6 +12,9 @@
 
 #include "peerfs/tree/node.h"
 
+/* For pfs_tree_new(). */
+extern const PfsRootKind pfs_root_kind;
+
 /* Which fields of a setattr are meant, as FUSE_SET_ATTR_* of libfuse (fuse_lowlevel.h); fuse/ asserts that they agree.
  */
 typedef enum {
@@ -77,11 +80,6 @@ int pfs_file_check (const PfsFile *file);
 /* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile.
  */
 int pfs_file_error (const PfsFile *file, int r);
-
-/* Lets go of an open file's descriptor once the container of its node has ended, as of one of root/. Returns 0, or -EIO
- * where it has ended already. To be undone by the kind's close. */
-int pfs_file_hold (PfsFile *file);
-void pfs_file_let_go (PfsFile *file);
 
 /* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
  * before the first request. */

@@ -48,4 +48,3 @@ PfsNode *pfs_pids_new (PfsNode *peer, const char *name);
 PfsNode *pfs_env_new (PfsNode *peer, const char *name);
 PfsNode *pfs_maps_new (PfsNode *peer, const char *name);
 PfsNode *pfs_sockets_new (PfsNode *peer, const char *name);
-PfsNode *pfs_rootfs_new (PfsNode *peer, const char *name); /* root/rootfs.h */

@@ -32,8 +32,19 @@ typedef struct {
 
 /* --- the tree --- */
 
+/* The kind of node that serves NAME/root, of the layer above: pfs_root_kind of root/rootfs.h. */
+typedef struct {
+  void (*attach) (PfsTree *tree); /* makes what it keeps of a tree */
+  void (*detach) (PfsTree *tree); /* lets go of that, and of all nodes held */
+  PfsNode *(*new) (PfsNode *peer, const char *name);
+  /* An open file of another kind is let go of at its container's end, as if it were one of root/: 0, or -EIO if that
+   * has ended already. To be undone by the kind's close. */
+  int (*hold) (PfsFile *file);
+  void (*let_go) (PfsFile *file);
+} PfsRootKind;
+
 /* A tree over the table (it takes a reference). options is copied. */
-PfsTree *pfs_tree_new (PfsTable *table, const PfsTreeOptions *options);
+PfsTree *pfs_tree_new (PfsTable *table, const PfsTreeOptions *options, const PfsRootKind *root);
 void pfs_tree_free (PfsTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTree, pfs_tree_free)
 
@@ -76,14 +87,18 @@ struct PfsFile {
   uint64_t caps;       /* of who opened it */
   GBytes *content;     /* for generated files, else NULL */
   PfsListing *listing; /* for generated directories, else NULL */
-  void *priv;          /* of the kind; freed by ops->close */
-  GList link;          /* in the list of what is open in a container (rootfs) */
-  PfsNode *root;       /* whose list that is, where it is no file of root/ itself: a reference */
+  void *priv;          /* of the kind */
+  GDestroyNotify priv_free;
+  GList link;    /* in the list of what is open in a container (rootfs) */
+  PfsNode *root; /* whose list that is, where it is no file of root/ itself: a reference */
 };
 
 /* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */
 PfsFile *pfs_file_new (PfsNode *node, int fd, GBytes *content, PfsListing *listing);
 PfsFile *pfs_file_ref (PfsFile *file);
+/* False: the last reference is gone, and the file is being closed. It is in its kind's list until ops->close has taken
+ * it out. */
+bool pfs_file_ref_unless_dying (PfsFile *file);
 void pfs_file_unref (PfsFile *file); /* the last one calls ops->close, closes and frees */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsFile, pfs_file_unref)
 

@@ -1,35 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the node layer's sources share of the tree. */
+/* The insides of the tree, for the kinds of node. */
 #pragma once
 
 #include "peerfs/tree/node.h"
-#include "peerfs/root/rootfs.h"
-
-typedef struct PfsFdCache PfsFdCache;
 
 struct PfsTree {
   PfsTable *table;
   PfsTreeOptions options;
   PfsNode *top;
   PfsNode *nowhere;
-  uint64_t own_device; /* st_dev of our own mount */
-  bool handles;        /* the kernel opens file handles: nodes are reached past the folders above them */
-  int self_fds;        /* /proc/self/fd: O_PATH descriptors are reopened through it */
-  int nothing;         /* a descriptor of nothing to be had, to put in the place of others */
+  bool handles; /* the kernel opens file handles: nodes are reached past the folders above them */
 
   GMutex lock;           /* guards both tables and what node.h says */
   GHashTable *by_name;   /* a set of nodes, equal by parent and name (and kind) */
-  GHashTable *by_inode;  /* a set of root/ nodes, equal by mount and inode */
+  GHashTable *by_inode;  /* a set of root/ nodes, equal by mount and inode; made by that kind */
   GHashTable *by_number; /* a set of all nodes but the top */
   uint64_t last_number;  /* none is given twice */
 
-  PfsFdCache *fds;
-  GMutex rootfs_lock;  /* guards the list below; taken before a rootfs's own lock */
-  GPtrArray *rootfses; /* of PfsRootfs, borrowed */
-  PfsRunFunc run_func;
-  gpointer run_data;
-  PfsHeldFunc held_func;
-  gpointer held_data;
+  const PfsRootKind *root;
+  struct PfsRoots *roots; /* of that kind alone */
 };
 
 void pfs_tree_lock (PfsTree *tree);
@@ -53,7 +42,3 @@ void pfs_node_orphan_locked (PfsNode *node);
 
 /* With the lock held: gives the node another place. The old parent is returned; drop its reference after unlocking. */
 PfsNode *pfs_node_move_locked (PfsNode *node, PfsNode *parent, const char *name);
-
-/* For by_inode; implemented by the root/ kind. */
-guint pfs_rootnode_hash (gconstpointer node);
-gboolean pfs_rootnode_equal (gconstpointer a, gconstpointer b);

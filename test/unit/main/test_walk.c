@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "main/walk.h"
+#include "peerfs/root/rootfs.h"
 
 typedef struct {
   Fixture *proc;
@@ -58,7 +59,7 @@ setup (void **state)
   g_autofree char *link = g_strdup_printf ("%s/7/root", s->proc->dir);
   assert_return_code (symlink (s->root, link), errno);
   fixture_open (s->proc, &table_options);
-  s->tree = pfs_tree_new (s->proc->table, &tree_options);
+  s->tree = pfs_tree_new (s->proc->table, &tree_options, &pfs_root_kind);
   *state = s;
   return 0;
 }

@@ -29,7 +29,7 @@ roots_start (Roots *r, const char *root, const char *mountinfo, const PfsTreeOpt
   r->nodes.proc = proc;
   nodes_process (&r->nodes, 10, 100, ID_A, mountinfo, root);
   fixture_open (r->nodes.proc, NULL);
-  r->nodes.tree = pfs_tree_new (r->nodes.proc->table, options);
+  r->nodes.tree = pfs_tree_new (r->nodes.proc->table, options, &pfs_root_kind);
   umask (0); /* as the daemon */
 
   PfsNode *top = pfs_tree_top (r->nodes.tree);
@@ -88,7 +88,7 @@ roots_teardown (void **state)
   void *proc = r->nodes.proc;
 
   pfs_node_unref (r->root);
-  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
   size_t left = pfs_tree_size (r->nodes.tree);
   pfs_tree_free (r->nodes.tree);
   fixture_teardown (&proc);

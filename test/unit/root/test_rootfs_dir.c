@@ -453,7 +453,7 @@ sweeper (gpointer data)
 
   while (!g_atomic_int_get (w->stop)) {
     pfs_tree_sweep (w->r->nodes.tree, NULL, NULL);
-    pfs_fd_cache_drop_container (w->r->nodes.tree->fds, NULL);
+    pfs_fd_cache_drop_container (w->r->nodes.tree->roots->fds, NULL);
     g_usleep (200);
   }
   return NULL;

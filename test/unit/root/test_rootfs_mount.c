@@ -63,7 +63,7 @@ show_mounts (Roots *r)
   g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
 
   assert_return_code (mount ("/proc/self/mountinfo", path, NULL, MS_BIND, NULL), errno);
-  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
   pfs_tree_sweep (r->nodes.tree, NULL, NULL);
 }
 
@@ -72,7 +72,7 @@ hide_mounts (Roots *r)
 {
   g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
 
-  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
   assert_return_code (umount2 (path, MNT_DETACH), errno);
 }
 
@@ -190,7 +190,7 @@ test_renumbered (void **state)
   g_autoptr (PfsNode) dir = roots_get (r, "d");
   g_autoptr (PfsNode) file = roots_get (r, "f");
   pfs_rootnode (dir)->mount->renumbers = 1;
-  pfs_fd_cache_drop_container (r->nodes.tree->fds, NULL);
+  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
   renumbered = 2000;
   int result = dir->ops->getattr (dir, NULL, WHO, &st);
   int of_file = file->ops->getattr (file, NULL, WHO, &st);

@@ -41,6 +41,30 @@ nodes_link (Nodes *n, pid_t pid, const char *file, const char *target)
   assert_int_equal (symlink (target, path), 0);
 }
 
+/* In the place of root/, which is of the layer above. */
+static inline void
+nodes_no_roots (PfsTree *tree)
+{
+  (void) tree;
+}
+
+static inline int
+nodes_hold (PfsFile *file)
+{
+  (void) file;
+  return 0;
+}
+
+static inline void
+nodes_let_go (PfsFile *file)
+{
+  (void) file;
+}
+
+static const PfsRootKind nodes_no_root = {
+  .attach = nodes_no_roots, .detach = nodes_no_roots, .hold = nodes_hold, .let_go = nodes_let_go
+};
+
 static inline int
 nodes_setup (void **state)
 {
@@ -52,7 +76,7 @@ nodes_setup (void **state)
   n->proc = proc;
   nodes_process (n, 10, 100, ID_A, ROOT ("40") KUBELET ("web", "0123abcd"), "/");
   fixture_open (n->proc, NULL);
-  n->tree = pfs_tree_new (n->proc->table, &options);
+  n->tree = pfs_tree_new (n->proc->table, &options, &nodes_no_root);
   *state = n;
   return 0;
 }

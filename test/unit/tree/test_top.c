@@ -24,7 +24,7 @@ setup (void **state)
   fixture_process (n->proc, 30, "sh", 300, "0::/docker/" ID_C "\n", ROOT ("42"));
   nodes_link (n, 30, "root", "/");
   fixture_open (n->proc, &options);
-  n->tree = pfs_tree_new (n->proc->table, &tree_options);
+  n->tree = pfs_tree_new (n->proc->table, &tree_options, &nodes_no_root);
   return r;
 }
 
