@@ -7,7 +7,7 @@
 PfsContainer *
 pfs_node_place_container (PfsNode *node)
 {
-  if (node->ops == &pfs_cut_ops || node->ops == &pfs_cut_file_ops)
+  if (node->ops == &pfs_own_mount_ops || node->ops == &pfs_own_mount_file_ops)
     return NULL;
   return node->ops->fs ? pfs_rootfs_of (node)->container : pfs_node_container (node);
 }

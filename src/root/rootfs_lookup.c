@@ -72,7 +72,7 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
       r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &st, &mount);
   }
   if (r == -EXDEV)
-    return pfs_entry_of (pfs_cut_new (dir, dirfd, name), who, ret);
+    return pfs_entry_of (pfs_own_mount_new (dir, dirfd, name), who, ret);
   if (r == 0)
     r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, wait, who, ret);
   if (r == 0 && wait && !inside && (mount->flags & PFS_MOUNT_REMOTE))

@@ -91,10 +91,10 @@ typedef struct {
                      * itself (milliseconds); 0: never. Likewise */
 } PfsRootNode;
 
-extern const PfsNodeOps pfs_cut_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
-extern const PfsNodeOps pfs_cut_file_ops; /* a file of them, mounted elsewhere: not to be opened */
+extern const PfsNodeOps pfs_own_mount_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
+extern const PfsNodeOps pfs_own_mount_file_ops; /* a file of them, mounted elsewhere: not to be opened */
 /* The one that stands for what lies there: a reference. */
-PfsNode *pfs_cut_new (PfsNode *dir, int dirfd, const char *name);
+PfsNode *pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name);
 
 static inline PfsRootNode *
 pfs_rootnode (PfsNode *node)

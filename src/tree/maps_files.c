@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "mirror.h"
+#include "path_tree.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
@@ -23,10 +23,10 @@
 
 #define TRIES 3 /* a change of names elsewhere may disturb one */
 
-/* A mapped file, as the leaf of a mirror. */
+/* A mapped file, as the leaf of a path tree. */
 typedef struct {
   PfsMapping mapping; /* owns its path */
-  char *shown;        /* its path in the mirror: in that one, or a string of its own */
+  char *shown;        /* its path there: in that one, or a string of its own */
 } Mapped;
 
 typedef struct {
@@ -241,7 +241,7 @@ leaves_of (GPtrArray *mappings)
 }
 
 static int
-mapped_scan (PfsNode *top, PfsMirror **ret)
+mapped_scan (PfsNode *top, PfsPathTree **ret)
 {
   g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
   g_autoptr (PfsProcess) pin = NULL;
@@ -252,11 +252,11 @@ mapped_scan (PfsNode *top, PfsMirror **ret)
   if (r < 0 && r != -EFBIG)
     return r;
   g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
-  *ret = pfs_mirror_new (leaves_of (mappings), mapped_shown);
+  *ret = pfs_path_tree_new (leaves_of (mappings), mapped_shown);
   return 0;
 }
 
-static const PfsMirrorKind mapped_kind = {
+static const PfsPathTreeKind mapped_kind = {
   .scan = mapped_scan,
   .key = mapped_key,
   .leaf_ops = &mapped_ops,
@@ -267,17 +267,17 @@ static void
 files_init (PfsNode *node, gpointer data)
 {
   (void) data;
-  pfs_mirror_top_init (node, &mapped_kind);
+  pfs_path_tree_top_init (node, &mapped_kind);
 }
 
 static const PfsNodeOps files_ops = {
   .kind = "files",
   .gated = true,
-  .size = sizeof (PfsMirrorTop),
-  .finalize = pfs_mirror_top_finalize,
-  .getattr = pfs_mirror_getattr,
-  .lookup = pfs_mirror_lookup,
-  .opendir = pfs_mirror_opendir,
+  .size = sizeof (PfsPathTreeTop),
+  .finalize = pfs_path_tree_top_finalize,
+  .getattr = pfs_path_tree_getattr,
+  .lookup = pfs_path_tree_lookup,
+  .opendir = pfs_path_tree_opendir,
 };
 
 PfsNode *

@@ -3,7 +3,7 @@
  * with the caller's own credentials, so that the server sees who really calls. */
 #include <string.h>
 
-#include "mirror.h"
+#include "path_tree.h"
 #include "peerfs/tree/peer.h"
 #include "peerfs/pod/sockets.h"
 
@@ -119,30 +119,30 @@ socket_key (const char *name, gconstpointer leaf)
 }
 
 static void
-add_short_names (PfsMirror *mirror)
+add_short_names (PfsPathTree *path_tree)
 {
-  for (guint i = 0; i < pfs_mirror_size (mirror); i++) {
-    const PfsSocket *socket = pfs_mirror_nth (mirror, i);
+  for (guint i = 0; i < pfs_path_tree_size (path_tree); i++) {
+    const PfsSocket *socket = pfs_path_tree_nth (path_tree, i);
     const char *slash = strrchr (socket->path, '/');
     if (socket->short_name && slash)
-      pfs_mirror_alias (mirror, slash + 1, socket);
+      pfs_path_tree_alias (path_tree, slash + 1, socket);
   }
 }
 
 static int
-sockets_scan (PfsNode *top, PfsMirror **ret)
+sockets_scan (PfsNode *top, PfsPathTree **ret)
 {
   GPtrArray *sockets;
 
   int r = pfs_sockets_list (pfs_node_container (top), &sockets);
   if (r < 0)
     return r;
-  *ret = pfs_mirror_new (sockets, socket_path);
+  *ret = pfs_path_tree_new (sockets, socket_path);
   add_short_names (*ret);
   return 0;
 }
 
-static const PfsMirrorKind sockets_kind = {
+static const PfsPathTreeKind sockets_kind = {
   .scan = sockets_scan,
   .key = socket_key,
   .leaf_ops = &socket_ops,
@@ -162,17 +162,17 @@ static void
 sockets_init (PfsNode *node, gpointer data)
 {
   (void) data;
-  pfs_mirror_top_init (node, &sockets_kind);
+  pfs_path_tree_top_init (node, &sockets_kind);
 }
 
 static const PfsNodeOps sockets_ops = {
   .kind = "sockets",
   .attr_life = PFS_ATTR_BRIEF,
-  .size = sizeof (PfsMirrorTop),
-  .finalize = pfs_mirror_top_finalize,
+  .size = sizeof (PfsPathTreeTop),
+  .finalize = pfs_path_tree_top_finalize,
   .getattr = sockets_getattr,
-  .lookup = pfs_mirror_lookup,
-  .opendir = pfs_mirror_opendir,
+  .lookup = pfs_path_tree_lookup,
+  .opendir = pfs_path_tree_opendir,
 };
 
 PfsNode *

@@ -691,7 +691,7 @@ test_file_of_procfs_is_cut_off (void **state)
 {
   Roots *r = *state;
   pfs_autofd proc = open ("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  g_autoptr (PfsNode) node = pfs_cut_new (r->root, proc, "version");
+  g_autoptr (PfsNode) node = pfs_own_mount_new (r->root, proc, "version");
   PfsFile *file = NULL;
   struct stat st;
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "mirror.h"
+#include "path_tree.h"
 #include "peerfs/tree/peer.h"
 
 /* How long a scan answers lookups of names that it has; at least a few times as long as it took, so that who lists many
@@ -13,7 +13,7 @@
 /* The path of a directory below its top, "" for that. No node keeps it: thousands of folders, one in the other, would
  * keep a long one each. A generated directory never gets another name or parent. */
 static char *
-dir_path (const PfsMirrorDir *dir)
+dir_path (const PfsPathTreeDir *dir)
 {
   GString *path = g_string_new (NULL);
 
@@ -26,19 +26,19 @@ dir_path (const PfsMirrorDir *dir)
 }
 
 static const PfsNodeOps dir_ops = {
-  .kind = "mirror",
+  .kind = "path_tree",
   .attr_life = PFS_ATTR_FIXED,
-  .size = sizeof (PfsMirrorDir),
+  .size = sizeof (PfsPathTreeDir),
   .finalize = pfs_peer_finalize,
-  .getattr = pfs_mirror_getattr,
-  .lookup = pfs_mirror_lookup,
-  .opendir = pfs_mirror_opendir,
+  .getattr = pfs_path_tree_getattr,
+  .lookup = pfs_path_tree_lookup,
+  .opendir = pfs_path_tree_opendir,
 };
 
 void
-pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind)
+pfs_path_tree_top_init (PfsNode *node, const PfsPathTreeKind *kind)
 {
-  PfsMirrorTop *top = (PfsMirrorTop *) node;
+  PfsPathTreeTop *top = (PfsPathTreeTop *) node;
 
   g_rec_mutex_init (&top->scanning);
   g_mutex_init (&top->lock);
@@ -47,83 +47,83 @@ pfs_mirror_top_init (PfsNode *node, const PfsMirrorKind *kind)
 }
 
 void
-pfs_mirror_top_finalize (PfsNode *node)
+pfs_path_tree_top_finalize (PfsNode *node)
 {
-  PfsMirrorTop *top = (PfsMirrorTop *) node;
+  PfsPathTreeTop *top = (PfsPathTreeTop *) node;
 
-  g_clear_pointer (&top->mirror, pfs_mirror_unref);
+  g_clear_pointer (&top->path_tree, pfs_path_tree_unref);
   g_mutex_clear (&top->lock);
   g_rec_mutex_clear (&top->scanning);
   pfs_peer_finalize (node);
 }
 
 static bool
-is_recent_locked (const PfsMirrorTop *top)
+is_recent_locked (const PfsPathTreeTop *top)
 {
   gint64 age = g_get_monotonic_time () - top->taken - top->took;
 
-  return top->mirror && age < MAX (SNAPSHOT_USEC - top->took, SNAPSHOT_TIMES * top->took);
+  return top->path_tree && age < MAX (SNAPSHOT_USEC - top->took, SNAPSHOT_TIMES * top->took);
 }
 
 /* The last scan where it is young enough, as a reference, or NULL. */
-static PfsMirror *
-snapshot_recent (PfsMirrorTop *top, bool to_list)
+static PfsPathTree *
+snapshot_recent (PfsPathTreeTop *top, bool to_list)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
 
-  return is_recent_locked (top) && (!to_list || top->took > SNAPSHOT_USEC) ? pfs_mirror_ref (top->mirror) : NULL;
+  return is_recent_locked (top) && (!to_list || top->took > SNAPSHOT_USEC) ? pfs_path_tree_ref (top->path_tree) : NULL;
 }
 
 /* Lets go of a scan that nobody will ask for any more. */
 static void
-snapshot_drop_old (PfsMirrorTop *top)
+snapshot_drop_old (PfsPathTreeTop *top)
 {
   g_mutex_lock (&top->lock);
-  PfsMirror *old = is_recent_locked (top) ? NULL : g_steal_pointer (&top->mirror);
+  PfsPathTree *old = is_recent_locked (top) ? NULL : g_steal_pointer (&top->path_tree);
   g_mutex_unlock (&top->lock);
-  g_clear_pointer (&old, pfs_mirror_unref);
+  g_clear_pointer (&old, pfs_path_tree_unref);
 }
 
 /* The last scan if it began after the given time, as a reference, or NULL. */
-static PfsMirror *
-snapshot_since (PfsMirrorTop *top, gint64 asked)
+static PfsPathTree *
+snapshot_since (PfsPathTreeTop *top, gint64 asked)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
 
-  return top->mirror && top->taken >= asked ? pfs_mirror_ref (top->mirror) : NULL;
+  return top->path_tree && top->taken >= asked ? pfs_path_tree_ref (top->path_tree) : NULL;
 }
 
 /* One scan at a time: each may take memory for all that a process maps. Who waits for one takes the result of the next
  * that began after it had asked. */
 static int
-snapshot_take (PfsMirrorTop *top, PfsMirror **ret)
+snapshot_take (PfsPathTreeTop *top, PfsPathTree **ret)
 {
   gint64 asked = g_get_monotonic_time ();
   g_autoptr (GRecMutexLocker) scanning = g_rec_mutex_locker_new (&top->scanning);
-  g_autoptr (PfsMirror) mirror = snapshot_since (top, asked);
-  g_autoptr (PfsMirror) old = NULL;
+  g_autoptr (PfsPathTree) path_tree = snapshot_since (top, asked);
+  g_autoptr (PfsPathTree) old = NULL;
 
-  if (mirror) {
-    *ret = g_steal_pointer (&mirror);
+  if (path_tree) {
+    *ret = g_steal_pointer (&path_tree);
     return 0;
   }
   snapshot_drop_old (top);
   gint64 taken = g_get_monotonic_time ();
-  int r = top->kind->scan (&top->dir.peer.node, &mirror);
+  int r = top->kind->scan (&top->dir.peer.node, &path_tree);
   if (r < 0)
     return r;
   g_mutex_lock (&top->lock);
-  old = top->mirror;
-  top->mirror = pfs_mirror_ref (mirror);
+  old = top->path_tree;
+  top->path_tree = pfs_path_tree_ref (path_tree);
   top->taken = taken;
   top->took = g_get_monotonic_time () - taken;
   g_mutex_unlock (&top->lock);
-  *ret = g_steal_pointer (&mirror);
+  *ret = g_steal_pointer (&path_tree);
   return 0;
 }
 
 int
-pfs_mirror_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+pfs_path_tree_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
   (void) file;
   (void) who;
@@ -133,14 +133,14 @@ pfs_mirror_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
 static void
 dir_init (PfsNode *node, gpointer data)
 {
-  ((PfsMirrorDir *) node)->top = ((const PfsMirrorDir *) data)->top;
+  ((PfsPathTreeDir *) node)->top = ((const PfsPathTreeDir *) data)->top;
 }
 
 /* --- for one caller --- */
 
 typedef struct {
-  PfsMirrorEyes eyes;
-  const PfsMirrorTop *top;
+  PfsPathTreeEyes eyes;
+  const PfsPathTreeTop *top;
   const PfsCaller *who;
   GHashTable *verdicts;
   int error; /* -errno: some leaf may be missing */
@@ -157,7 +157,7 @@ looker_sees (gconstpointer leaf, gpointer data)
 }
 
 static void
-looker_init (Looker *looker, const PfsMirrorTop *top, const PfsCaller *who)
+looker_init (Looker *looker, const PfsPathTreeTop *top, const PfsCaller *who)
 {
   bool all = !top->kind->may_see || who == &pfs_caller_self;
 
@@ -173,21 +173,21 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Looker, looker_clear)
 
 /* May he enter the top? 0, or -EACCES as the kernel says at a directory whose mode shuts him out. */
 static int
-looker_enter (Looker *looker, PfsMirror *mirror)
+looker_enter (Looker *looker, PfsPathTree *path_tree)
 {
   if (!looker->eyes.see)
     return 0;
   int r = pfs_peer_gate (looker->top->dir.peer.container, looker->who);
-  for (guint i = 0; r == -EACCES && i < pfs_mirror_size (mirror); i++)
-    if (pfs_mirror_sees (&looker->eyes, pfs_mirror_nth (mirror, i)))
+  for (guint i = 0; r == -EACCES && i < pfs_path_tree_size (path_tree); i++)
+    if (pfs_path_tree_sees (&looker->eyes, pfs_path_tree_nth (path_tree, i)))
       r = 0;
   return r == -EACCES && looker->error < 0 ? looker->error : r;
 }
 
 static int
-mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+path_tree_entry (PfsPathTree *path_tree, PfsPathTreeDir *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
-  const PfsMirrorKind *kind = dir->top->kind;
+  const PfsPathTreeKind *kind = dir->top->kind;
   PfsNode *parent = &dir->peer.node;
   g_auto (Looker) looker = { 0 };
   gconstpointer leaf = NULL;
@@ -196,61 +196,61 @@ mirror_entry (PfsMirror *mirror, PfsMirrorDir *dir, const char *name, const PfsC
   int r;
 
   looker_init (&looker, dir->top, who);
-  switch (pfs_mirror_find (mirror, path, name, &looker.eyes, &leaf)) {
-  case PFS_MIRROR_DIR:
+  switch (pfs_path_tree_find (path_tree, path, name, &looker.eyes, &leaf)) {
+  case PFS_PATH_TREE_DIR:
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir), who, ret);
-  case PFS_MIRROR_LEAF:
+  case PFS_PATH_TREE_LEAF:
     key = kind->key (name, leaf);
     return pfs_entry_of (pfs_peer_child (parent, key, kind->leaf_ops, kind->leaf_init, (gpointer) leaf), who, ret);
   default:
-    r = pfs_gone (looker_enter (&looker, mirror), -ENOENT);
+    r = pfs_gone (looker_enter (&looker, path_tree), -ENOENT);
     return r < 0 ? r : looker.error < 0 ? looker.error : -ENOENT;
   }
 }
 
 int
-pfs_mirror_lookup (PfsNode *node, const char *name, const PfsCaller *who, PfsEntry *ret)
+pfs_path_tree_lookup (PfsNode *node, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
-  PfsMirrorDir *dir = (PfsMirrorDir *) node;
-  g_autoptr (PfsMirror) recent = NULL;
-  g_autoptr (PfsMirror) now = NULL;
+  PfsPathTreeDir *dir = (PfsPathTreeDir *) node;
+  g_autoptr (PfsPathTree) recent = NULL;
+  g_autoptr (PfsPathTree) now = NULL;
   int r;
 
   if (pfs_container_ended (dir->peer.container))
     return -ENOENT;
   recent = snapshot_recent (dir->top, false);
   if (recent) {
-    r = mirror_entry (recent, dir, name, who, ret);
+    r = path_tree_entry (recent, dir, name, who, ret);
     if (r != -ENOENT && r != -ESTALE && r != -EACCES)
       return r;
   }
   r = snapshot_take (dir->top, &now);
   if (r >= 0)
-    r = mirror_entry (now, dir, name, who, ret);
+    r = path_tree_entry (now, dir, name, who, ret);
   return r == -ESTALE ? -ENOENT : pfs_gone (r, -ENOENT);
 }
 
 typedef struct {
   PfsListing *listing;
-  const PfsMirrorKind *kind;
+  const PfsPathTreeKind *kind;
   uint64_t ino;
 } ListData;
 
 static void
-list_add (const char *name, PfsMirrorType type, gconstpointer leaf, gpointer data)
+list_add (const char *name, PfsPathTreeType type, gconstpointer leaf, gpointer data)
 {
   const ListData *list = data;
   g_autofree char *key = leaf ? list->kind->key (name, leaf) : g_strdup (name);
-  mode_t mode = type == PFS_MIRROR_DIR ? S_IFDIR : S_IFLNK;
+  mode_t mode = type == PFS_PATH_TREE_DIR ? S_IFDIR : S_IFLNK;
 
   pfs_listing_add (list->listing, name, mode, pfs_ino_hash (list->ino, key, strlen (key)));
 }
 
 int
-pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
+pfs_path_tree_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
 {
-  PfsMirrorDir *dir = (PfsMirrorDir *) node;
-  g_autoptr (PfsMirror) mirror = NULL;
+  PfsPathTreeDir *dir = (PfsPathTreeDir *) node;
+  g_autoptr (PfsPathTree) path_tree = NULL;
   g_autofree char *path = dir_path (dir);
   g_auto (Looker) looker = { 0 };
   ListData list = { .kind = dir->top->kind, .ino = pfs_node_ino (node) };
@@ -258,14 +258,14 @@ pfs_mirror_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
   looker_init (&looker, dir->top, who);
   if (pfs_container_ended (dir->peer.container))
     return -ESTALE;
-  mirror = *path ? snapshot_recent (dir->top, true) : NULL;
-  int r = mirror ? 0 : snapshot_take (dir->top, &mirror);
+  path_tree = *path ? snapshot_recent (dir->top, true) : NULL;
+  int r = path_tree ? 0 : snapshot_take (dir->top, &path_tree);
   if (r >= 0)
-    r = looker_enter (&looker, mirror);
+    r = looker_enter (&looker, path_tree);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   list.listing = pfs_listing_new ();
-  pfs_mirror_foreach (mirror, path, &looker.eyes, list_add, &list);
+  pfs_path_tree_foreach (path_tree, path, &looker.eyes, list_add, &list);
   if (looker.error < 0) {
     pfs_listing_free (list.listing);
     return looker.error;

@@ -9,7 +9,7 @@
 #include "rootfs_private.h"
 
 static int
-cut_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+own_mount_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
   const struct timespec epoch = { 0 };
 
@@ -19,14 +19,14 @@ cut_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *re
 }
 
 static int
-cut_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
+own_mount_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   (void) dir, (void) name, (void) who, (void) ret;
   return -ENOENT;
 }
 
 static int
-cut_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
+own_mount_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 {
   (void) who;
   *ret = pfs_file_new (dir, -1, NULL, pfs_listing_new ());
@@ -34,7 +34,7 @@ cut_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 }
 
 static int
-cut_file_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+own_mount_file_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
   const struct timespec epoch = { 0 };
 
@@ -44,35 +44,35 @@ cut_file_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct sta
 }
 
 static int
-cut_file_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+own_mount_file_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
   (void) node, (void) flags, (void) who, (void) ret;
   return -EACCES;
 }
 
 PfsNode *
-pfs_cut_new (PfsNode *dir, int dirfd, const char *name)
+pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name)
 {
   const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
   struct statx st;
   bool file = statx (dirfd, name, flags, STATX_TYPE, &st) == 0 && !S_ISDIR (st.stx_mode);
 
-  return pfs_node_child (dir, name, file ? &pfs_cut_file_ops : &pfs_cut_ops, NULL, NULL);
+  return pfs_node_child (dir, name, file ? &pfs_own_mount_file_ops : &pfs_own_mount_ops, NULL, NULL);
 }
 
-const PfsNodeOps pfs_cut_ops = {
-  .kind = "cut",
+const PfsNodeOps pfs_own_mount_ops = {
+  .kind = "own-mount",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
-  .getattr = cut_getattr,
-  .lookup = cut_lookup,
-  .opendir = cut_opendir,
+  .getattr = own_mount_getattr,
+  .lookup = own_mount_lookup,
+  .opendir = own_mount_opendir,
 };
 
-const PfsNodeOps pfs_cut_file_ops = {
-  .kind = "cut-file",
+const PfsNodeOps pfs_own_mount_file_ops = {
+  .kind = "own-mount-file",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
-  .getattr = cut_file_getattr,
-  .open = cut_file_open,
+  .getattr = own_mount_file_getattr,
+  .open = own_mount_file_open,
 };
