@@ -38,6 +38,8 @@ is_ourselves (PfsProc *proc, const PfsProcess *pin)
 {
   char self[16], pid[16];
 
+  if (pfs_proc_is_own (proc))
+    return pfs_process_pid (pin) == getpid ();
   ssize_t n = readlinkat (pfs_proc_fd (proc), "self", self, sizeof self);
   int length = g_snprintf (pid, sizeof pid, "%d", (int) pfs_process_pid (pin));
   return n == length && memcmp (self, pid, (size_t) n) == 0;
@@ -95,19 +97,30 @@ ask_kernel (const PfsProcess *pin, const PfsCaller *who)
   return readlinkat (pfs_process_fd (pin), "root", &byte, 1) < 0 ? refusal (-errno) : 0;
 }
 
+static bool
+is_in_our_namespace (int callers_fd, const PfsCaller *who)
+{
+  char own[PFS_USER_NS_MAX], callers[PFS_USER_NS_MAX];
+
+  return pfs_user_ns (callers_fd, getpid (), own) == 0 && pfs_user_ns (callers_fd, who->pid, callers) == 0
+         && strcmp (own, callers) == 0;
+}
+
 static int
 look (int callers_fd, PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
 {
-  char own[PFS_USER_NS_MAX], callers[PFS_USER_NS_MAX];
   struct stat ours, targets;
 
-  if (who->pid <= 0 || pfs_user_ns (callers_fd, getpid (), own) < 0 || pfs_user_ns (callers_fd, who->pid, callers) < 0
-      || strcmp (own, callers) != 0)
+  if (who->pid <= 0)
+    return -EACCES;
+  /* Capabilities count only in our namespace. */
+  bool able = pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE);
+  if (!able && !is_in_our_namespace (callers_fd, who))
     return -EACCES;
   if (is_ourselves (proc, pin))
     return look_at_ourselves (who);
   int r = ask_kernel (pin, who);
-  if (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_SYS_PTRACE))
+  if (able)
     return r;
   /* Only now: a process never comes back from a namespace below ours. */
   if (fstatat (callers_fd, "self/ns/user", &ours, 0) < 0 || fstatat (pfs_process_fd (pin), "ns/user", &targets, 0) < 0)
