@@ -19,8 +19,6 @@ BELOW["main"] = list(BELOW)
 
 # Each is one knot: the files that need each other in a circle.
 KNOWN = [
-    "pod: classify container main_process naming pods scan self table watch",
-    "fuse: jobs locks loop ops_file owners request requests trim",
     "main: app scope",
     "main: mountopts options",
 ]
