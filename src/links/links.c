@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "folder.h"
@@ -207,12 +209,29 @@ fail (char **ret_error, const char *dir, const char *what)
   return -1;
 }
 
+/* No link on the way is followed, and a '/' at the end would have the last one followed: DIR is in a volume that peers
+ * share, as a rule, and a link of theirs would lead to another folder of ours. */
+static int
+open_dir (const char *dir, int *ret)
+{
+  struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+  g_autofree char *path = g_strdup (dir);
+
+  for (size_t len = strlen (path); len > 1 && path[len - 1] == '/'; len--)
+    path[len - 1] = '\0';
+  g_autofree char *above = g_path_get_dirname (path), *name = g_path_get_basename (path);
+  pfs_autofd fd = (int) syscall (SYS_openat2, AT_FDCWD, above, &how, sizeof how);
+  return fd < 0 ? -errno : pfs_folder_open (fd, name, false, ret);
+}
+
 static int
 open_all (Links *links, const char *dir, char **ret_error)
 {
-  int r = pfs_folder_open (AT_FDCWD, dir, false, &links->dirfd);
+  int r = open_dir (dir, &links->dirfd);
   if (r == -EPERM)
     return fail (ret_error, dir, "others may write to it; give a folder in it, which peerfs makes");
+  if (r == -ELOOP)
+    return fail (ret_error, dir, "a link is on the way, which others may have made; give the path without (realpath)");
   if (r == 0)
     r = pfs_folder_open (links->dirfd, STAGE, true, &links->stage);
   if (r == -EPERM)

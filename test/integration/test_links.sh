@@ -49,6 +49,14 @@ check_equal "a folder that others may write to is refused" \
   "peerfs: cannot keep links in $work/open: others may write to it; give a folder in it, which peerfs makes" \
   "$("$PEERFS" --links "$work/open" 2>&1)"
 check_equal "a folder of somebody else is left alone" "" "$(ls -A "$work/open")"
+# A peer that may write in the volume would choose where the sidecar makes folders.
+mkdir "$work/target" && ln -s "$work/target" "$work/open/link"
+why='a link is on the way, which others may have made; give the path without (realpath)'
+check_equal "a link on the way is not followed" "peerfs: cannot keep links in $work/open/link/sub: $why" \
+  "$(timeout 5 "$PEERFS" --links "$work/open/link/sub" 2>&1)"
+check_equal "nor one at its end" "peerfs: cannot keep links in $work/open/link/: Not a directory" \
+  "$(timeout 5 "$PEERFS" --links "$work/open/link/" 2>&1)"
+check_equal "and nothing is made behind it" "" "$(ls -A "$work/target")"
 
 # The end of a container, and a restart under its name.
 kill -KILL "$web"
