@@ -39,7 +39,8 @@ typedef struct {
   PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
-  gint forgotten; /* nodes since memory was given back: trim.c; atomic */
+  guint nodes_max; /* beyond them the kernel is asked to forget some: trim.c */
+  gint forgotten;  /* nodes since memory was given back: trim.c; atomic */
   GMutex lock;
   GHashTable *files;      /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
   GHashTable *open_files; /* container -> what of them is its own; request.c */

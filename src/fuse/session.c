@@ -101,7 +101,7 @@ serve (PfsSession *session)
 {
   bool idle = true;
 
-  pfs_trim_init ();
+  pfs_trim_init (session);
   pfs_tree_set_run_func (session->tree, run_job, session);
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->jobs, &idle);

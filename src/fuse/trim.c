@@ -4,16 +4,18 @@
  * a caller that waits for a dead mount may hold. */
 #include "trim.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
 
 #include "jobs.h"
+#include "peerfs/base/read.h"
 #include "private.h"
 
-#define NODES_MAX 400000u /* about 50 MiB */
+#define NODES_MAX 400000u        /* about 75 MiB, */
+#define NODES_OF_LIMIT (3 * 192) /* and a third of what the container may have, a node being 192 bytes */
 #define NODES_BATCH 4096u
-#define FRUITLESS_MAX 100u /* rounds after which all that is left is taken to be in use */
-#define NODES_LOW (NODES_MAX - NODES_MAX / 8)
+#define FRUITLESS_MAX 100u            /* rounds after which all that is left is taken to be in use */
 #define ENDED_US (G_USEC_PER_SEC / 4) /* from a container's end until nobody should be busy with it */
 #define GIVE_BACK_MIN 1024            /* nodes whose memory is worth giving back: 128 KiB */
 /* Bytes: from there on memory comes from the system alone, and goes back to it at once. */
@@ -35,11 +37,11 @@ static void
 trim (gpointer data)
 {
   PfsSession *session = data;
-  guint fruitless = 0;
+  guint fruitless = 0, low = session->nodes_max - session->nodes_max / 8;
 
   while (fruitless < FRUITLESS_MAX && !fuse_session_exited (session->fuse)) {
     size_t before = pfs_tree_size (session->tree);
-    g_autoptr (GPtrArray) names = before > NODES_LOW ? pfs_tree_idle_names (session->tree, NODES_BATCH) : NULL;
+    g_autoptr (GPtrArray) names = before > low ? pfs_tree_idle_names (session->tree, NODES_BATCH) : NULL;
 
     if (!names || names->len == 0)
       break;
@@ -54,7 +56,7 @@ trim (gpointer data)
 void
 pfs_trim_poke (PfsSession *session)
 {
-  if (pfs_tree_size (session->tree) > NODES_MAX)
+  if (pfs_tree_size (session->tree) > session->nodes_max)
     pfs_jobs_start (session->jobs, trim, session);
 }
 
@@ -89,9 +91,30 @@ pfs_trim_forgot (PfsSession *session, size_t n)
   malloc_trim (0);
 }
 
-void
-pfs_trim_init (void)
+/* Of our cgroup, as a container sees it (version 2 and 1); 0: none, as on the machine itself. */
+static guint64
+memory_limit (void)
 {
+  static const char *const files[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+  char text[32] = "";
+
+  for (size_t i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autoptr (GBytes) bytes = NULL;
+
+    if (pfs_read_prefix_at (AT_FDCWD, files[i], sizeof text - 1, &bytes) < 0 || g_bytes_get_size (bytes) == 0)
+      continue;
+    memcpy (text, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+    break;
+  }
+  return g_ascii_strtoull (text, NULL, 10);
+}
+
+void
+pfs_trim_init (PfsSession *session)
+{
+  guint64 limit = memory_limit ();
+
+  session->nodes_max = limit ? (guint) MIN (NODES_MAX, limit / NODES_OF_LIMIT) : NODES_MAX;
   /* One heap: what several threads made is given back only where no other's is left in between. */
   mallopt (M_ARENA_MAX, 1);
   mallopt (M_MMAP_THRESHOLD, MMAP_MIN);

@@ -5,7 +5,7 @@
 #include "private.h"
 
 /* Before there are threads: it sets how they get memory. */
-void pfs_trim_init (void);
+void pfs_trim_init (PfsSession *session);
 /* A node may have been added. Cheap. */
 void pfs_trim_poke (PfsSession *session);
 /* Containers have ended: nothing of them is to be remembered. */

@@ -147,4 +147,18 @@ sanitized || check_less "memory that they cost in kB" 2000 "$(($(memory) - befor
 cd /
 peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
+
+# --- a walk over more files than a container with a limit has memory for
+
+mkdir -p "$work/c/files/upper/many"
+perl -e 'for my $d (1..210) { mkdir "$ARGV[0]/$d"; for (1..1000) { open F, ">", "$ARGV[0]/$d/$_" or die $! } }' \
+  "$work/c/files/upper/many" || abandon "files are made"
+imitate files -- sleep infinity
+mount -t tmpfs limits /sys/fs/cgroup && echo $((32 * 1024 * 1024)) >/sys/fs/cgroup/memory.max
+peerfs_start
+check_equal "all files are there" 210000 "$(find "$mnt/files/root/many" -type f -size -1 | wc -l)"
+sanitized || check_less "memory at the most, with a limit of 32 MiB, in kB" 24000 \
+  "$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$peerfs_pid/status")"
+peerfs_stop
+umount /sys/fs/cgroup
 finish
