@@ -12,20 +12,6 @@
 #include "private.h"
 
 #define OPEN_SIZE_MAX (16u << 20) /* bytes that open generated files of one container may keep */
-#define GROUPS_MAX 65536          /* NGROUPS_MAX of the kernel */
-
-static void
-read_groups (PfsRequester *requester)
-{
-  int n = fuse_req_getgroups (requester->req, 0, NULL);
-
-  if (n <= 0 || n > GROUPS_MAX)
-    return;
-  requester->groups = g_new0 (gid_t, n);
-  int got = fuse_req_getgroups (requester->req, n, requester->groups);
-  requester->who.groups = requester->groups;
-  requester->who.n_groups = got > 0 ? (size_t) MIN (got, n) : 0;
-}
 
 /* While the caller waits for the answer: his pid is his own only until then. */
 static void
@@ -39,8 +25,8 @@ learn (PfsCaller *who)
     who->caps = 0;
   bool has_groups = (who->caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !who->own_ids);
   who->switching = !who->own_ids || has_groups || (session->caps & ~who->caps);
-  if (has_groups)
-    read_groups (requester);
+  if (has_groups && pfs_groups_of (session->proc_fd, who->pid, &requester->groups, &who->n_groups) == 0)
+    who->groups = requester->groups;
 }
 
 PfsRequester

@@ -50,7 +50,15 @@ imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exe
 pod_until 300 sh -c "readlink /proc/$imitated_pid/exe | grep -q sleep"
 imitate value -- env "BIG=$(head -c 120000 /dev/zero | tr '\0' v)" sleep infinity
 
-peerfs_start
+# --- callers of as many groups as there may be
+
+imitate groups -- setpriv --reuid 101 --regid 101 --clear-groups sleep infinity
+
+peerfs_start -o allow_other
+spent "ten lookups by a caller of 65,536 groups" 5 perl -e '
+  $) = join " ", 101, 1000000..1065535; ($<, $>) = (101, 101); -e "$ARGV[0]/$_" and die for 1..10;
+' "$mnt/groups/root/etc"
+check "by which it comes there" setpriv --reuid 101 --regid 101 --clear-groups ls "$mnt/groups/root/etc"
 cd "$mnt/links/root/$deep" || abandon "the directory can be entered"
 spent "ls of thirty long links" 5 ls
 spent "ls -l of them" 10 ls -l
