@@ -77,22 +77,6 @@ pfs_app_names (GPtrArray *containers)
   return g_string_free (g_steal_pointer (&names), FALSE);
 }
 
-int
-pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error)
-{
-  g_autoptr (GPtrArray) containers = NULL;
-  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE || pfs_app_check_pod (table, options) != PFS_EXIT_DONE)
-    return PFS_EXIT_FAILURE;
-  g_autofree char *names = pfs_app_names (containers);
-  if (error != -ENOENT)
-    pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));
-  else if (containers->len)
-    pfs_say ("no container is named '%s'; there are: %s", name, names);
-  else
-    pfs_say ("no container is named '%s', none is visible; in a pod, set shareProcessNamespace: true", name);
-  return PFS_EXIT_FAILURE;
-}
-
 static bool
 fits (const char *id_name, PfsContainer *c)
 {
@@ -149,10 +133,10 @@ pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
       return NULL;
   }
   /* Pid 1 of a shared namespace is the sandbox's: a sidecar that starts first has no peers yet. */
-  bool private = containers->len == 0;
+  bool alone = containers->len == 0;
   for (guint i = 0; i < containers->len; i++)
-  private = private || has_pid (containers->pdata[i], 1);
-  if (!private)
+    alone = alone || has_pid (containers->pdata[i], 1);
+  if (!alone)
     return NULL;
   if (containers->len)
     return "only this container's own processes are visible; peers show once the pod has shareProcessNamespace: true";

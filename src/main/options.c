@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "mountopts.h"
-#include "peerfs/parse/podlog.h"
 
 #define DEFAULT_CACHE_SECONDS 1.0
 
@@ -224,28 +223,6 @@ take_names (char *const *names, PfsOptions *options, GError **error)
       return usage_error (error, "--name takes ID_PREFIX=NAME, as in --name 3f2a=web");
     g_ptr_array_add (options->table.names, g_strdup (*names));
   }
-  return true;
-}
-
-/* A uid, or two names with a '/' between. */
-static bool
-is_pod (const char *text)
-{
-  g_auto (GStrv) parts = g_strsplit (text, "/", -1);
-  return pfs_podlog_is_uid (text) || (g_strv_length (parts) == 2 && *parts[0] && *parts[1]);
-}
-
-bool
-pfs_options_set_scope (PfsOptions *options, const char *pod, GError **error)
-{
-  PfsScope scope = pod ? PFS_SCOPE_POD : PFS_SCOPE_NODE;
-  if (pod && !is_pod (pod))
-    return usage_error (error, "--pod takes NAMESPACE/POD, or the uid of a pod");
-  if (options->table.scope != PFS_SCOPE_OWN && (options->table.scope != scope || g_strcmp0 (options->pod, pod) != 0))
-    return usage_error (error, "--node and --pod exclude one another, and one --pod is enough");
-  options->table.scope = scope;
-  g_free (options->pod);
-  options->table.pod = options->pod = g_strdup (pod);
   return true;
 }
 

@@ -2,6 +2,7 @@
 /* The pods that --node and --pod ask for, and what to say if they cannot be seen. */
 #include "app.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PODS_SHOWN 20
@@ -82,6 +83,22 @@ pfs_app_check_pod (PfsTable *table, const PfsOptions *options)
     pfs_say ("no pod '%s' on this node; there are: %s", options->pod, places);
   else
     pfs_say ("no pod '%s' on this node, none is visible; see peerfs --list --node", options->pod);
+  return PFS_EXIT_FAILURE;
+}
+
+int
+pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE || pfs_app_check_pod (table, options) != PFS_EXIT_DONE)
+    return PFS_EXIT_FAILURE;
+  g_autofree char *names = pfs_app_names (containers);
+  if (error != -ENOENT)
+    pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));
+  else if (containers->len)
+    pfs_say ("no container is named '%s'; there are: %s", name, names);
+  else
+    pfs_say ("no container is named '%s', none is visible; in a pod, set shareProcessNamespace: true", name);
   return PFS_EXIT_FAILURE;
 }
 

@@ -3,7 +3,7 @@
 
 - No file includes a header of a layer that its own may not use, nor a private one (src/) of any other.
 - No files of a layer need each other in a circle: A needs B if it uses a function or variable that B defines (nm(1) of
-  LIBRARIES/libpfs_<layer>.a). Circles that there are still are in KNOWN, which only ever gets shorter.
+  LIBRARIES/libpfs_<layer>.a).
 - docs/development.md has the picture of what includes what. PEERFS_WRITE_DOCS=1 puts it there."""
 import os
 import re
@@ -16,12 +16,6 @@ for layer in ["base", "parse", "proc", "pod", "tree", "root", "fuse"]:
     BELOW[layer] = list(BELOW)
 BELOW["links"] = ["base", "parse", "proc", "pod"]
 BELOW["main"] = list(BELOW)
-
-# Each is one knot: the files that need each other in a circle.
-KNOWN = [
-    "main: app scope",
-    "main: mountopts options",
-]
 
 BEGIN, END = "<!-- the picture begins: PEERFS_WRITE_DOCS=1, unit.docs.layers -->\n", "<!-- the picture ends -->\n"
 
@@ -80,6 +74,7 @@ def reached(graph, start):
 
 
 def knots(layer, library):
+    """The files of the layer that need each other in a circle."""
     graph = needs(library)
     reach = {file: reached(graph, file) for file in graph}
     found = {" ".join(sorted(g for g in graph if g in reach[f] and f in reach[g])) for f in graph if f in reach[f]}
@@ -89,9 +84,8 @@ def knots(layer, library):
 def main():
     sources, libraries = Path(sys.argv[1]), Path(sys.argv[2])
     problems = list(wrong_includes(sources))
-    found = [knot for layer in BELOW for knot in knots(layer, libraries / f"libpfs_{layer}.a")]
-    problems += [f"new circle of files: {knot}" for knot in found if knot not in KNOWN]
-    problems += [f"no such circle any more, take it out of KNOWN: {knot}" for knot in KNOWN if knot not in found]
+    for layer in BELOW:
+        problems += [f"circle of files: {knot}" for knot in knots(layer, libraries / f"libpfs_{layer}.a")]
     document = sources / "docs/development.md"
     before, rest = document.read_text().split(BEGIN)
     old, after = rest.split(END)
