@@ -49,6 +49,7 @@ perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "cat", "/proc
 imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "sleep", "infinity"' "$variables"
 pod_until 300 sh -c "readlink /proc/$imitated_pid/exe | grep -q sleep"
 imitate value -- env "BIG=$(head -c 120000 /dev/zero | tr '\0' v)" sleep infinity
+value_pid=$imitated_pid
 
 # --- callers of as many groups as there may be
 
@@ -88,7 +89,7 @@ check_output "closed, they can be read again" 120000 sh -c 'wc -c <"$1"' - "$mnt
 asked ()
 {
   local tracer
-  strace -f -qq -e trace=capget,capset,readlinkat,setfsuid,setfsgid,setgroups -o "$work/trace" -p "$peerfs_pid" &
+  strace -f -qq -e trace=capget,capset,readlinkat,setfsuid,setfsgid,setgroups -o "$work/trace" -p "$peerfs_pid" >/dev/null &
   tracer=$!
   pod_until 50 grep -q "^TracerPid:.*[1-9]" "/proc/$peerfs_pid/status" || abandon "the daemon can be traced"
   "$@" >/dev/null || abandon "the command runs: $*"
@@ -103,8 +104,8 @@ questions=20
 own=(perl -e 'chdir $ARGV[0]; for (1..200) { open (my $f, "<", "passwd") or die; <$f> }' "$mnt/env/root/etc")
 "${own[@]}" || abandon "the file can be read"
 check_less "200 opens of one's own file: questions about the caller" "$questions" "$(asked "${own[@]}")"
-mkdir "/proc/$imitated_pid/root/many"
-touch "/proc/$imitated_pid/root/many/"{1..200}
+mkdir "/proc/$value_pid/root/many"
+touch "/proc/$value_pid/root/many/"{1..200}
 check_less "a listing of 200 files, and a look at each" 20 "$(asked find "$mnt/value/root/many" -size +1)"
 
 # --- mapped files of long paths: what a scan keeps has a bound, and there is one scan of them at a time
