@@ -28,8 +28,6 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const PfsCgroup zero;
-  static const char *const runtimes[] = { "containerd", "crio",   "docker", "podman",  "ecs", "garden",
-                                          "lxc",        "nspawn", "k8s",    "unknown", NULL };
   g_autofree char *more = g_malloc (size + 8);
   PfsCgroup cg, again;
 
@@ -39,7 +37,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     return 0;
   }
   check_identifier (cg.id, sizeof cg.id);
-  MUST (g_strv_contains (runtimes, cg.runtime));
+  check_identifier (cg.runtime, sizeof cg.runtime);
   if (*cg.pod_uid)
     check_pod_uid (cg.pod_uid);
   if (*cg.machine)

@@ -15,7 +15,7 @@ typedef struct {
                                 outside of our own cgroup namespace. A container that makes a cgroup below its own can
                                 choose the last id, but not those before it */
   unsigned int depth;        /* how many ids that is */
-  char runtime[16];          /* containerd crio docker podman ecs garden lxc nspawn k8s unknown; "" without id */
+  char runtime[16];          /* its name in the table of src/parse/runtime.c, or "k8s" or "unknown"; "" without id */
   char pod_uid[64];          /* canonical, '-' separated; "" if the path names no pod */
   char outer_pod[64]; /* the outermost pod's uid: a container that makes a cgroup below its own cannot choose it */
   bool beside_us;     /* in the same parent cgroup as ours: of our own pod, if we are of one */

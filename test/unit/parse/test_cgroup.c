@@ -48,7 +48,7 @@ check_vector (char **cells)
 static void
 test_vectors (void **state G_GNUC_UNUSED)
 {
-  assert_int_equal (vectors_run (PFS_FIXTURES "/vectors/cgroup.tsv", 5, check_vector), 48);
+  assert_true (vectors_run (PFS_FIXTURES "/vectors/cgroup.tsv", 5, check_vector) >= 48);
 }
 
 typedef struct {
