@@ -89,7 +89,7 @@ all_keys (GBytes *mountinfo)
   return keys;
 }
 
-/* Of both tables of mounts the values are mounts. */
+/* The table of mounts is a set: its values are the mounts too. */
 static gboolean
 has_changed (gpointer key, gpointer value, gpointer keys)
 {
@@ -127,7 +127,6 @@ pfs_mount_table_check (PfsRootfs *rootfs, guint64 changes)
   g_autoptr (GHashTable) keys = all_keys (mountinfo);
   g_mutex_lock (&rootfs->mounts_lock);
   g_hash_table_foreach_remove (rootfs->mounts, has_changed, keys);
-  g_hash_table_foreach_remove (rootfs->overlays, has_changed, keys);
   rootfs->mounts_checked = changes;
   g_mutex_unlock (&rootfs->mounts_lock);
 }

@@ -20,7 +20,6 @@ rootfs_new (PfsTree *tree, PfsContainer *container)
   g_mutex_init (&rootfs->lock);
   g_mutex_init (&rootfs->mounts_lock);
   rootfs->mounts = g_hash_table_new (pfs_mount_hash, pfs_mount_equal);
-  rootfs->overlays = g_hash_table_new (g_int64_hash, g_int64_equal);
   rootfs->anchor = g_new0 (PfsMount, 1);
   rootfs->anchor->rootfs = rootfs;
   rootfs->anchor->refs = 1;
@@ -39,7 +38,6 @@ rootfs_free (PfsRootfs *rootfs)
   for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
     g_clear_pointer (&rootfs->recent[i], pfs_mount_unref);
   pfs_mount_unref (rootfs->anchor);
-  g_hash_table_unref (rootfs->overlays);
   g_hash_table_unref (rootfs->mounts);
   g_mutex_clear (&rootfs->mounts_lock);
   pfs_container_unref (rootfs->container);

@@ -33,7 +33,7 @@ pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct s
   bool same_birth = node->btime == pfs_statx_btime (st);
   if (node->ino == st->stx_ino)
     return same_birth || S_ISDIR (st->stx_mode);
-  return same_birth && S_ISDIR (st->stx_mode) && g_atomic_int_get (&mount->renumbers);
+  return same_birth && S_ISDIR (st->stx_mode) && pfs_mount_may_renumber (node->mount);
 }
 
 void

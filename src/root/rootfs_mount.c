@@ -90,18 +90,16 @@ flags_of_name (const char *type)
   return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
 }
 
-/* On a device of an overlay that mountinfo does not name lie only some of its files. */
 static guint
 flags_of_magic (unsigned long magic)
 {
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     if (types[i].magic == magic)
-      return types[i].flags & ~PFS_MOUNT_OVERLAY;
+      return types[i].flags;
   return 0;
 }
 
-/* Asks the filesystem itself. What then calls itself an overlay is one of several filesystems that it shows, each on a
- * device of its own that no mountinfo names: the overlay has another one. */
+/* Asks the filesystem itself. */
 static guint
 flags_by_statfs (int fd, const char *name)
 {
@@ -110,7 +108,7 @@ flags_by_statfs (int fd, const char *name)
 
   if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
     return 0;
-  return flags_of_magic ((unsigned long) fs.f_type) & ~(guint) PFS_MOUNT_OVERLAY;
+  return flags_of_magic ((unsigned long) fs.f_type);
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
@@ -139,15 +137,6 @@ pfs_mount_ref (PfsMount *mount)
   return mount;
 }
 
-static void
-forget_locked (PfsRootfs *rootfs, PfsMount *mount)
-{
-  if (g_hash_table_lookup (rootfs->mounts, mount) == mount)
-    g_hash_table_remove (rootfs->mounts, mount);
-  if (g_hash_table_lookup (rootfs->overlays, &mount->id) == mount)
-    g_hash_table_remove (rootfs->overlays, &mount->id);
-}
-
 /* Nobody finds a mount in the table while its last reference goes. */
 void
 pfs_mount_unref (PfsMount *mount)
@@ -159,29 +148,13 @@ pfs_mount_unref (PfsMount *mount)
       return;
   g_mutex_lock (&rootfs->mounts_lock);
   bool last = g_atomic_int_dec_and_test (&mount->refs);
-  if (last)
-    forget_locked (rootfs, mount);
+  if (last && g_hash_table_lookup (rootfs->mounts, mount) == mount)
+    g_hash_table_remove (rootfs->mounts, mount);
   g_mutex_unlock (&rootfs->mounts_lock);
   if (!last)
     return;
   g_free (mount->line);
   g_free (mount);
-}
-
-/* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows
- * each filesystem's files on a device of their own, and numbers directories as they come (kernel:
- * Documentation/filesystems/overlayfs.rst, "Inode properties"). Directories are seen before what is in them. */
-static void
-add_mount_locked (PfsRootfs *rootfs, PfsMount *mount)
-{
-  g_hash_table_add (rootfs->mounts, mount);
-  if (mount->flags & PFS_MOUNT_OVERLAY) {
-    g_hash_table_insert (rootfs->overlays, &mount->id, mount);
-    return;
-  }
-  PfsMount *overlay = g_hash_table_lookup (rootfs->overlays, &mount->id);
-  if (overlay)
-    g_atomic_int_set (&overlay->renumbers, 1);
 }
 
 static PfsMount *
@@ -210,7 +183,7 @@ add_mount (PfsRootfs *rootfs, PfsMount *fresh, guint64 changes)
     PfsMount **slot = &rootfs->recent[rootfs->n_recent++ % PFS_RECENT_MOUNTS];
 
     mount = g_memdup2 (fresh, sizeof *fresh);
-    add_mount_locked (rootfs, mount);
+    g_hash_table_add (rootfs->mounts, mount);
     pushed_out = *slot;
     *slot = mount;
     /* Others have looked at a newer table meanwhile, when this one was not there to be compared. */
@@ -244,6 +217,23 @@ mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
   return add_mount (rootfs, &key, changes);
 }
 
+/* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows
+ * each filesystem's files on a device of their own, and numbers directories as they come (kernel:
+ * Documentation/filesystems/overlayfs.rst, "Inode properties"). Directories are seen before what is in them: until a
+ * file has been, it may be either. */
+static void
+learn_numbers (PfsMount *mount, const struct statx *st)
+{
+  if ((mount->flags & PFS_MOUNT_OVERLAY) && !S_ISDIR (st->stx_mode) && !g_atomic_int_get (&mount->shows_files))
+    g_atomic_int_set (&mount->shows_files, 1);
+}
+
+bool
+pfs_mount_may_renumber (PfsMount *mount)
+{
+  return (mount->flags & PFS_MOUNT_OVERLAY) && !g_atomic_int_get (&mount->shows_files);
+}
+
 int
 pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount)
 {
@@ -258,6 +248,7 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct
   g_autoptr (PfsMount) mount = mount_get (rootfs, fd, name, &st);
   if (mount->flags & PFS_MOUNT_PROC)
     return -EXDEV;
+  learn_numbers (mount, &st);
   if (wait && (mount->flags & PFS_MOUNT_REMOTE) && statx (fd, name, flags, mask, &st) < 0)
     return -errno;
   *ret = st;

@@ -20,16 +20,15 @@ struct PfsMount {
   uint64_t id; /* STATX_MNT_ID */
   dev_t dev;
   guint flags;
-  char *line;     /* what mountinfo said of it; NULL if it said nothing, and from Linux 6.8 on */
-  gint renumbers; /* an overlay of several filesystems, whose directories get another inode number each
-                   * time the kernel has forgotten them; atomic */
+  char *line;       /* what mountinfo said of it; NULL if it said nothing, and from Linux 6.8 on */
+  gint shows_files; /* of an overlay: files have been seen on this device, not directories alone; atomic */
 };
 
 #define PFS_MOUNT_VOLATILE (1u << 0) /* sysfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)   /* attributes have to be asked for; statx may wait */
 #define PFS_MOUNT_PROC (1u << 2)     /* procfs: not served */
 #define PFS_MOUNT_LOCAL (1u << 4)    /* nothing depends on who reads or writes what is open */
-#define PFS_MOUNT_OVERLAY (1u << 3)  /* known by the device of its directories: files may have another */
+#define PFS_MOUNT_OVERLAY (1u << 3)  /* directories on its own device: files may have another */
 
 /* PfsFileFlags of what is open there. */
 static inline guint
@@ -63,7 +62,6 @@ struct PfsRootfs {
   GMutex lock;
   GMutex mounts_lock;                  /* guards what follows, down to recent; no other lock is taken with it held */
   GHashTable *mounts;                  /* a set of PfsMount: those that something holds a reference to */
-  GHashTable *overlays;                /* those that are one, by their ids */
   PfsMount *recent[PFS_RECENT_MOUNTS]; /* references, that the last ones seen need not be asked about again */
   guint n_recent;
   guint64 mounts_checked; /* mount_changes when the mounts were compared with mountinfo last */
@@ -124,6 +122,9 @@ int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, st
 bool pfs_rootfs_owner_may (const PfsMount *mount, const struct statx *st, mode_t right, const PfsCaller *who);
 /* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
 double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
+/* May directories there get another inode number each time the kernel has forgotten them? An overlay of several
+ * filesystems numbers them so. */
+bool pfs_mount_may_renumber (PfsMount *mount);
 guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);

@@ -19,6 +19,13 @@ check "this overlay gives directories new numbers" test "$(uniq <<<"$numbers" | 
 peerfs_start -o allow_other
 mounted=$mnt/big/root/data
 
+# Its files tell what kind of overlay it is: here none has been seen yet. Longer than anything is kept open.
+cd "$mounted/9" || abandon "the directory can be entered"
+sleep 1.2
+forget
+check_output "a working directory stays before any file has been seen" file-1 ls file-1
+cd /
+
 # Longer than anything is kept open, or names are believed.
 cat >"$work/stand" <<'SCRIPT'
 cd "$1" && n=$(ls | wc -l) || exit 1
