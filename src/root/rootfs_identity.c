@@ -36,8 +36,10 @@ pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct s
   return same_birth && S_ISDIR (st->stx_mode) && pfs_mount_may_renumber (node->mount);
 }
 
-void
-pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
+/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but
+ * is not found by it. */
+static void
+renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
 {
   PfsRootNode key = { .mount = mount, .ino = ino };
   bool by_inode = node->node.tables & PFS_NODE_BY_INODE;
@@ -53,13 +55,22 @@ pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
     pfs_node_insert_by_inode_locked (&node->node);
 }
 
+/* What is the node's file may have been born again, and have another number. */
+static void
+follow_locked (PfsRootNode *node, PfsMount *mount, const struct statx *st)
+{
+  node->btime = pfs_statx_btime (st);
+  if ((node->ino != st->stx_ino || node->mount != mount) && !(node->node.flags & PFS_ROOTNODE_TOP))
+    renumber_locked (node, mount, st->stx_ino);
+}
+
 bool
 pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st)
 {
   pfs_tree_lock (node->node.tree);
   bool same = pfs_rootfs_same_locked (node, mount, st);
-  if (same && node->ino != st->stx_ino)
-    pfs_rootnode_renumber_locked (node, mount, st->stx_ino);
+  if (same)
+    follow_locked (node, mount, st);
   pfs_tree_unlock (node->node.tree);
   return same;
 }
@@ -67,16 +78,13 @@ pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st)
 void
 pfs_rootfs_refresh (PfsNode *node, int fd)
 {
-  PfsRootNode *self = pfs_rootnode (node);
   struct statx st;
   g_autoptr (PfsMount) mount = NULL;
 
   if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount) < 0)
     return;
   pfs_tree_lock (node->tree);
-  self->btime = pfs_statx_btime (&st);
-  if ((self->ino != st.stx_ino || self->mount != mount) && !(node->flags & PFS_ROOTNODE_TOP))
-    pfs_rootnode_renumber_locked (self, mount, st.stx_ino);
+  follow_locked (pfs_rootnode (node), mount, &st);
   pfs_tree_unlock (node->tree);
 }
 
@@ -195,6 +203,7 @@ pfs_rootfs_intern (PfsNode *dir, const char *name, const struct statx *st, PfsMo
     node = make_locked (dir, name, st, mount, link);
   } else {
     pfs_node_ref_locked (&node->node);
+    follow_locked (node, mount, st);
     if (node->node.parent != dir || strcmp (node->node.name, name) != 0)
       old_parent = pfs_node_move_locked (&node->node, dir, name);
   }

@@ -155,9 +155,6 @@ gboolean pfs_rootnode_equal (gconstpointer a, gconstpointer b);
 /* Is what statx found the node's own file? A directory's node follows where that has got another number. */
 bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
 bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
-/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but
- * is not found by it. */
-void pfs_rootnode_renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino);
 /* Would the node be below itself there? */
 bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
 /* The node of what statx found under that name: a reference. */

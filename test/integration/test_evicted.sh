@@ -45,6 +45,16 @@ check_equal "a working directory stays" "0 " "$? $(cat "$work/stand.write")"
 wait "$reader"
 check_equal "so does one of several layers" "0 " "$? $(cat "$work/stand.read")"
 
+# What is written there for the first time gives it another time of birth.
+cd "$mnt/big/root/usr/share" || abandon "the directory can be entered"
+touch "/proc/$imitated_pid/root/usr/share/new"
+sleep 1.2
+check "it is looked at again" ls -d doc
+sleep 1.2
+forget
+check_output "a working directory stays after the peer has written there" doc ls -d doc
+cd /
+
 # One that has taken the place of another is not that one.
 mkdir "$data/other"
 touch "$data/other/another"

@@ -11,8 +11,10 @@
 /* In the place of the C library's: all mounts have one device, and one number unless `numbers` is set, as those that
  * follow each other may have. */
 static bool numbers;
-/* What is added to each inode number, with which there are no times of birth. */
+/* What is added to each inode number. */
 static guint renumbered;
+/* With that, the time of birth of everything; 0: it has none. */
+static guint born;
 
 int
 statx (int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret)
@@ -27,6 +29,8 @@ statx (int dirfd, const char *path, int flags, unsigned int mask, struct statx *
     if (renumbered) {
       ret->stx_ino += renumbered;
       ret->stx_mask &= ~STATX_BTIME;
+      ret->stx_mask |= born ? STATX_BTIME : 0;
+      ret->stx_btime.tv_sec = born;
     }
   }
   return r;
@@ -208,6 +212,34 @@ test_renumbered (void **state)
   assert_int_equal (of_file, -ESTALE);
 }
 
+/* An overlay's directory is born again when something is written there for the first time. */
+static void
+test_renumbered_after_copy_up (void **state)
+{
+  Roots *r = *state;
+  struct stat st;
+
+  peer_dir (r, "d");
+  renumbered = 1000;
+  born = 1;
+  g_autoptr (PfsNode) dir = roots_get (r, "d");
+  born = 2;
+  int copied_up = dir->ops->getattr (dir, NULL, WHO, &st);
+  int forgotten = ask_again (r, dir);
+  born = 3;
+  g_autoptr (PfsNode) found = roots_get (r, "d");
+  bool same = found == dir;
+  int forgotten_again = ask_again (r, dir);
+  born = 4;
+  int another = ask_again (r, dir);
+  renumbered = born = 0;
+  assert_int_equal (copied_up, 0);
+  assert_int_equal (forgotten, 0);
+  assert_true (same);
+  assert_int_equal (forgotten_again, 0);
+  assert_int_equal (another, -ESTALE);
+}
+
 int
 main (void)
 {
@@ -218,6 +250,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_same_line, setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_other_line, setup, roots_teardown),
     cmocka_unit_test_setup_teardown (test_renumbered, setup, roots_teardown),
+    cmocka_unit_test_setup_teardown (test_renumbered_after_copy_up, setup, roots_teardown),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
