@@ -47,7 +47,8 @@ many=$work/c/env/many
 mkdir -p "${many%/*}"
 perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "cat", "/proc/self/environ"' "$variables" >"$many"
 imitate env -- perl -e '%ENV = map { ("VARIABLE_$_" => "v" x 10) } 1..shift; exec "sleep", "infinity"' "$variables"
-pod_until 300 sh -c "readlink /proc/$imitated_pid/exe | grep -q sleep"
+env_pid=$imitated_pid
+pod_until 300 sh -c "readlink /proc/$env_pid/exe | grep -q sleep"
 imitate value -- env "BIG=$(head -c 120000 /dev/zero | tr '\0' v)" sleep infinity
 value_pid=$imitated_pid
 
@@ -147,9 +148,9 @@ sanitized || check_less "memory that 10,800 folders cost in kB" 10000 "$(($(memo
 peerfs_stop
 peerfs_start -o attr_timeout=0,entry_timeout=0
 cd "$mnt/env/root/etc" || abandon "the directory can be entered"
-check "a thousand mounts come and go" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" 1000
+check "a thousand mounts come and go" "$helpers/helper_remount" "$mnt/env/root" "$env_pid" 1000
 before=$(memory)
-check "and several thousand more" "$helpers/helper_remount" "$mnt/env/root" "$imitated_pid" "$mounts"
+check "and several thousand more" "$helpers/helper_remount" "$mnt/env/root" "$env_pid" "$mounts"
 check_output "what was there before is served" root grep -o -m1 ^root group
 check_output "what is seen for the first time too" root grep -o -m1 ^root "$mnt/env/root/etc/passwd"
 sanitized || check_less "memory that they cost in kB" 2000 "$(($(memory) - before))"

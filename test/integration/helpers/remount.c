@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Mounts in a container that come and go: remount ROOT PID TIMES. A tmpfs is mounted on /mnt in the mount namespace of
- * that process, looked at through ROOT (the container's root/), and unmounted. */
+ * that process, looked at through ROOT (the container's root/), and unmounted. Its root has the sticky bit. */
 #include <err.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -27,6 +27,8 @@ main (int argc, char **argv)
       err (1, "mount");
     if (fstatat (root, "mnt", &st, 0) < 0)
       err (1, "stat, %d to go", i);
+    if (!(st.st_mode & S_ISVTX))
+      errx (1, "another directory is seen than the one mounted, %d to go", i);
     if (umount2 ("/mnt", MNT_DETACH) < 0)
       err (1, "umount");
   }
