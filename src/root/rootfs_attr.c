@@ -72,7 +72,7 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
     return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
   if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
     return -ESTALE;
-  pfs_rootfs_attr (&st, ret);
+  pfs_rootnode_attr (pfs_rootnode (node), &st, ret);
   if (!pfs_rootfs_has_own_nodes (node->tree, st.stx_mode & S_IFMT))
     return 0;
 
@@ -102,7 +102,7 @@ pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct s
   int gone = pfs_rootfs_check (pfs_rootfs_of (node));
   if (r < 0 || gone < 0)
     return gone < 0 ? gone : r;
-  pfs_rootfs_attr (&st, ret);
+  pfs_rootnode_attr (pfs_rootnode (node), &st, ret);
   return 0;
 }
 

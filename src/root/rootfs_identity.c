@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which node a file of a peer is: by its mount, inode number and birth time; links by their names. */
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "rootfs_private.h"
 
@@ -131,6 +132,7 @@ make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *m
   node->rootfs = mount->rootfs;
   node->mount = pfs_mount_ref (mount);
   node->ino = st->stx_ino;
+  node->shown_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino);
   node->btime = pfs_statx_btime (st);
   node->node.flags |= (st->stx_mode & S_IFMT) >> 12;
   if (link)

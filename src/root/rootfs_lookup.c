@@ -39,6 +39,8 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
       entry.attr_timeout = 0;
   }
   entry.node = pfs_rootfs_intern (dir, name, st, mount);
+  if (S_ISDIR (st->stx_mode))
+    entry.attr.st_ino = pfs_rootnode (entry.node)->shown_ino;
   *ret = entry;
   return 0;
 }

@@ -309,6 +309,14 @@ pfs_rootfs_attr (const struct statx *st, struct stat *ret)
   };
 }
 
+void
+pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct stat *ret)
+{
+  pfs_rootfs_attr (st, ret);
+  if (S_ISDIR (st->stx_mode))
+    ret->st_ino = node->shown_ino;
+}
+
 /* A write takes setuid and setgid bits away without the kernel's knowing that the mode is another one. */
 double
 pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode)

@@ -83,10 +83,11 @@ typedef struct {
   PfsMount *mount; /* a reference; may change with ino where a file is copied up; like what follows it is guarded by
                     * the tree's lock */
   uint64_t ino;
-  int64_t btime;    /* nanoseconds; 0 where the filesystem has none */
-  GList *open;      /* of PfsFile, borrowed: those that are open on this node; likewise */
-  uint32_t version; /* of the content, when the kernel last began to cache it; for a directory that time
-                     * itself (milliseconds); 0: never. Likewise */
+  uint64_t shown_ino; /* the number that callers were told first: pfs_rootnode_attr() */
+  int64_t btime;      /* nanoseconds; 0 where the filesystem has none */
+  GList *open;        /* of PfsFile, borrowed: those that are open on this node; likewise */
+  uint32_t version;   /* of the content, when the kernel last began to cache it; for a directory that time
+                       * itself (milliseconds); 0: never. Likewise */
 } PfsRootNode;
 
 extern const PfsNodeOps pfs_own_mount_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
@@ -129,6 +130,9 @@ guint pfs_mount_hash (gconstpointer mount);
 gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
 uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
 void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
+/* The same for the node's own file. A directory keeps the number that it was shown with, also if its overlay numbers it
+ * anew: a walk compares where it comes back to with where it was (fts(3)). */
+void pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct stat *ret);
 int64_t pfs_statx_btime (const struct statx *st);
 
 /* mount_table.c */

@@ -45,6 +45,15 @@ check_equal "a working directory stays" "0 " "$? $(cat "$work/stand.write")"
 wait "$reader"
 check_equal "so does one of several layers" "0 " "$? $(cat "$work/stand.read")"
 
+# A walk compares the directory that it comes back to with the one that it left (fts(3)).
+for top in "$data" "$mounted"; do
+  cd "$top/11" && number=$(stat -c %i .) || abandon "the directory can be entered"
+  sleep 1.2
+  forget
+  check_output "a directory that somebody stands in keeps its number: $top" "$number" stat -c %i .
+  cd /
+done
+
 # What is written there for the first time gives it another time of birth.
 cd "$mnt/big/root/usr/share" || abandon "the directory can be entered"
 touch "/proc/$imitated_pid/root/usr/share/new"
