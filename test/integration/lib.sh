@@ -330,7 +330,7 @@ in_shell ()
       echo "$BASHPID" >"$top$path/cgroup.procs"
     done <"/proc/$pid/cgroup" 2>/dev/null
     exec nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd \
-      env $(san_options /out) timeout 60 bash -c "$1"
+      env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $(san_options /out) timeout 60 bash -c "$1"
   )
 }
 
