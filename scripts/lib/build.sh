@@ -59,7 +59,7 @@ build_not_by_qemu='^unit\.(parse\.test_stat|pod\.test_(live|records|sockets|watc
 # build_unit_tests ARCH [CTEST_OPTION...]: runs another architecture's unit tests, by qemu.
 build_unit_tests ()
 {
-  local preset=static-$1-tests PEERFS_ERROR_LINES=20
+  local preset=static-$1-tests PEERFS_ERROR_LINES=20 status
   apt_need mmdebstrap debian-archive-keyring util-linux
   root_binfmt "$1"
   root_trixie "$1"
@@ -68,4 +68,7 @@ build_unit_tests ()
   quietly "build" build_in_root "cmake --preset $preset && cmake --build build/$preset --target peerfs unit_tests" || exit 1
   say "testing"
   build_in_root "ctest --test-dir build/$preset --output-on-failure --no-tests=error -R '^unit\.[^d]' -E '$build_not_by_qemu' $(printf '%q ' "$@")"
+  status=$?
+  root_binfmt_end
+  return "$status"
 }

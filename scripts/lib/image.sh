@@ -122,7 +122,8 @@ image_tools ()
     image_base
     image_import "$1" || return 1
   fi
-  image_target "$1" peerfs peerfs:latest "$image_size_limit"
+  image_target "$1" peerfs peerfs:latest "$image_size_limit" || return 1
+  root_binfmt_end
 }
 
 # image_list PODMAN LIST TAG: the manifest list peerfs:LIST of both architectures' peerfs:TAG.

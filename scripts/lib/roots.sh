@@ -155,4 +155,12 @@ root_binfmt ()
   root_make qemu trixie qemu-user,qemu-user-binfmt
   sed -n "s#^:qemu-$cpu:\(.*\):[^:]*:[A-Z]*\$#:peerfs-$cpu:\1:$peerfs_cache/qemu/usr/bin/qemu-$cpu:POF#p" \
     "$peerfs_cache/qemu/usr/lib/binfmt.d/qemu-$cpu.conf" >"$dir/register" || die "programs for $1 cannot be run here: see $dir"
+  root_binfmt_entry=$dir/peerfs-$cpu
+}
+
+# root_binfmt_end: takes back what root_binfmt has registered.
+root_binfmt_end ()
+{
+  [ -z "${root_binfmt_entry:-}" ] || echo -1 >"$root_binfmt_entry"
+  root_binfmt_entry=
 }
