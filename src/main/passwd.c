@@ -52,7 +52,7 @@ read_passwd (int root)
 {
   g_autofree char *physical = NULL;
   struct stat st;
-  if (pfs_inroot_physical (root, "etc/passwd", &physical) < 0)
+  if (pfs_inroot_physical (root, "etc/passwd", NULL, &physical) < 0)
     return NULL;
   pfs_autofd found = pfs_inroot_open (root, physical, O_PATH | O_NOFOLLOW);
   if (found < 0 || fstat (found, &st) < 0 || !S_ISREG (st.st_mode))

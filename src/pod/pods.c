@@ -44,7 +44,7 @@ open_log_folder (PfsTable *table)
   pfs_autofd init = pfs_proc_open_pid (table->proc, 1, O_PATH);
 
   if (init < 0 || pfs_view_new (init, &view) < 0
-      || pfs_inroot_physical_avoiding (view->root_fd, LOG_FOLDER, view->remote, &physical) < 0)
+      || pfs_inroot_physical (view->root_fd, LOG_FOLDER, view->remote, &physical) < 0)
     return NULL;
   pfs_autofd fd = pfs_inroot_open (view->root_fd, physical, O_RDONLY | O_DIRECTORY);
   DIR *dir = fd < 0 ? NULL : fdopendir (fd);

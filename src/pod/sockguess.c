@@ -87,7 +87,7 @@ dir_get (PfsSocketGuess *guess, const char *path, size_t len)
     g_hash_table_remove_all (guess->dirs);
   dir = g_new0 (Dir, 1);
   dir->fd = -1;
-  if (pfs_inroot_physical_avoiding (guess->view->root_fd, key, guess->view->remote, &dir->physical) == 0)
+  if (pfs_inroot_physical (guess->view->root_fd, key, guess->view->remote, &dir->physical) == 0)
     dir->fd = pfs_inroot_open (guess->view->root_fd, dir->physical, O_PATH | O_DIRECTORY);
   g_hash_table_insert (guess->dirs, g_steal_pointer (&key), dir);
   return dir;

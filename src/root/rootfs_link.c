@@ -52,17 +52,16 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool 
   if (r < 0)
     return r == -EINVAL ? -ESTALE : r;
   path = pfs_rootfs_path (dir);
-  if (pfs_inroot_contain_walks (path, raw)) {
-    if (!walk)
-      return -EAGAIN;
-    r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
-    if (r < 0)
-      return r;
-  }
+  r = pfs_inroot_contain (-1, path, raw, tree->roots->own_device, ret);
+  if (r != -EAGAIN || !walk)
+    return r;
+  r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
+  if (r < 0)
+    return r;
   pfs_auto_creds const PfsCaller *as = NULL;
   r = pfs_creds_take (who, &as);
   if (r == 0)
-    r = pfs_inroot_contain (top ? top->fd : -1, path, raw, tree->roots->own_device, ret);
+    r = pfs_inroot_contain (top->fd, path, raw, tree->roots->own_device, ret);
   if (r != -ELOOP)
     return r;
   *ret = g_strdup (name);

@@ -18,21 +18,16 @@ typedef dev_t PfsAvoid;
 int pfs_inroot_open (int rootfd, const char *path, int flags);
 
 /* Follows every link of path, at most 40 (path_resolution(7)); absolute links and ".." stay below rootfd. Gives the
- * physical path: absolute, no links, no "." or "..", "/" for the root. Every component must exist. *ret_physical is
- * owned by the caller (g_free), untouched on failure. Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP,
- * ENAMETOOLONG. */
-int pfs_inroot_physical (int rootfd, const char *path, char **ret_physical);
+ * physical path: absolute, no links, no "." or "..", "/" for the root. Every component must exist; the physical paths
+ * in the set closed (NULL: none) count as missing, and are not looked at. *ret_physical is owned by the caller
+ * (g_free), untouched on failure. Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. */
+int pfs_inroot_physical (int rootfd, const char *path, GHashTable *closed, char **ret_physical);
 
-/* As above, but the physical paths in the set closed (NULL: none) count as missing, and are not looked at. */
-int pfs_inroot_physical_avoiding (int rootfd, const char *path, GHashTable *closed, char **ret_physical);
-
-/* Rewrites target, the content of a link in the physical directory dir below rootfd. The result is relative. From dir,
- * in a tree mounted anywhere, the *caller's* kernel resolves it as the peer's kernel resolves the link. Absolute
- * targets start at rootfd, and ".." never climbs above it, not even behind a link. *ret_target is owned by the caller
- * (g_free), untouched on failure. Returns 0 or -errno: ENAMETOOLONG if the result reaches PATH_MAX; ELOOP for too many
- * links before its last ".." (the link leads nowhere); else that of the walk. */
+/* Rewrites target, the content of a link in the physical directory dir ("/", or "/a/b") below rootfd. The result is
+ * relative. From dir, in a tree mounted anywhere, the *caller's* kernel resolves it as the peer's kernel resolves the
+ * link. Absolute targets start at rootfd, and ".." never climbs above it, not even behind a link. *ret_target is owned
+ * by the caller (g_free), untouched on failure. If a ".." follows another component, or the target is too long for a
+ * way up before it, this has to look at the peer's tree: -EAGAIN if rootfd is -1. Else the two strings alone decide.
+ * Returns 0 or -errno: ENAMETOOLONG if the result reaches PATH_MAX; ELOOP for too many links before its last ".." (the
+ * link leads nowhere); else that of the walk. */
 int pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target);
-
-/* True if pfs_inroot_contain() has to look at the peer's tree (rootfd): a ".." follows another component, or the target
- * is too long for a way up before it. Else the two strings alone decide, and rootfd may be -1. */
-bool pfs_inroot_contain_walks (const char *dir, const char *target);
