@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One thread that waits for peers to end, for descriptors to become idle and for SIGUSR1. Else it sleeps. */
-#include "janitor.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdint.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "requests.h"
 #include "trim.h"
-#include "private.h"
-#include "state.h"
 
 /* How often to look after peers that have no pidfd (a /proc of another PID namespace). */
 #define SOON_MS 50
@@ -41,6 +40,73 @@ container_ended (PfsContainer *container, gpointer data)
   fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
   pfs_trim_ended (session);
 }
+
+/* --- what SIGUSR1 asks for: the state of the daemon, for support --- */
+
+int
+pfs_state_fd_new (void)
+{
+  sigset_t signals;
+
+  sigemptyset (&signals);
+  sigaddset (&signals, SIGUSR1);
+  pthread_sigmask (SIG_BLOCK, &signals, NULL);
+  return signalfd (-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void
+log_containers (PfsTable *table)
+{
+  g_autoptr (GPtrArray) containers = NULL;
+  guint processes = 0;
+
+  int r = pfs_table_list (table, &containers);
+  for (guint i = 0; r == 0 && i < containers->len; i++) {
+    g_autoptr (GArray) pids = pfs_container_pids (containers->pdata[i]);
+
+    processes += pids->len;
+  }
+  if (r < 0)
+    fuse_log (FUSE_LOG_INFO, "event=state of=containers error=\"%s\"\n", g_strerror (-r));
+  else
+    fuse_log (FUSE_LOG_INFO, "event=state of=containers count=%u\nevent=state of=processes count=%u\n", containers->len,
+              processes);
+}
+
+static void
+log_files (PfsSession *session)
+{
+  g_mutex_lock (&session->lock);
+  guint open = g_hash_table_size (session->files), descriptors = session->n_open_files;
+  g_mutex_unlock (&session->lock);
+  fuse_log (FUSE_LOG_INFO, "event=state of=files count=%u counted=%u max=%u\n", open, descriptors,
+            session->open_files_max);
+}
+
+static void
+log_jobs (PfsJobs *jobs)
+{
+  g_mutex_lock (&jobs->lock);
+  guint requests = jobs->requests.length, running = jobs->running, threads = jobs->threads;
+  g_mutex_unlock (&jobs->lock);
+  fuse_log (FUSE_LOG_INFO, "event=state of=jobs count=%u requests=%u threads=%u\n", running, requests, threads);
+}
+
+/* Logs the state if the signal has come. */
+static void
+log_state (PfsSession *session)
+{
+  struct signalfd_siginfo info;
+
+  if (read (session->state_fd, &info, sizeof info) != sizeof info)
+    return;
+  log_containers (session->table);
+  log_files (session);
+  log_jobs (session->jobs);
+  fuse_log (FUSE_LOG_INFO, "event=state of=nodes count=%zu\n", pfs_tree_size (session->tree));
+}
+
+/* --- the thread --- */
 
 /* How long to sleep when nothing happens. */
 static int
@@ -87,7 +153,7 @@ janitor_main (gpointer data)
     wait_for_something (janitor);
     if (g_atomic_int_get (&janitor->stopping))
       break;
-    pfs_state_answer (janitor->session);
+    log_state (janitor->session);
     pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
     guint64 n_ended = pfs_table_n_ended (janitor->session->table);
     if (n_ended != janitor->n_ended)

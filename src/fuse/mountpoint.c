@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Before the mount: everything that can be wrong, said in one line each. */
-#include "mountpoint.h"
-
 #include <cap-ng.h>
 #include <dirent.h>
 #include <errno.h>
@@ -21,37 +19,33 @@
 #include "private.h"
 
 static int
-fail (char **ret_error, char *message)
-{
-  *ret_error = message;
-  return -1;
-}
-
-static int
 check_device (char **ret_error)
 {
   struct stat st;
-  bool is_device = stat ("/dev/fuse", &st) < 0 || S_ISCHR (st.st_mode);
-  pfs_autofd fd = is_device ? open ("/dev/fuse", O_RDWR | O_CLOEXEC) : -1;
 
+  if (stat ("/dev/fuse", &st) == 0 && !S_ISCHR (st.st_mode))
+    return pfs_fail (ret_error,
+                     "/dev/fuse is a %s here, not the device: remove it, and the volume that put it there; give the "
+                     "container the device (privileged: true, a device plugin, or --device /dev/fuse)",
+                     S_ISDIR (st.st_mode) ? "directory" : "file");
+  pfs_autofd fd = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fd >= 0)
     return 0;
-  if (!is_device)
-    return fail (ret_error,
-                 g_strdup_printf ("/dev/fuse is a %s here, not the device: remove it, and the volume that put it "
-                                  "there; give the container the device (privileged: true, a device plugin, or "
-                                  "--device /dev/fuse)",
-                                  S_ISDIR (st.st_mode) ? "directory" : "file"));
-  if (errno == ENOENT)
-    return fail (ret_error, g_strdup ("no /dev/fuse here: load the fuse module on the node, and give the container the "
-                                      "device (privileged: true, a device plugin, or --device /dev/fuse)"));
-  if (errno == EPERM)
-    return fail (ret_error, g_strdup ("/dev/fuse is there but may not be opened (device cgroup): use privileged: true, "
-                                      "a device plugin, or --device /dev/fuse instead of a hostPath"));
-  if (errno == ENODEV || errno == ENXIO)
-    return fail (ret_error, g_strdup ("/dev/fuse is there but nothing is behind it: load the fuse module on the node "
-                                      "(modprobe fuse)"));
-  return fail (ret_error, g_strdup_printf ("cannot open /dev/fuse: %s", g_strerror (errno)));
+  switch (errno) {
+  case ENOENT:
+    return pfs_fail (ret_error,
+                     "no /dev/fuse here: load the fuse module on the node, and give the container the device "
+                     "(privileged: true, a device plugin, or --device /dev/fuse)");
+  case EPERM:
+    return pfs_fail (ret_error, "/dev/fuse is there but may not be opened (device cgroup): use privileged: true, a "
+                                "device plugin, or --device /dev/fuse instead of a hostPath");
+  case ENODEV:
+  case ENXIO:
+    return pfs_fail (ret_error, "/dev/fuse is there but nothing is behind it: load the fuse module on the node "
+                                "(modprobe fuse)");
+  default:
+    return pfs_fail (ret_error, "cannot open /dev/fuse: %s", g_strerror (errno));
+  }
 }
 
 static int
@@ -60,8 +54,8 @@ check_capabilities (char **ret_error)
   if (capng_get_caps_process () < 0)
     return 0;
   if (!capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
-    return fail (ret_error, g_strdup ("no CAP_SYS_ADMIN, which mounting needs: run as root with privileged: true, or "
-                                      "add SYS_ADMIN and SYS_PTRACE to the container's capabilities"));
+    return pfs_fail (ret_error, "no CAP_SYS_ADMIN, which mounting needs: run as root with privileged: true, or add "
+                                "SYS_ADMIN and SYS_PTRACE to the container's capabilities");
   if (!capng_have_capability (CAPNG_EFFECTIVE, CAP_SYS_PTRACE))
     fuse_log (FUSE_LOG_WARNING, "peerfs: no CAP_SYS_PTRACE: only peers of the same user can be entered; add SYS_PTRACE "
                                 "to the container's capabilities\n");
@@ -91,8 +85,7 @@ check_hides_nothing (const PfsSession *session, char **ret_error)
     const char *path = realpath (in_use[i], real) ? real : in_use[i];
     bool is_here = g_str_equal (in_use[i], ".") && g_str_equal (path, dir);
     if (!is_here && (is_within (path, dir) || is_within (in_use[i], dir)))
-      return fail (ret_error, g_strdup_printf ("mountpoint %s would hide %s, which is in use: give an empty directory",
-                                               dir, path));
+      return pfs_fail (ret_error, "mountpoint %s would hide %s, which is in use: give an empty directory", dir, path);
   }
   return 0;
 }
@@ -100,33 +93,29 @@ check_hides_nothing (const PfsSession *session, char **ret_error)
 static int
 check_empty (const PfsSession *session, char **ret_error)
 {
-  if (session->options->nonempty)
-    return 0;
-  int fd = openat (session->mountpoint_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
-    *ret_error = g_strdup_printf ("cannot use mountpoint %s: %s", session->mountpoint, g_strerror (errno));
-    if (fd >= 0)
-      close (fd);
-    return -1;
-  }
-  const struct dirent *entry = readdir (dir);
-  while (entry && (g_str_equal (entry->d_name, ".") || g_str_equal (entry->d_name, "..")))
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", session->mountpoint_fd);
+  const struct dirent *entry;
+
+  DIR *dir = opendir (path);
+  if (!dir)
+    return pfs_fail (ret_error, "cannot use mountpoint %s: %s", session->mountpoint, g_strerror (errno));
+  do
     entry = readdir (dir);
-  if (entry)
-    *ret_error = g_strdup_printf ("mountpoint %s is not empty: give an empty directory, or hide what is in it with "
-                                  "-o nonempty",
-                                  session->mountpoint);
+  while (entry && (g_str_equal (entry->d_name, ".") || g_str_equal (entry->d_name, "..")));
+  bool is_empty = !entry;
   closedir (dir);
-  return *ret_error ? -1 : 0;
+  if (!is_empty)
+    return pfs_fail (ret_error,
+                     "mountpoint %s is not empty: give an empty directory, or hide what is in it with -o nonempty",
+                     session->mountpoint);
+  return 0;
 }
 
-/* The uppermost mount there: false if nothing is mounted. */
+/* Is the uppermost mount there one of ours? */
 static bool
-find_mount (const char *path, dev_t *ret_device, bool *ret_is_peerfs)
+is_peerfs (const char *path)
 {
   g_autoptr (GBytes) content = NULL;
-  g_autoptr (PfsMountIter) iter = NULL;
   PfsMountLine line;
   bool found = false;
   gsize len;
@@ -134,43 +123,30 @@ find_mount (const char *path, dev_t *ret_device, bool *ret_is_peerfs)
   if (pfs_read_at (AT_FDCWD, "/proc/self/mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return false;
   const char *text = g_bytes_get_data (content, &len);
-  iter = pfs_mount_iter_new (text, len);
-  while (pfs_mount_iter_next (iter, &line)) {
-    if (strcmp (line.mount_point, path) != 0)
-      continue;
-    *ret_device = makedev (line.major, line.minor);
-    *ret_is_peerfs = g_str_equal (line.fstype, "fuse.peerfs");
-    found = true;
-  }
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  while (pfs_mount_iter_next (iter, &line))
+    if (g_str_equal (line.mount_point, path))
+      found = g_str_equal (line.fstype, "fuse.peerfs");
   return found;
-}
-
-static int
-check_unused (const PfsSession *session, char **ret_error)
-{
-  dev_t device;
-  bool is_peerfs;
-
-  if (!session->options->nonempty && find_mount (session->mountpoint, &device, &is_peerfs) && is_peerfs)
-    return fail (ret_error, g_strdup_printf ("peerfs is mounted on %s already: use that, or umount %s first",
-                                             session->mountpoint, session->mountpoint));
-  return 0;
 }
 
 int
 pfs_mountpoint_prepare (PfsSession *session, char **ret_error)
 {
+  bool nonempty = session->options->nonempty;
+
   session->mountpoint_fd = pfs_mountwalk_open (session->options->mountpoint, ret_error);
   if (session->mountpoint_fd < 0)
     return -1;
   session->mountpoint = pfs_fd_path (session->mountpoint_fd);
   if (!session->mountpoint)
-    return fail (ret_error,
-                 g_strdup_printf ("cannot use mountpoint %s: /proc does not tell where it is; mount a proc file "
-                                  "system there",
-                                  session->options->mountpoint));
-  if (check_unused (session, ret_error) < 0 || check_hides_nothing (session, ret_error) < 0
-      || check_empty (session, ret_error) < 0)
+    return pfs_fail (ret_error,
+                     "cannot use mountpoint %s: /proc does not tell where it is; mount a proc file system there",
+                     session->options->mountpoint);
+  if (!nonempty && is_peerfs (session->mountpoint))
+    return pfs_fail (ret_error, "peerfs is mounted on %s already: use that, or umount %s first", session->mountpoint,
+                     session->mountpoint);
+  if (check_hides_nothing (session, ret_error) < 0 || (!nonempty && check_empty (session, ret_error) < 0))
     return -1;
   return check_capabilities (ret_error) < 0 || check_device (ret_error) < 0 ? -1 : 0;
 }
@@ -188,7 +164,7 @@ pfs_mountpoint_mount (PfsSession *session)
   return r;
 }
 
-/* What lies on top there, without a request to whoever serves it. */
+/* What lies on top there, without a request to its server. */
 static bool
 look_at_top (const char *path, struct statx *ret)
 {
@@ -200,18 +176,16 @@ void
 pfs_mountpoint_remember (PfsSession *session)
 {
   struct statx stx;
-  bool is_peerfs;
 
-  if (!find_mount (session->mountpoint, &session->device, &is_peerfs))
-    session->device = 0;
-  if (look_at_top (session->mountpoint, &stx) && stx.stx_mask & STATX_MNT_ID_UNIQUE
-      && makedev (stx.stx_dev_major, stx.stx_dev_minor) == session->device)
-    session->mount_id = stx.stx_mnt_id;
+  if (look_at_top (session->mountpoint, &stx)) {
+    session->device = makedev (stx.stx_dev_major, stx.stx_dev_minor);
+    session->mount_id = stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id : 0;
+  }
   g_atomic_int_set (&session->mounted, 1);
 }
 
-/* Before Linux 6.8 there is only the device number to know it by, which the next mount gets as soon as ours is gone:
- * where the connection is dead, a mount with that number is ours only if it is dead, too. */
+/* Before Linux 6.8 there is only the device number to know it by, which the next mount gets as soon as ours is gone. So
+ * if the connection is dead, a mount with that number is ours only if it is dead, too. */
 static bool
 is_there (const PfsSession *session)
 {

@@ -9,7 +9,7 @@
  * What is mounted on is the very folder that this way came to, by its descriptor. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,7 +17,6 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/base/statx.h"
-#include "mountpoint.h"
 #include "private.h"
 
 #define LINKS_MAX 40 /* path_resolution(7) */
@@ -26,8 +25,9 @@
 typedef struct {
   const char *path; /* as given, for messages */
   GQueue todo;      /* components: char * */
-  int root, dir;    /* descriptors, O_PATH */
+  int dir;          /* where the walk has come to, O_PATH */
   uid_t root_uid;   /* the owner of "/" */
+  uint64_t root_mount;
   guint links;
 } Walk;
 
@@ -35,17 +35,18 @@ static void
 walk_clear (Walk *walk)
 {
   g_queue_clear_full (&walk->todo, g_free);
-  if (walk->root >= 0)
-    close (walk->root);
-  if (walk->dir >= 0)
-    close (walk->dir);
+  pfs_fd_cleanup (&walk->dir);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
 
-static int
-fail (char **ret_error, char *message)
+int
+pfs_fail (char **ret_error, const char *format, ...)
 {
-  *ret_error = message;
+  va_list args;
+
+  va_start (args, format);
+  *ret_error = g_strdup_vprintf (format, args);
+  va_end (args);
   return -1;
 }
 
@@ -53,11 +54,10 @@ static int
 fail_errno (const Walk *walk, int error, char **ret_error)
 {
   if (error == ENOENT)
-    return fail (ret_error,
-                 g_strdup_printf ("mountpoint %s does not exist: create it with mkdir -p %s", walk->path, walk->path));
+    return pfs_fail (ret_error, "mountpoint %s does not exist: create it with mkdir -p %s", walk->path, walk->path);
   if (error == ENOTDIR)
-    return fail (ret_error, g_strdup_printf ("mountpoint %s is not a directory: give an empty directory", walk->path));
-  return fail (ret_error, g_strdup_printf ("cannot use mountpoint %s: %s", walk->path, g_strerror (error)));
+    return pfs_fail (ret_error, "mountpoint %s is not a directory: give an empty directory", walk->path);
+  return pfs_fail (ret_error, "cannot use mountpoint %s: %s", walk->path, g_strerror (error));
 }
 
 static void
@@ -73,7 +73,7 @@ push_path (Walk *walk, const char *path)
 static void
 move_to (Walk *walk, int fd)
 {
-  close (walk->dir);
+  pfs_fd_cleanup (&walk->dir);
   walk->dir = fd;
 }
 
@@ -92,17 +92,6 @@ is_ours_alone (const Walk *walk, const struct stat *dir, const struct stat *entr
   return !(dir->st_mode & (S_IWGRP | S_IWOTH)) || (dir->st_mode & S_ISVTX && (!entry || is_trusted (walk, entry)));
 }
 
-static int
-fail_replaceable (const Walk *walk, char **ret_error)
-{
-  g_autofree char *dir = pfs_fd_path (walk->dir);
-
-  return fail (ret_error,
-               g_strdup_printf ("mountpoint %s could be replaced by others that may write in %s: take that from "
-                                "them (chmod go-w, chown root), or give a directory where only root may write",
-                                walk->path, dir ? dir : "a folder on the way"));
-}
-
 static uint64_t
 mount_of (int fd)
 {
@@ -111,23 +100,46 @@ mount_of (int fd)
   return statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) == 0 ? stx.stx_mnt_id : 0;
 }
 
+/* To "/", at the beginning and at absolute links. */
+static int
+move_to_root (Walk *walk)
+{
+  int fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+  if (fd < 0)
+    return -errno;
+  move_to (walk, fd);
+  return 0;
+}
+
 static int
 follow (Walk *walk, int link, char **ret_error)
 {
   g_autofree char *target = NULL;
 
-  if (mount_of (walk->dir) != mount_of (walk->root))
-    return fail (ret_error,
-                 g_strdup_printf ("mountpoint %s leads through a link on another file system than /, which others "
-                                  "may have made: give the path without links (realpath)",
-                                  walk->path));
+  if (mount_of (walk->dir) != walk->root_mount)
+    return pfs_fail (ret_error,
+                     "mountpoint %s leads through a link on another file system than /, which others may have made: "
+                     "give the path without links (realpath)",
+                     walk->path);
   int r = ++walk->links > LINKS_MAX ? -ELOOP : pfs_readlink_at (link, "", &target);
+  if (r == 0 && *target == '/')
+    r = move_to_root (walk);
   if (r < 0)
     return fail_errno (walk, -r, ret_error);
   push_path (walk, target);
-  if (*target == '/')
-    move_to (walk, fcntl (walk->root, F_DUPFD_CLOEXEC, 3));
   return 0;
+}
+
+static int
+fail_replaceable (const Walk *walk, char **ret_error)
+{
+  g_autofree char *dir = pfs_fd_path (walk->dir);
+
+  return pfs_fail (ret_error,
+                   "mountpoint %s could be replaced by others that may write in %s: take that from them (chmod go-w, "
+                   "chown root), or give a directory where only root may write",
+                   walk->path, dir ? dir : "a folder on the way");
 }
 
 /* Opens the entry, as it is. A daemon that was killed leaves a mount on which everything fails with ENOTCONN; more than
@@ -135,7 +147,6 @@ follow (Walk *walk, int link, char **ret_error)
 static int
 open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_error)
 {
-  const struct stat *known = NULL;
   struct stat dir;
 
   if (fstat (walk->dir, &dir) < 0)
@@ -145,8 +156,7 @@ open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_err
     if (fd < 0)
       return fail_errno (walk, errno, ret_error);
     int error = fstat (fd, ret) < 0 ? errno : 0;
-    known = error ? NULL : ret;
-    if (strcmp (name, "..") != 0 && !is_ours_alone (walk, &dir, known))
+    if (strcmp (name, "..") != 0 && !is_ours_alone (walk, &dir, error ? NULL : ret))
       return fail_replaceable (walk, ret_error);
     if (!error)
       return pfs_fd_steal (&fd);
@@ -154,9 +164,8 @@ open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_err
       return fail_errno (walk, error, ret_error);
     g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d/%s", walk->dir, name);
     if (umount2 (path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-      return fail (ret_error,
-                   g_strdup_printf ("a dead mount is in the way at %s and cannot be removed: %s; try umount -l %s",
-                                    walk->path, g_strerror (errno), walk->path));
+      return pfs_fail (ret_error, "a dead mount is in the way at %s and cannot be removed: %s; try umount -l %s",
+                       walk->path, g_strerror (errno), walk->path);
   }
 }
 
@@ -188,18 +197,18 @@ pfs_fd_path (int fd)
 int
 pfs_mountwalk_open (const char *path, char **ret_error)
 {
-  g_auto (Walk) walk = { .path = path, .todo = G_QUEUE_INIT, .root = -1, .dir = -1 };
+  g_auto (Walk) walk = { .path = path, .todo = G_QUEUE_INIT, .dir = -1 };
   struct stat st;
 
-  walk.root = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  walk.dir = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (walk.root < 0 || walk.dir < 0 || fstat (walk.root, &st) < 0)
-    return fail_errno (&walk, errno, ret_error);
+  int r = move_to_root (&walk);
+  if (r < 0 || fstat (walk.dir, &st) < 0)
+    return fail_errno (&walk, r < 0 ? -r : errno, ret_error);
   walk.root_uid = st.st_uid;
+  walk.root_mount = mount_of (walk.dir);
   push_path (&walk, path);
   if (*path != '/') {
-    char here[PATH_MAX];
-    if (!getcwd (here, sizeof here))
+    g_autofree char *here = getcwd (NULL, 0);
+    if (!here)
       return fail_errno (&walk, errno, ret_error);
     push_path (&walk, here);
   }

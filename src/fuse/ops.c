@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of requests, and those about names and attributes. */
-#include "ops.h"
-
 #include <errno.h>
 #include <string.h>
 
-#include "libfuse.h"
-#include "passthrough.h"
 #include "request.h"
 #include "trim.h"
 #include "private.h"
@@ -33,12 +29,15 @@ op_init (void *userdata, struct fuse_conn_info *conn)
   /* Whether a umask applies depends on the directory's default ACL, which the kernel does not look at. */
   if (conn->capable & FUSE_CAP_DONT_MASK)
     conn->want |= FUSE_CAP_DONT_MASK;
-  /* Every change is made as its caller, so that the peer's file system drops setuid bits and file capabilities as it
-   * does for him; else the kernel would ask for a chmod that he may not do. */
-  conn->want |= conn->capable & pfs_libfuse_wanted ();
-  pfs_tree_set_handles (session->tree, pfs_libfuse_handles (conn));
-  /* What the kernel sends without waiting, releases among it, has one bound for all callers: it must not be used up by
-   * those who read ahead, or asynchronously, where nobody answers. What waits of one container is bounded by us. */
+  /* Every change is made as its caller, so that the peer's file system drops setuid bits and file capabilities. Else
+   * the kernel would ask for a chmod that the caller may not do. With V2 the kernel remembers that a file has no
+   * capabilities; else it asks for that attribute before every write. */
+  conn->want |= conn->capable & (FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_HANDLE_KILLPRIV_V2);
+  /* Without export a file handle opens nothing (open_by_handle_at(2)): it would pass by the folders above the file. */
+  conn->want |= conn->capable & FUSE_CAP_NO_EXPORT_SUPPORT;
+  pfs_tree_set_handles (session->tree, !(conn->want & FUSE_CAP_NO_EXPORT_SUPPORT));
+  /* What the kernel sends without waiting, releases among it, has one bound for all callers. Callers that read ahead,
+   * or asynchronously, on a mount that does not answer must not use it up. We bound what waits of one container. */
   conn->max_background = UINT16_MAX;
   conn->congestion_threshold = UINT16_MAX;
   if (session->options->passthrough)
@@ -50,23 +49,13 @@ op_init (void *userdata, struct fuse_conn_info *conn)
 static void
 op_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-  g_auto (PfsRequester) requester = pfs_requester_reading (req);
-  PfsNode *dir = pfs_request_node (req, parent);
+  g_auto (PfsCall) call = pfs_call_reading (req, parent, NULL);
+  const PfsNodeOps *ops = call.node->ops;
   PfsEntry entry;
 
-  int r = pfs_node_gate (dir, &requester.who);
-  if (r == 0)
-    r = dir->ops->lookup ? dir->ops->lookup (dir, name, &requester.who, &entry) : -ENOTDIR;
-  pfs_reply_entry (req, r, &entry);
-}
-
-static void
-op_forget (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
-{
-  if (ino != FUSE_ROOT_ID)
-    pfs_node_forget (pfs_request_node (req, ino), nlookup);
-  pfs_trim_forgot (pfs_request_session (req), 1);
-  fuse_reply_none (req);
+  if (call.r == 0)
+    call.r = ops->lookup ? ops->lookup (call.node, name, &call.who, &entry) : -ENOTDIR;
+  pfs_reply_entry (&call, &entry);
 }
 
 static void
@@ -80,51 +69,46 @@ op_forget_multi (fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 }
 
 static void
+op_forget (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+  struct fuse_forget_data one = { .ino = ino, .nlookup = nlookup };
+
+  op_forget_multi (req, 1, &one);
+}
+
+static void
 op_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester_reading (req);
-  PfsNode *node = pfs_request_node (req, ino);
-  struct stat attr;
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+  struct stat attr = { 0 };
 
-  int r = fi ? 0 : pfs_node_gate (node, &requester.who);
-  if (r == 0)
-    r = node->ops->getattr (node, pfs_request_file (fi), &requester.who, &attr);
-  if (r < 0)
-    pfs_reply (req, r);
-  else
-    fuse_reply_attr (req, &attr, pfs_node_attr_timeout (node, &attr));
+  if (call.r == 0)
+    call.r = call.node->ops->getattr (call.node, pfs_request_file (fi), &call.who, &attr);
+  pfs_reply_attr (&call, &attr);
 }
 
 static void
 op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
-  PfsNode *node = pfs_request_node (req, ino);
-  struct stat now;
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, fi, -EROFS);
+  struct stat now = { 0 };
 
-  int r = fi ? 0 : pfs_node_gate (node, &requester.who);
-  if (r == 0)
-    r = node->ops->fs
-            ? node->ops->fs->setattr (node, pfs_request_file (fi), attr, (unsigned int) set, &requester.who, &now)
-            : -EROFS;
-  if (r < 0)
-    pfs_reply (req, r);
-  else
-    fuse_reply_attr (req, &now, pfs_node_attr_timeout (node, &now));
+  if (call.r == 0)
+    call.r = call.node->ops->fs->setattr (call.node, pfs_request_file (fi), attr, (unsigned int) set, &call.who, &now);
+  pfs_reply_attr (&call, &now);
 }
 
 static void
 op_readlink (fuse_req_t req, fuse_ino_t ino)
 {
-  g_auto (PfsRequester) requester = pfs_requester_reading (req);
-  PfsNode *node = pfs_request_node (req, ino);
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, NULL);
+  const PfsNodeOps *ops = call.node->ops;
   g_autofree char *target = NULL;
 
-  int r = pfs_node_gate (node, &requester.who);
-  if (r == 0)
-    r = node->ops->readlink ? node->ops->readlink (node, &requester.who, &target) : -EINVAL;
-  if (r < 0)
-    pfs_reply (req, r);
+  if (call.r == 0)
+    call.r = ops->readlink ? ops->readlink (call.node, &call.who, &target) : -EINVAL;
+  if (call.r < 0)
+    pfs_reply (req, call.r);
   else
     fuse_reply_readlink (req, target);
 }
@@ -132,17 +116,171 @@ op_readlink (fuse_req_t req, fuse_ino_t ino)
 static void
 op_statfs (fuse_req_t req, fuse_ino_t ino)
 {
-  g_auto (PfsRequester) requester = pfs_requester_reading (req);
-  PfsNode *node = pfs_request_node (req, ino);
-  struct statvfs fs = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, NULL);
+  const PfsFsOps *fs = call.node->ops->fs;
+  struct statvfs said = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
 
-  int r = pfs_node_gate (node, &requester.who);
-  if (r == 0)
-    r = node->ops->fs ? node->ops->fs->statfs (node, &requester.who, &fs) : 0;
-  if (r < 0)
-    pfs_reply (req, r);
+  if (call.r == 0 && fs)
+    call.r = fs->statfs (call.node, &call.who, &said);
+  if (call.r < 0)
+    pfs_reply (req, call.r);
   else
-    fuse_reply_statfs (req, &fs);
+    fuse_reply_statfs (req, &said);
+}
+
+/* --- changes of names: only in root/ --- */
+
+static void
+op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+  PfsEntry entry;
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->mknod (call.node, name, mode, rdev, &call.who, &entry);
+  pfs_reply_entry (&call, &entry);
+}
+
+static void
+op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+  PfsEntry entry;
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->mkdir (call.node, name, mode, &call.who, &entry);
+  pfs_reply_entry (&call, &entry);
+}
+
+static void
+op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+  PfsEntry entry;
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->symlink (call.node, name, target, &call.who, &entry);
+  pfs_reply_entry (&call, &entry);
+}
+
+/* A change that another node takes part in. What is another container's has another gate. */
+static void
+ask_other (PfsCall *call, const PfsNode *other)
+{
+  if (call->r == 0)
+    call->r = pfs_node_gate ((PfsNode *) other, &call->who);
+  if (call->r == 0 && other->ops != call->node->ops)
+    call->r = -EXDEV;
+}
+
+static void
+op_link (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+  PfsNode *node = pfs_request_node (req, ino);
+  PfsEntry entry;
+
+  ask_other (&call, node);
+  if (call.r == 0)
+    call.r = call.node->ops->fs->link (node, call.node, name, &call.who, &entry);
+  pfs_reply_entry (&call, &entry);
+}
+
+static void
+op_rename (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+           unsigned int flags)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+  PfsNode *new_dir = pfs_request_node (req, newparent);
+
+  ask_other (&call, new_dir);
+  if (call.r == 0)
+    call.r = call.node->ops->fs->rename (call.node, name, new_dir, newname, flags, &call.who);
+  pfs_reply (req, call.r);
+}
+
+static void
+remove_name (fuse_req_t req, fuse_ino_t parent, const char *name, bool directory)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->remove (call.node, name, directory, &call.who);
+  pfs_reply (req, call.r);
+}
+
+static void
+op_unlink (fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+  remove_name (req, parent, name, false);
+}
+
+static void
+op_rmdir (fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+  remove_name (req, parent, name, true);
+}
+
+/* --- extended attributes: the same --- */
+
+/* With size 0 only the length is wanted. */
+static void
+reply_xattr (fuse_req_t req, ssize_t n, size_t size, const char *value)
+{
+  if (n < 0)
+    pfs_reply (req, (int) n);
+  else if (size == 0)
+    fuse_reply_xattr (req, (size_t) n);
+  else
+    fuse_reply_buf (req, value, (size_t) n);
+}
+
+static void
+op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
+  g_autofree char *value = size ? g_malloc (size) : NULL;
+  ssize_t n = call.r;
+
+  if (n == 0)
+    n = call.node->ops->fs->getxattr (call.node, name, value, size, &call.who);
+  /* If the kernel checks ACLs, it takes any other answer than "there is none" for a refusal. */
+  if (n == -EOPNOTSUPP && g_str_has_prefix (name, "system.posix_acl_"))
+    n = -ENODATA;
+  reply_xattr (req, n, size, value);
+}
+
+static void
+op_listxattr (fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, 0);
+  const PfsFsOps *fs = call.node->ops->fs;
+  g_autofree char *list = size ? g_malloc (size) : NULL;
+  ssize_t n = call.r;
+
+  if (n == 0 && fs)
+    n = fs->listxattr (call.node, list, size, &call.who);
+  reply_xattr (req, n, size, list);
+}
+
+static void
+op_setxattr (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->setxattr (call.node, name, value, size, flags, &call.who);
+  pfs_reply (req, call.r);
+}
+
+static void
+op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
+
+  if (call.r == 0)
+    call.r = call.node->ops->fs->removexattr (call.node, name, &call.who);
+  pfs_reply (req, call.r);
 }
 
 const struct fuse_lowlevel_ops pfs_ops = {
@@ -161,6 +299,9 @@ const struct fuse_lowlevel_ops pfs_ops = {
   .fsyncdir = pfs_op_fsync,
   .open = pfs_op_open,
   .create = pfs_op_create,
+#if PFS_LIBFUSE_3_17
+  .tmpfile = pfs_op_tmpfile,
+#endif
   .read = pfs_op_read,
   .write = pfs_op_write,
   .flush = pfs_op_flush,
@@ -172,15 +313,15 @@ const struct fuse_lowlevel_ops pfs_ops = {
   .fallocate = pfs_op_fallocate,
   .lseek = pfs_op_lseek,
   .copy_file_range = pfs_op_copy_file_range,
-  .mknod = pfs_op_mknod,
-  .mkdir = pfs_op_mkdir,
-  .symlink = pfs_op_symlink,
-  .link = pfs_op_link,
-  .unlink = pfs_op_unlink,
-  .rmdir = pfs_op_rmdir,
-  .rename = pfs_op_rename,
-  .getxattr = pfs_op_getxattr,
-  .listxattr = pfs_op_listxattr,
-  .setxattr = pfs_op_setxattr,
-  .removexattr = pfs_op_removexattr,
+  .mknod = op_mknod,
+  .mkdir = op_mkdir,
+  .symlink = op_symlink,
+  .link = op_link,
+  .unlink = op_unlink,
+  .rmdir = op_rmdir,
+  .rename = op_rename,
+  .getxattr = op_getxattr,
+  .listxattr = op_listxattr,
+  .setxattr = op_setxattr,
+  .removexattr = op_removexattr,
 };

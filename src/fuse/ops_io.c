@@ -5,10 +5,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "ops.h"
+#include "read_buffer.h"
 #include "request.h"
 #include "private.h"
-#include "read_buffer.h"
+
+/* Whatever is done to a peer's file is done as the caller. */
+static int
+take (PfsFile *file, const PfsCaller *who, const PfsCaller **ret_as)
+{
+  int r = pfs_file_check (file);
+
+  return r < 0 ? r : pfs_creds_take (who, ret_as);
+}
 
 /* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after
  * some bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner.
@@ -31,20 +39,20 @@ read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_fil
   return (ssize_t) done;
 }
 
-/* A file system may look at who reads, or be asked in his name. The kernel also reads ahead of a caller, who may have
- * gone since: no more capabilities count than those that the file was opened with. */
+/* A file system may look at who reads, or be asked in the caller's name. The kernel also reads ahead of a caller, which
+ * may be gone since: no more capabilities count than those that the file was opened with. */
 static ssize_t
 read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
 {
   if (!(file->file_flags & PFS_FILE_AS_CALLER))
     return read_at (file, mem, size, off, fi);
-  g_auto (PfsRequester) requester = pfs_requester (req);
-  uint64_t more = requester.who.caps & ~file->caps;
+  g_auto (PfsCall) call = pfs_call_reading (req, 0, fi);
+  uint64_t more = pfs_caller_known (&call.who)->caps & ~file->caps;
   pfs_auto_creds const PfsCaller *as = NULL;
 
-  requester.who.caps &= ~more;
-  requester.who.switching = requester.who.switching || (more & pfs_request_session (req)->caps);
-  int r = pfs_creds_take (&requester.who, &as);
+  call.who.caps &= ~more;
+  call.who.switching = call.who.switching || (more & pfs_request_session (req)->caps);
+  int r = pfs_creds_take (&call.who, &as);
   return r < 0 ? r : read_at (file, mem, size, off, fi);
 }
 
@@ -100,10 +108,8 @@ write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct 
 {
   const struct iovec all = { (void *) data, size };
   pfs_auto_creds const PfsCaller *as = NULL;
-  int r = pfs_file_check (file);
 
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
+  int r = take (file, who, &as);
   if (r < 0)
     return r;
   ssize_t n = fi->writepage ? write_whole (file->fd, data, size, off)
@@ -114,14 +120,50 @@ write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct 
 void
 pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
 
-  (void) ino;
-  ssize_t n = write_as (pfs_request_file (fi), buf, size, off, fi, &requester.who);
-  if (n < 0)
-    pfs_reply (req, (int) n);
-  else
-    fuse_reply_write (req, (size_t) n);
+  pfs_reply_count (req, write_as (pfs_request_file (fi), buf, size, off, fi, &call.who));
+}
+
+static int
+sync_as (PfsFile *file, bool data, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = pfs_file_check (file);
+  if (r < 0 || file->fd < 0)
+    return r;
+  r = pfs_creds_take (who, &as);
+  if (r < 0)
+    return r;
+  return (data ? fdatasync (file->fd) : fsync (file->fd)) < 0 ? pfs_file_error (file, -errno) : 0;
+}
+
+void
+pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+
+  pfs_reply (req, sync_as (pfs_request_file (fi), datasync != 0, &call.who));
+}
+
+static int
+allocate_as (PfsFile *file, int mode, off_t offset, off_t length, const PfsCaller *who)
+{
+  pfs_auto_creds const PfsCaller *as = NULL;
+
+  int r = take (file, who, &as);
+  if (r == 0 && fallocate (file->fd, mode, offset, length) < 0)
+    r = pfs_file_error (file, -errno);
+  return r;
+}
+
+void
+pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+{
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+
+  pfs_reply (req, allocate_as (pfs_request_file (fi), mode, offset, length, &call.who));
 }
 
 static off_t
@@ -129,9 +171,7 @@ seek_as (PfsFile *file, off_t off, int whence, const PfsCaller *who)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
 
-  int r = pfs_file_check (file);
-  if (r == 0)
-    r = pfs_creds_take (who, &as);
+  int r = take (file, who, &as);
   if (r < 0)
     return r;
   off_t found = lseek (file->fd, off, whence);
@@ -141,10 +181,9 @@ seek_as (PfsFile *file, off_t off, int whence, const PfsCaller *who)
 void
 pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
 
-  (void) ino;
-  off_t found = seek_as (pfs_request_file (fi), off, whence, &requester.who);
+  off_t found = seek_as (pfs_request_file (fi), off, whence, &call.who);
   if (found < 0)
     pfs_reply (req, (int) found);
   else
@@ -157,12 +196,10 @@ copy_as (PfsFile *in, off_t off_in, PfsFile *out, off_t off_out, size_t len, uns
   pfs_auto_creds const PfsCaller *as = NULL;
 
   int r = pfs_file_check (in);
-  if (r == 0)
-    r = pfs_file_check (out);
   if (r == 0 && (in->fd < 0 || out->fd < 0))
     r = -EOPNOTSUPP;
   if (r == 0)
-    r = pfs_creds_take (who, &as);
+    r = take (out, who, &as);
   if (r < 0)
     return r;
   ssize_t n = copy_file_range (in->fd, &off_in, out->fd, &off_out, len, flags);
@@ -173,13 +210,9 @@ void
 pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                         fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
 {
-  g_auto (PfsRequester) requester = pfs_requester (req);
+  g_auto (PfsCall) call = pfs_call_reading (req, ino_in, fi_in);
 
-  (void) ino_in, (void) ino_out;
-  ssize_t n = copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len, (unsigned int) flags,
-                       &requester.who);
-  if (n < 0)
-    pfs_reply (req, (int) n);
-  else
-    fuse_reply_write (req, (size_t) n);
+  (void) ino_out;
+  pfs_reply_count (req, copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len,
+                                 (unsigned int) flags, &call.who));
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "owners.h"
+#include "locks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
@@ -10,24 +9,25 @@
 #include "request.h"
 
 typedef struct {
-  gint refs;
+  gint refs; /* the table's, and of each thread that has entered it */
   PfsSession *session;
   PfsNode *node; /* a reference */
   uint64_t id;
   GPtrArray *files; /* the open files that it locked through: borrowed; guarded by the lock of all, as is `busy` */
-  bool busy;        /* a thread has what follows to itself, to ask the peer's file without that lock */
+  bool busy;        /* one thread has what follows to itself, to ask the peer's file without that lock */
   int fd;           /* -1, or counted as one of the container's callers' */
   bool writable;
-  pid_t pid;    /* written with both: whoever is busy with it has the lock as well */
+  pid_t pid;    /* read with the lock, written if busy and with it */
   GArray *held; /* of PfsRange; likewise */
 } Owner;
 
-struct PfsOwners {
+struct PfsLocks {
   PfsSession *session;
   GMutex lock;       /* never held while a peer's file is asked for anything */
   GCond idle;        /* some owner is not busy any more */
   GHashTable *nodes; /* PfsNode -> GPtrArray of Owner */
   gint n_nodes;      /* how many: written with the lock, atomic */
+  GPtrArray *waits;  /* of PfsLockWait, borrowed */
 };
 
 static void
@@ -45,56 +45,51 @@ owner_unref (gpointer data)
   g_array_unref (owner->held);
   g_free (owner);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Owner, owner_unref)
 
-PfsOwners *
-pfs_owners_new (PfsSession *session)
+PfsLocks *
+pfs_locks_new (PfsSession *session)
 {
-  PfsOwners *owners = g_new0 (PfsOwners, 1);
+  PfsLocks *locks = g_new0 (PfsLocks, 1);
 
-  owners->session = session;
-  g_mutex_init (&owners->lock);
-  g_cond_init (&owners->idle);
-  owners->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
-  return owners;
+  locks->session = session;
+  g_mutex_init (&locks->lock);
+  g_cond_init (&locks->idle);
+  locks->nodes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+  locks->waits = g_ptr_array_new ();
+  return locks;
 }
 
 void
-pfs_owners_free (PfsOwners *owners)
+pfs_locks_free (PfsLocks *locks)
 {
-  g_hash_table_unref (owners->nodes);
-  g_cond_clear (&owners->idle);
-  g_mutex_clear (&owners->lock);
-  g_free (owners);
+  g_ptr_array_unref (locks->waits);
+  g_hash_table_unref (locks->nodes);
+  g_cond_clear (&locks->idle);
+  g_mutex_clear (&locks->lock);
+  g_free (locks);
 }
 
 /* Nearly always there are none at all, which takes no lock of ours to know. */
 static bool
-are_none (const PfsOwners *table)
+are_none (const PfsLocks *locks)
 {
-  return g_atomic_int_get (&table->n_nodes) == 0;
-}
-
-static void
-count_locked (PfsOwners *table)
-{
-  g_atomic_int_set (&table->n_nodes, (gint) g_hash_table_size (table->nodes));
+  return g_atomic_int_get (&locks->n_nodes) == 0;
 }
 
 bool
-pfs_owners_any (PfsOwners *table, PfsNode *node)
+pfs_locks_any (PfsLocks *locks, PfsNode *node)
 {
-  if (are_none (table))
+  if (are_none (locks))
     return false;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
 
-  return g_hash_table_contains (table->nodes, node);
+  return g_hash_table_contains (locks->nodes, node);
 }
 
 static Owner *
-find_locked (PfsOwners *table, PfsNode *node, uint64_t id)
+find_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
 {
-  GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
 
   for (guint i = 0; owners && i < owners->len; i++)
     if (((Owner *) owners->pdata[i])->id == id)
@@ -103,67 +98,61 @@ find_locked (PfsOwners *table, PfsNode *node, uint64_t id)
 }
 
 static Owner *
-owner_new_locked (PfsOwners *table, PfsNode *node, uint64_t id)
+owner_new_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
 {
   Owner *owner = g_new0 (Owner, 1);
-  GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
 
-  *owner = (Owner) { .refs = 1, .session = table->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
+  *owner = (Owner) { .refs = 1, .session = locks->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
   owner->files = g_ptr_array_new ();
   owner->held = pfs_ranges_new ();
   if (!owners) {
     owners = g_ptr_array_new_with_free_func (owner_unref);
-    g_hash_table_insert (table->nodes, node, owners);
-    count_locked (table);
+    g_hash_table_insert (locks->nodes, node, owners);
+    g_atomic_int_inc (&locks->n_nodes);
   }
   g_ptr_array_add (owners, owner);
   return owner;
 }
 
-/* Whoever waits here waits for an answer about the same file, on the same mount. Takes a reference. */
+/* The owner of that number, to be left again; NULL if it has no lock and wants none. To wait for another thread here is
+ * to wait for an answer about the same file, on the same mount. */
 static Owner *
-enter_locked (PfsOwners *table, Owner *owner)
+owner_enter (PfsLocks *locks, PfsFile *file, uint64_t id, bool wants_lock)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+  Owner *owner = find_locked (locks, file->node, id);
+
+  if (!owner && wants_lock)
+    owner = owner_new_locked (locks, file->node, id);
+  if (!owner)
+    return NULL;
+  if (wants_lock && !g_ptr_array_find (owner->files, file, NULL))
+    g_ptr_array_add (owner->files, file);
   g_atomic_int_inc (&owner->refs);
   while (owner->busy)
-    g_cond_wait (&table->idle, &table->lock);
+    g_cond_wait (&locks->idle, &locks->lock);
   owner->busy = true;
   return owner;
 }
 
 /* done: what the kernel has done for it meanwhile; NULL: nothing. */
 static void
-owner_leave (PfsOwners *table, Owner *owner, const struct flock *done)
+owner_leave (PfsLocks *locks, Owner *owner, const struct flock *done)
 {
-  g_mutex_lock (&table->lock);
+  g_mutex_lock (&locks->lock);
   if (done)
     pfs_ranges_set (owner->held, done);
   if (done && done->l_type != F_UNLCK)
     owner->pid = done->l_pid;
   owner->busy = false;
-  g_cond_broadcast (&table->idle);
-  g_mutex_unlock (&table->lock);
+  g_cond_broadcast (&locks->idle);
+  g_mutex_unlock (&locks->lock);
   owner_unref (owner);
 }
 
-/* The owner of that number, to be left again; NULL if it has no lock and wants none. */
-static Owner *
-owner_enter (PfsOwners *table, PfsFile *file, uint64_t id, bool wants_lock)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
-  Owner *owner = find_locked (table, file->node, id);
-
-  if (!owner && wants_lock)
-    owner = owner_new_locked (table, file->node, id);
-  if (!owner)
-    return NULL;
-  if (wants_lock && !g_ptr_array_find (owner->files, file, NULL))
-    g_ptr_array_add (owner->files, file);
-  return enter_locked (table, owner);
-}
-
-/* A write lock takes a descriptor that can write, a read lock one that can read. Without need none is opened for
- * writing: that would copy the file up. */
+/* A write lock takes a descriptor that can write, a read lock one that can read. Open for writing only if needed: on
+ * overlayfs that copies the file up. */
 static int
 reopen (const PfsFile *file, bool write)
 {
@@ -177,29 +166,21 @@ reopen (const PfsFile *file, bool write)
   return fd < 0 ? -errno : fd;
 }
 
-static int
-reopen_counted (Owner *owner, const PfsFile *file, bool write)
-{
-  PfsContainer *container = pfs_node_place_container (owner->node);
-
-  if (!pfs_session_add_descriptor (owner->session, container))
-    return -ENOLCK;
-  int fd = reopen (file, write);
-  if (fd < 0 || owner->fd >= 0)
-    pfs_session_drop_descriptor (owner->session, container);
-  return fd;
-}
-
 /* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again
  * on the new one before it is closed. */
 static int
 owner_open (Owner *owner, const PfsFile *file)
 {
+  PfsContainer *container = pfs_node_place_container (owner->node);
   bool write = (file->flags & O_ACCMODE) != O_RDONLY;
 
   if (owner->fd >= 0 && (owner->writable || !write))
     return 0;
-  int fd = reopen_counted (owner, file, write);
+  if (!pfs_session_add_descriptor (owner->session, container))
+    return -ENOLCK;
+  int fd = reopen (file, write);
+  if (fd < 0 || owner->fd >= 0)
+    pfs_session_drop_descriptor (owner->session, container);
   if (fd < 0)
     return fd;
   for (guint i = 0; i < owner->held->len; i++) {
@@ -212,17 +193,16 @@ owner_open (Owner *owner, const PfsFile *file)
   return 0;
 }
 
+/* The locks end when the descriptor is closed: at once, or by a thread that is busy with it. */
 bool
-pfs_owners_drop (PfsOwners *table, const PfsFile *file, uint64_t id)
+pfs_locks_drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
 {
-  struct flock everything = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
-  if (are_none (table))
+  if (are_none (locks))
     return false;
   g_autoptr (GPtrArray) dropped = g_ptr_array_new_with_free_func (owner_unref);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, file->node);
 
-  g_mutex_lock (&table->lock);
-  GPtrArray *owners = g_hash_table_lookup (table->nodes, file->node);
   for (guint i = owners ? owners->len : 0; i > 0; i--) {
     Owner *owner = owners->pdata[i - 1];
 
@@ -230,27 +210,17 @@ pfs_owners_drop (PfsOwners *table, const PfsFile *file, uint64_t id)
       g_ptr_array_add (dropped, g_ptr_array_steal_index_fast (owners, i - 1));
   }
   if (owners && owners->len == 0) {
-    g_hash_table_remove (table->nodes, file->node);
-    count_locked (table);
-  }
-  for (guint i = 0; i < dropped->len; i++)
-    enter_locked (table, dropped->pdata[i]);
-  g_mutex_unlock (&table->lock);
-
-  for (guint i = 0; i < dropped->len; i++) {
-    Owner *owner = dropped->pdata[i];
-    if (owner->fd >= 0)
-      fcntl (owner->fd, F_OFD_SETLK, &everything);
-    owner_leave (table, owner, NULL);
+    g_hash_table_remove (locks->nodes, file->node);
+    g_atomic_int_add (&locks->n_nodes, -1);
   }
   return dropped->len > 0;
 }
 
 int
-pfs_owners_set (PfsOwners *table, PfsFile *file, uint64_t id, const struct flock *lock)
+pfs_locks_set (PfsLocks *locks, PfsFile *file, uint64_t id, const struct flock *lock)
 {
   struct flock asked = *lock;
-  Owner *owner = owner_enter (table, file, id, lock->l_type != F_UNLCK);
+  Owner *owner = owner_enter (locks, file, id, lock->l_type != F_UNLCK);
 
   if (!owner)
     return 0;
@@ -258,8 +228,25 @@ pfs_owners_set (PfsOwners *table, PfsFile *file, uint64_t id, const struct flock
   int r = owner_open (owner, file);
   if (r == 0 && fcntl (owner->fd, F_OFD_SETLK, &asked) < 0)
     r = -errno;
-  owner_leave (table, owner, r == 0 ? lock : NULL);
+  owner_leave (locks, owner, r == 0 ? lock : NULL);
   return r;
+}
+
+/* --- who is in the way --- */
+
+/* The next of the owners that hold what conflicts with that lock of another; NULL: there is none. *at begins with 0. */
+static Owner *
+next_in_way_locked (PfsLocks *locks, const PfsLockWait *wait, guint *at)
+{
+  GPtrArray *owners = g_hash_table_lookup (locks->nodes, wait->node);
+
+  while (owners && *at < owners->len) {
+    Owner *owner = owners->pdata[(*at)++];
+
+    if (owner->id != wait->id && pfs_ranges_conflict (owner->held, &wait->lock))
+      return owner;
+  }
+  return NULL;
 }
 
 static struct flock
@@ -271,51 +258,67 @@ overlap (const struct flock *a, const struct flock *b)
   return (struct flock) { .l_type = F_WRLCK, .l_start = start, .l_len = end == G_MAXINT64 ? 0 : end - start };
 }
 
-/* The kernel names no process for a lock of a file description: it is one of ours, or an owner of such a lock. Of what
- * it found there may be several holders, of whom some have nothing of what was asked for. */
-static pid_t
-pid_of_another (PfsOwners *table, PfsNode *node, uint64_t id, const struct flock *asked, const struct flock *found)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
-  GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
-  struct flock both = overlap (asked, found);
-
-  for (guint i = 0; owners && i < owners->len; i++) {
-    const Owner *owner = owners->pdata[i];
-
-    if (owner->id != id && pfs_ranges_conflict (owner->held, &both))
-      return owner->pid;
-  }
-  return 0;
-}
-
 int
-pfs_owners_get (PfsOwners *table, PfsFile *file, uint64_t id, struct flock *lock)
+pfs_locks_get (PfsLocks *locks, PfsFile *file, uint64_t id, struct flock *lock)
 {
-  Owner *owner = owner_enter (table, file, id, false);
-  struct flock asked = *lock;
+  Owner *owner = owner_enter (locks, file, id, false);
+  const struct flock asked = *lock;
+  guint at = 0;
 
   lock->l_pid = 0;
   int r = fcntl (owner && owner->fd >= 0 ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? -errno : 0;
   if (owner)
-    owner_leave (table, owner, NULL);
-  if (r == 0 && lock->l_type != F_UNLCK && lock->l_pid < 0)
-    lock->l_pid = pid_of_another (table, file->node, id, &asked, lock);
-  return r;
+    owner_leave (locks, owner, NULL);
+  if (r < 0 || lock->l_type == F_UNLCK || lock->l_pid >= 0)
+    return r;
+  /* The kernel names no process for a lock of a file description: it is one of ours, or the peer has such a lock. What
+   * it found may have several holders, and some of them nothing of what was asked for. */
+  const PfsLockWait both = { id, file->node, overlap (&asked, lock) };
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+  const Owner *holder = next_in_way_locked (locks, &both, &at);
+  lock->l_pid = holder ? holder->pid : 0;
+  return 0;
 }
 
-GArray *
-pfs_owners_in_way (PfsOwners *table, PfsNode *node, uint64_t id, const struct flock *lock)
+/* Does an owner in the way of that wait wait itself, or by others, for the owner of that number? seen: those that do
+ * not. */
+static bool
+leads_back_locked (PfsLocks *locks, const PfsLockWait *wait, uint64_t id, GHashTable *seen)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
-  GPtrArray *owners = g_hash_table_lookup (table->nodes, node);
-  GArray *ids = g_array_new (FALSE, FALSE, sizeof (uint64_t));
+  const Owner *owner;
+  guint at = 0;
 
-  for (guint i = 0; owners && i < owners->len; i++) {
-    const Owner *owner = owners->pdata[i];
+  while ((owner = next_in_way_locked (locks, wait, &at))) {
+    if (owner->id == id)
+      return true;
+    if (!g_hash_table_add (seen, (gpointer) (uintptr_t) owner->id))
+      continue;
+    for (guint i = 0; i < locks->waits->len; i++) {
+      const PfsLockWait *next = locks->waits->pdata[i];
 
-    if (owner->id != id && pfs_ranges_conflict (owner->held, lock))
-      g_array_append_val (ids, owner->id);
+      if (next->id == owner->id && leads_back_locked (locks, next, id, seen))
+        return true;
+    }
   }
-  return ids;
+  return false;
+}
+
+int
+pfs_locks_wait (PfsLocks *locks, const PfsLockWait *wait)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+
+  if (leads_back_locked (locks, wait, wait->id, seen))
+    return -EDEADLK;
+  g_ptr_array_add (locks->waits, (gpointer) wait);
+  return 0;
+}
+
+void
+pfs_locks_wait_end (PfsLocks *locks, const PfsLockWait *wait)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&locks->lock);
+
+  g_ptr_array_remove_fast (locks->waits, (gpointer) wait);
 }

@@ -7,11 +7,33 @@
 #endif
 #include <fuse_lowlevel.h>
 #include <glib.h>
+#include <linux/fuse.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "peerfs/fuse/session.h"
 #include "peerfs/tree/kinds.h"
 #include "peerfs/root/rootfs.h"
+
+/* libfuse 3.17 knows requests and capabilities that 3.14 lacks. */
+#ifdef FUSE_CAP_PASSTHROUGH
+#define PFS_LIBFUSE_3_17 1
+#else
+#define PFS_LIBFUSE_3_17 0
+#define FUSE_CAP_PASSTHROUGH 0u
+#define FUSE_CAP_HANDLE_KILLPRIV_V2 0u
+#define FUSE_CAP_NO_EXPORT_SUPPORT 0u
+#endif
+
+#ifndef FUSE_DEV_IOC_BACKING_OPEN /* Linux 6.9, include/uapi/linux/fuse.h */
+struct fuse_backing_map {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+#define FUSE_DEV_IOC_BACKING_OPEN _IOW (FUSE_DEV_IOC_MAGIC, 1, struct fuse_backing_map)
+#define FUSE_DEV_IOC_BACKING_CLOSE _IOW (FUSE_DEV_IOC_MAGIC, 2, uint32_t)
+#endif
 
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
@@ -23,7 +45,7 @@ typedef struct {
   PfsTable *table;   /* borrowed */
   char *mountpoint;  /* absolute, without links */
   int mountpoint_fd; /* -1, or of what it was when it was checked, O_PATH; later of nothing, see its mount */
-  dev_t device;      /* st_dev of the mount; 0 where it is not known */
+  dev_t device;      /* st_dev of the mount; 0 if it is not known */
   guint64 mount_id;  /* STATX_MNT_ID_UNIQUE; 0 before Linux 6.8 */
   gint mounted;      /* atomic: there is a mount to be taken away */
   pid_t pid;
@@ -35,14 +57,14 @@ typedef struct {
   int state_fd; /* readable once SIGUSR1 has come */
   PfsTree *tree;
   struct fuse_session *fuse;
-  PfsPassthrough *passthrough; /* NULL where it is not in use */
+  PfsPassthrough *passthrough; /* NULL if it is not in use */
   PfsJobs *jobs;
   PfsJanitor *janitor;
   PfsLocks *locks;
   guint nodes_max; /* beyond them the kernel is asked to forget some: trim.c */
   gint forgotten;  /* nodes since memory was given back: trim.c; atomic */
   GMutex lock;
-  GHashTable *files;      /* the PfsFile that the kernel knows -> its container; guarded by lock, as what follows */
+  GHashTable *files;      /* set of the PfsFile that the kernel knows; guarded by lock, as what follows */
   GHashTable *open_files; /* container -> what of them is its own; request.c */
   guint n_open_files;     /* of all containers */
   guint open_files_max;   /* RLIMIT_NOFILE */
@@ -67,3 +89,76 @@ pfs_eventfd_clear (int fd)
   while (read (fd, &count, sizeof count) > 0)
     continue;
 }
+
+/* --- the operations of libfuse's table: ops.c, ops_file.c, ops_io.c, locks.c --- */
+
+extern const struct fuse_lowlevel_ops pfs_ops;
+
+void pfs_op_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
+void pfs_op_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_readdir (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_readdirplus (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+
+void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
+void pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
+void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+                             fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+
+void pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
+void pfs_op_setlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void pfs_op_flock (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
+
+/* --- passthrough.c --- */
+
+/* What this build and this kernel can do, for --version: g_free. */
+char *pfs_passthrough_describe (void);
+/* At INIT: asks the kernel for it. NULL: it is not to be had. */
+PfsPassthrough *pfs_passthrough_new (struct fuse_conn_info *conn);
+void pfs_passthrough_free (PfsPassthrough *passthrough);
+/* A regular file was opened for who. If the kernel can do its I/O, *fi says so; else it is left as it is. */
+void pfs_passthrough_open (PfsSession *session, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi);
+void pfs_passthrough_close (PfsSession *session, PfsFile *file);
+
+/* --- mountpoint.c, mountwalk.c: the mountpoint, from its check to the unmount. 0 (or a descriptor), or -1 with
+ * *ret_error for the user --- */
+
+/* *ret_error = that message, and returns -1. */
+int pfs_fail (char **ret_error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* Opens the mountpoint (O_PATH, the caller's) on a way that others cannot bend, and clears dead mounts at its end. */
+int pfs_mountwalk_open (const char *path, char **ret_error);
+/* The path of what it is open on (g_free), or NULL. */
+char *pfs_fd_path (int fd);
+/* Checks that a mount is possible, gives session->mountpoint and session->mountpoint_fd. */
+int pfs_mountpoint_prepare (PfsSession *session, char **ret_error);
+/* Mounts on that very directory. 0 or what libfuse says. */
+int pfs_mountpoint_mount (PfsSession *session);
+/* Right after the mount: by what to know it again. */
+void pfs_mountpoint_remember (PfsSession *session);
+/* Takes the session's mount away, never another: somebody else may have unmounted it, and what lay below it, or was
+ * mounted since, is not ours. False if it stays, with errno. For signal handlers too. */
+bool pfs_mountpoint_clear (PfsSession *session);
+
+/* --- signals.c: SIGTERM, SIGINT and SIGHUP end the session, within two seconds even if a caller hangs --- */
+
+int pfs_signals_set (PfsSession *session);
+void pfs_signals_remove (void);
+
+/* --- janitor.c: the thread that lets go of what is idle or has ended, and says what SIGUSR1 asks for --- */
+
+PfsJanitor *pfs_janitor_start (PfsSession *session);
+void pfs_janitor_stop (PfsJanitor *janitor);
+/* Before there are threads, which must not get the signal: a descriptor (signalfd(2)) that is readable once it has
+ * come. -1: errno. */
+int pfs_state_fd_new (void);
+
+/* --- sandbox.c --- */
+
+/* Gives up every privilege that is not in use from here on; for good, in all threads. 0 or -errno. */
+int pfs_sandbox_enter (void);

@@ -13,29 +13,29 @@
 
 #define OPEN_SIZE_MAX (16u << 20) /* bytes that open generated files of one container may keep */
 
-/* While the caller waits for the answer: his pid is his own only until then. */
+/* The caller waits for the answer: only until then its pid is its own. */
 static void
 learn (PfsCaller *who)
 {
-  PfsRequester *requester = (PfsRequester *) who;
-  const PfsSession *session = pfs_request_session (requester->req);
+  PfsCall *call = (PfsCall *) who;
+  const PfsSession *session = pfs_request_session (call->req);
 
   who->caps = pfs_caps_of (session->proc_fd, who->pid, session->user_ns);
   if (who->caps && pfs_proc_is_worker (session->proc_fd, who->pid))
     who->caps = 0;
   bool has_groups = (who->caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !who->own_ids);
   who->switching = !who->own_ids || has_groups || (session->caps & ~who->caps);
-  if (has_groups && pfs_groups_of (session->proc_fd, who->pid, &requester->groups, &who->n_groups) == 0)
-    who->groups = requester->groups;
+  if (has_groups && pfs_groups_of (session->proc_fd, who->pid, &call->groups, &who->n_groups) == 0)
+    who->groups = call->groups;
 }
 
-PfsRequester
-pfs_requester_reading (fuse_req_t req)
+static PfsCall
+begin (fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
 {
   const struct fuse_ctx *ctx = fuse_req_ctx (req);
   const PfsSession *session = pfs_request_session (req);
 
-  return (PfsRequester){
+  return (PfsCall) {
     .who = {
       .uid = ctx->uid,
       .gid = ctx->gid,
@@ -46,22 +46,35 @@ pfs_requester_reading (fuse_req_t req)
       .learn = learn,
     },
     .req = req,
+    .node = fi ? pfs_request_file (fi)->node : pfs_request_node (req, ino),
   };
 }
 
-PfsRequester
-pfs_requester (fuse_req_t req)
+PfsCall
+pfs_call_reading (fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
 {
-  PfsRequester requester = pfs_requester_reading (req);
+  PfsCall call = begin (req, ino, fi);
 
-  (void) pfs_caller_known (&requester.who);
-  return requester;
+  call.r = fi ? 0 : pfs_node_gate (call.node, &call.who);
+  return call;
+}
+
+PfsCall
+pfs_call_changing (fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi, int r_else)
+{
+  PfsCall call = begin (req, ino, fi);
+
+  (void) pfs_caller_known (&call.who);
+  call.r = fi ? 0 : pfs_node_gate (call.node, &call.who);
+  if (call.r == 0 && !call.node->ops->fs)
+    call.r = r_else;
+  return call;
 }
 
 void
-pfs_requester_clear (PfsRequester *requester)
+pfs_call_clear (PfsCall *call)
 {
-  g_free (requester->groups);
+  g_free (call->groups);
 }
 
 PfsNode *
@@ -99,18 +112,36 @@ pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret)
 }
 
 void
-pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry)
+pfs_reply_count (fuse_req_t req, ssize_t r)
+{
+  if (r < 0)
+    pfs_reply (req, (int) r);
+  else
+    fuse_reply_write (req, (size_t) r);
+}
+
+void
+pfs_reply_attr (PfsCall *call, const struct stat *attr)
+{
+  if (call->r < 0)
+    pfs_reply (call->req, call->r);
+  else
+    fuse_reply_attr (call->req, attr, pfs_node_attr_timeout (call->node, attr));
+}
+
+void
+pfs_reply_entry (PfsCall *call, PfsEntry *entry)
 {
   struct fuse_entry_param param;
 
-  if (r < 0) {
-    pfs_reply (req, r);
+  if (call->r < 0) {
+    pfs_reply (call->req, call->r);
     return;
   }
   pfs_entry_param (entry, &param);
   pfs_node_remember (entry->node);
-  pfs_trim_poke (pfs_request_session (req));
-  if (fuse_reply_entry (req, &param) != 0)
+  pfs_trim_poke (pfs_request_session (call->req));
+  if (fuse_reply_entry (call->req, &param) != 0)
     pfs_node_forget (entry->node, 1);
   pfs_node_unref (entry->node);
 }
@@ -121,32 +152,20 @@ typedef struct {
   size_t size; /* bytes that they keep */
 } Open;
 
-/* NULL: nothing. */
-static Open *
-open_locked (PfsSession *session, PfsContainer *container)
+/* May one more be opened? Half of what other containers have left. */
+static bool
+has_room_locked (PfsSession *session, PfsContainer *container)
 {
-  return g_hash_table_lookup (session->open_files, container);
+  const Open *open = g_hash_table_lookup (session->open_files, container);
+
+  return (open ? open->files : 0) + session->n_open_files < session->open_files_max;
 }
 
-int
-pfs_session_may_open (PfsSession *session, PfsNode *node)
-{
-  PfsContainer *container = pfs_node_place_container (node);
-
-  if (!container)
-    return 0;
-  g_mutex_lock (&session->lock);
-  const Open *open = open_locked (session, container);
-  bool may = (open ? open->files : 0) + session->n_open_files < session->open_files_max;
-  g_mutex_unlock (&session->lock);
-  return may ? 0 : -EMFILE;
-}
-
-/* Counts a file: false where it does not fit. */
+/* Counts a file: false if it does not fit. */
 static bool
 count_locked (PfsSession *session, PfsContainer *container, size_t size)
 {
-  Open *open = open_locked (session, container);
+  Open *open = g_hash_table_lookup (session->open_files, container);
 
   if (size > 0 && (open ? open->size : 0) + size > OPEN_SIZE_MAX)
     return false;
@@ -163,12 +182,23 @@ count_locked (PfsSession *session, PfsContainer *container, size_t size)
 static void
 uncount_locked (PfsSession *session, PfsContainer *container, size_t size)
 {
-  Open *open = open_locked (session, container);
+  Open *open = g_hash_table_lookup (session->open_files, container);
 
   open->size -= size;
   session->n_open_files--;
   if (--open->files == 0)
     g_hash_table_remove (session->open_files, container);
+}
+
+int
+pfs_session_may_open (PfsSession *session, PfsNode *node)
+{
+  PfsContainer *container = pfs_node_place_container (node);
+
+  if (!container)
+    return 0;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
+  return has_room_locked (session, container) ? 0 : -EMFILE;
 }
 
 /* The top belongs to no container, and is not counted. */
@@ -180,40 +210,37 @@ pfs_session_add_file (PfsSession *session, PfsFile *file)
   g_mutex_lock (&session->lock);
   bool fits = !container || count_locked (session, container, pfs_file_size_held (file));
   if (fits)
-    g_hash_table_insert (session->files, file, container);
+    g_hash_table_add (session->files, file);
   g_mutex_unlock (&session->lock);
   if (!fits)
     pfs_file_unref (file);
   return fits ? 0 : -ENOMEM;
 }
 
+void
+pfs_session_drop_file (PfsSession *session, PfsFile *file)
+{
+  PfsContainer *container = pfs_node_place_container (file->node);
+
+  g_mutex_lock (&session->lock);
+  if (g_hash_table_steal (session->files, file) && container)
+    uncount_locked (session, container, pfs_file_size_held (file));
+  g_mutex_unlock (&session->lock);
+  pfs_file_unref (file);
+}
+
 bool
 pfs_session_add_descriptor (PfsSession *session, PfsContainer *container)
 {
-  g_mutex_lock (&session->lock);
-  const Open *open = open_locked (session, container);
-  bool fits = (open ? open->files : 0) + session->n_open_files < session->open_files_max
-              && count_locked (session, container, 0);
-  g_mutex_unlock (&session->lock);
-  return fits;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
+
+  return has_room_locked (session, container) && count_locked (session, container, 0);
 }
 
 void
 pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container)
 {
-  g_mutex_lock (&session->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
+
   uncount_locked (session, container, 0);
-  g_mutex_unlock (&session->lock);
-}
-
-void
-pfs_session_drop_file (PfsSession *session, PfsFile *file)
-{
-  gpointer container = NULL;
-
-  g_mutex_lock (&session->lock);
-  if (g_hash_table_steal_extended (session->files, file, NULL, &container) && container)
-    uncount_locked (session, container, pfs_file_size_held (file));
-  g_mutex_unlock (&session->lock);
-  pfs_file_unref (file);
 }

@@ -4,19 +4,23 @@
 
 #include "private.h"
 
-/* Who sent the request. groups is read only if they mean anything beside his capabilities. */
+/* A request while it is answered: who asks, about what, and what came of it so far. */
 typedef struct {
-  PfsCaller who; /* the first */
+  PfsCaller who; /* the first; groups is read only if they mean anything beside its capabilities */
   gid_t *groups;
   fuse_req_t req;
-} PfsRequester;
+  PfsNode *node; /* borrowed */
+  int r;         /* 0 or -errno */
+} PfsCall;
 
-PfsRequester pfs_requester (fuse_req_t req);
-/* The same, but his capabilities are learnt only if they matter. For requests that change nothing: if he is killed
- * before that, and another process has got his number, nobody sees the answer. */
-PfsRequester pfs_requester_reading (fuse_req_t req);
-void pfs_requester_clear (PfsRequester *requester);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsRequester, pfs_requester_clear)
+/* Begins a request about an open file (fi), or about the node of that number (fi is NULL): then r is what the node's
+ * gate says of the caller. Capabilities are learnt only if they matter. This is for requests that change nothing: if
+ * the caller is killed before that, and another process has got its number, nobody sees the answer. */
+PfsCall pfs_call_reading (fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi);
+/* The same for a change, with the caller's capabilities. r_else: what it comes to outside of root/. */
+PfsCall pfs_call_changing (fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi, int r_else);
+void pfs_call_clear (PfsCall *call);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsCall, pfs_call_clear)
 
 static inline PfsSession *
 pfs_request_session (fuse_req_t req)
@@ -30,9 +34,12 @@ pfs_request_session (fuse_req_t req)
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
 PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 
-/* Each answers the request, once. r: 0 or -errno. An entry's reference is taken over. */
+/* Each answers the request, once: with -errno if r is that. Else with nothing, the number of bytes done, an entry (its
+ * reference is taken over) or attributes. */
 void pfs_reply (fuse_req_t req, int r);
-void pfs_reply_entry (fuse_req_t req, int r, PfsEntry *entry);
+void pfs_reply_count (fuse_req_t req, ssize_t r);
+void pfs_reply_entry (PfsCall *call, PfsEntry *entry);
+void pfs_reply_attr (PfsCall *call, const struct stat *attr);
 void pfs_entry_param (const PfsEntry *entry, struct fuse_entry_param *ret);
 
 /* The kernel gets the file (its reference is taken over) by an open or create. -ENOMEM: what is open in its container

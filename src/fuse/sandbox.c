@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the daemon gives up once the mount is there: capabilities it does not use, new privileges, core dumps, and the
  * system calls it never makes. Peers choose names, links and sizes; this bounds what a mistake of ours is worth. */
-#include "sandbox.h"
-
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
 #include <linux/un.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -77,11 +73,6 @@ static const char *const allowed[] = {
   /* sock_diag */
   "bind connect sendto recvfrom sendmsg recvmsg getsockname setsockopt getsockopt",
 };
-
-#ifndef FUSE_DEV_IOC_BACKING_OPEN /* Linux 6.9 */
-#define FUSE_DEV_IOC_BACKING_OPEN _IOW (FUSE_DEV_IOC_MAGIC, 1, guint64[2])
-#define FUSE_DEV_IOC_BACKING_CLOSE _IOW (FUSE_DEV_IOC_MAGIC, 2, guint32)
-#endif
 
 #define ALL_BITS 0xffffffffu
 #define IS(arg, mask, value) { arg, SCMP_CMP_MASKED_EQ, mask, value }

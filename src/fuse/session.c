@@ -4,26 +4,61 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
+#include <syslog.h>
 #include <unistd.h>
 
-#include "log.h"
 #include "peerfs/base/fd.h"
-#include "janitor.h"
 #include "jobs.h"
-#include "libfuse.h"
 #include "locks.h"
-#include "mountpoint.h"
-#include "ops.h"
-#include "passthrough.h"
-#include "sandbox.h"
-#include "signals.h"
 #include "trim.h"
 #include "private.h"
-#include "state.h"
+
+/* --- where fuse_log() goes: libfuse's levels are those of syslog(3), whose mask stands for the least of them --- */
+
+static void
+log_to_stderr (enum fuse_log_level level, const char *format, va_list args)
+{
+  if (setlogmask (0) & LOG_MASK ((int) level))
+    vfprintf (stderr, format, args);
+}
+
+static void
+log_to_syslog (enum fuse_log_level level, const char *format, va_list args)
+{
+  vsyslog ((int) level, format, args);
+}
+
+static void
+set_mask (const PfsMountOptions *options)
+{
+  static const int least[] = {
+    [PFS_LOG_INFO] = LOG_INFO,
+    [PFS_LOG_WARNING] = LOG_WARNING,
+    [PFS_LOG_ERROR] = LOG_ERR,
+  };
+
+  setlogmask (LOG_UPTO (options->debug ? LOG_DEBUG : least[options->log_level]));
+}
+
+static void
+use_stderr (const PfsMountOptions *options)
+{
+  set_mask (options);
+  fuse_set_log_func (log_to_stderr);
+}
+
+/* Once the daemon is detached, and has no stderr any more. Connects at once: the sandbox forbids that later. */
+static void
+use_syslog (const PfsMountOptions *options)
+{
+  openlog ("peerfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+  set_mask (options);
+  fuse_set_log_func (log_to_syslog);
+}
+
+/* --- before the mount --- */
 
 static char *
 mount_arguments (const PfsMountOptions *options)
@@ -43,17 +78,11 @@ mount_arguments (const PfsMountOptions *options)
 static struct fuse_session *
 fuse_session_make (PfsSession *session)
 {
-  struct fuse_args args = FUSE_ARGS_INIT (0, NULL);
   g_autofree char *opts = mount_arguments (session->options);
-  struct fuse_lowlevel_ops ops = pfs_ops;
+  char *argv[] = { "peerfs", "-o", opts, "-d", NULL };
+  struct fuse_args args = FUSE_ARGS_INIT (session->options->debug ? 4 : 3, argv);
+  struct fuse_session *fuse = fuse_session_new (&args, &pfs_ops, sizeof pfs_ops, session);
 
-  pfs_libfuse_extend (&ops);
-  fuse_opt_add_arg (&args, "peerfs");
-  fuse_opt_add_arg (&args, "-o");
-  fuse_opt_add_arg (&args, opts);
-  if (session->options->debug)
-    fuse_opt_add_arg (&args, "-d");
-  struct fuse_session *fuse = fuse_session_new (&args, &ops, sizeof ops, session);
   fuse_opt_free_args (&args);
   return fuse;
 }
@@ -72,8 +101,8 @@ raise_limits (PfsSession *session)
     session->open_files_max = (guint) limit.rlim_cur;
 }
 
-/* Comes before the end of the janitor: it ends whatever it may be waiting for in the kernel. libfuse by itself
- * would run umount(8), which the sandbox forbids. A busy mount lives until the connection ends, with the descriptor of
+/* Comes before the end of the janitor: it ends whatever the janitor may wait for in the kernel. libfuse by itself would
+ * run umount(8), which the sandbox forbids. A busy mount lives until the connection ends, with the descriptor of
  * /dev/fuse; in its place libfuse gets one that polls as /dev/fuse does after an unmount, so that it only cleans up. */
 static void
 unmount (PfsSession *session)
@@ -107,7 +136,7 @@ serve (PfsSession *session)
   int r = pfs_loop_run (session->jobs, &idle);
   unmount (session);
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
-  /* Who waits for a dead mount still uses everything: nothing can be cleaned up but by the end of the process. */
+  /* A thread that waits for a dead mount still uses everything: only the end of the process can clean up. */
   if (!idle)
     _exit (r < 0 ? 1 : 0);
   pfs_janitor_stop (session->janitor);
@@ -141,9 +170,10 @@ log_notice (const PfsNotice *notice, gpointer data)
 static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
-  pfs_log_nowhere ();
+  /* libfuse explains a failed mount on stderr by itself; the user gets one line, ours. */
+  setlogmask (LOG_MASK (LOG_EMERG));
   int r = pfs_mountpoint_mount (session);
-  pfs_log_to_stderr (session->options);
+  use_stderr (session->options);
   if (r != 0) {
     *ret_error = g_strdup_printf (
         "cannot mount on %s: the kernel refused; see dmesg, and give the container "
@@ -153,7 +183,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   }
   bool stay = session->options->foreground || session->options->debug;
   if (fuse_daemonize (stay) == 0 && !stay)
-    pfs_log_to_syslog (session->options);
+    use_syslog (session->options);
   umask (0);
   pfs_table_set_notice_func (session->table, log_notice, NULL);
   session->tree = pfs_tree_new (session->table, &session->options->tree,
@@ -199,7 +229,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   };
 
   g_mutex_init (&session.lock);
-  pfs_log_to_stderr (options);
+  use_stderr (options);
   if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
   raise_limits (&session);
@@ -217,7 +247,7 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   }
   session.locks = pfs_locks_new (&session);
   int status = mount_and_serve (&session, ret_error);
-  pfs_signals_remove (&session);
+  pfs_signals_remove ();
   return status;
 }
 

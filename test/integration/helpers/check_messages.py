@@ -9,7 +9,7 @@ LITERAL = r'"((?:[^"\\]|\\.)*)"'
 LITERALS = rf"{LITERAL}(?:\s*{LITERAL})*"
 CALLS = re.compile(
     r"(?:pfs_say \(|usage_error \([a-z]+,|g_set_error \([^\"]*?|\*ret_error\s+= g_strdup(?:_printf)? \(|"
-    r"fail \(ret_error,\s+g_strdup(?:_printf)? \(|FUSE_LOG_(?:WARNING|ERR),)"
+    r"fail \(ret_error,|FUSE_LOG_(?:WARNING|ERR),)"
     rf"\s*({LITERALS})")
 HINTS = re.compile(rf"_hint \((?:.|\n)*?\n}}")
 

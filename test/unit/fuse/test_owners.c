@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "../root/roots.h"
 
-#include "../../../src/fuse/owners.h"
+#include "../../../src/fuse/locks.h"
 
 #define ONE 11u /* owners, as the kernel numbers them */
 #define TWO 12u
@@ -9,7 +9,7 @@
 typedef struct {
   Roots *roots;
   PfsSession session;
-  PfsOwners *owners;
+  PfsLocks *locks;
   PfsFile *file; /* f, open for both */
 } Locking;
 
@@ -26,7 +26,7 @@ setup (void **state)
   g_mutex_init (&l->session.lock);
   l->session.open_files = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   l->session.open_files_max = 1000;
-  l->owners = pfs_owners_new (&l->session);
+  l->locks = pfs_locks_new (&l->session);
   l->file = roots_open (l->roots, "f", O_RDWR);
   *state = l;
   return 0;
@@ -39,7 +39,7 @@ teardown (void **state)
   Locking *l = *state;
   void *roots = l->roots;
 
-  pfs_owners_free (l->owners);
+  pfs_locks_free (l->locks);
   assert_int_equal (l->session.n_open_files, 0);
   pfs_file_unref (l->file);
   g_hash_table_unref (l->session.open_files);
@@ -59,7 +59,7 @@ set (Locking *l, PfsFile *file, uint64_t id, short type, off_t start, off_t len)
 {
   struct flock lock = range (type, start, len, (pid_t) id + 100);
 
-  return pfs_owners_set (l->owners, file, id, &lock);
+  return pfs_locks_set (l->locks, file, id, &lock);
 }
 
 static void
@@ -67,9 +67,9 @@ test_conflict (void **state)
 {
   Locking *l = *state;
 
-  assert_false (pfs_owners_any (l->owners, l->file->node));
+  assert_false (pfs_locks_any (l->locks, l->file->node));
   assert_int_equal (set (l, l->file, ONE, F_WRLCK, 0, 10), 0);
-  assert_true (pfs_owners_any (l->owners, l->file->node));
+  assert_true (pfs_locks_any (l->locks, l->file->node));
   assert_int_equal (set (l, l->file, TWO, F_RDLCK, 9, 1), -EAGAIN);
   assert_int_equal (set (l, l->file, TWO, F_WRLCK, 10, 1), 0);
   assert_int_equal (set (l, l->file, ONE, F_RDLCK, 0, 10), 0);
@@ -88,7 +88,7 @@ test_peer_sees (void **state)
   assert_int_equal (set (l, l->file, ONE, F_RDLCK, 2, 3), 0);
   assert_int_equal (fcntl (fd, F_OFD_SETLK, &lock), -1);
   assert_int_equal (errno, EAGAIN);
-  assert_true (pfs_owners_drop (l->owners, l->file, ONE));
+  assert_true (pfs_locks_drop (l->locks, l->file, ONE));
   assert_return_code (fcntl (fd, F_OFD_SETLK, &lock), errno);
   assert_int_equal (set (l, l->file, ONE, F_RDLCK, 2, 3), -EAGAIN);
 }
@@ -100,14 +100,14 @@ test_get (void **state)
   struct flock own = range (F_WRLCK, 0, 0, 0), other = own, free = range (F_WRLCK, 100, 1, 0);
 
   assert_int_equal (set (l, l->file, ONE, F_WRLCK, 4, 4), 0);
-  assert_int_equal (pfs_owners_get (l->owners, l->file, ONE, &own), 0);
+  assert_int_equal (pfs_locks_get (l->locks, l->file, ONE, &own), 0);
   assert_int_equal (own.l_type, F_UNLCK);
-  assert_int_equal (pfs_owners_get (l->owners, l->file, TWO, &other), 0);
+  assert_int_equal (pfs_locks_get (l->locks, l->file, TWO, &other), 0);
   assert_int_equal (other.l_type, F_WRLCK);
   assert_int_equal (other.l_start, 4);
   assert_int_equal (other.l_len, 4);
   assert_int_equal (other.l_pid, ONE + 100);
-  assert_int_equal (pfs_owners_get (l->owners, l->file, TWO, &free), 0);
+  assert_int_equal (pfs_locks_get (l->locks, l->file, TWO, &free), 0);
   assert_int_equal (free.l_type, F_UNLCK);
 }
 
@@ -121,7 +121,7 @@ test_pid (void **state)
   assert_int_equal (set (l, l->file, ONE, F_RDLCK, 0, 10), 0);
   assert_int_equal (set (l, l->file, TWO, F_RDLCK, 0, 10), 0);
   assert_int_equal (set (l, l->file, ONE, F_UNLCK, 5, 5), 0);
-  assert_int_equal (pfs_owners_get (l->owners, l->file, 13, &lock), 0);
+  assert_int_equal (pfs_locks_get (l->locks, l->file, 13, &lock), 0);
   assert_int_equal (lock.l_type, F_RDLCK);
   assert_int_equal (lock.l_pid, TWO + 100);
 }
@@ -138,10 +138,10 @@ test_upgrade (void **state)
   assert_int_equal (set (l, reading, ONE, F_WRLCK, 5, 5), -EBADF);
   assert_int_equal (set (l, l->file, ONE, F_WRLCK, 5, 5), 0);
   assert_int_equal (l->session.n_open_files, 1);
-  assert_int_equal (pfs_owners_get (l->owners, l->file, TWO, &lock), 0);
+  assert_int_equal (pfs_locks_get (l->locks, l->file, TWO, &lock), 0);
   assert_int_equal (lock.l_type, F_RDLCK);
-  assert_true (pfs_owners_drop (l->owners, reading, 0));
-  pfs_owners_drop (l->owners, l->file, 0);
+  assert_true (pfs_locks_drop (l->locks, reading, 0));
+  pfs_locks_drop (l->locks, l->file, 0);
 }
 
 static void
@@ -150,35 +150,39 @@ test_drop (void **state)
   Locking *l = *state;
   g_autoptr (PfsFile) other = roots_open (l->roots, "f", O_RDWR);
 
-  assert_false (pfs_owners_drop (l->owners, l->file, ONE));
+  assert_false (pfs_locks_drop (l->locks, l->file, ONE));
   assert_int_equal (set (l, l->file, ONE, F_WRLCK, 0, 1), 0);
   assert_int_equal (set (l, other, TWO, F_WRLCK, 1, 1), 0);
   assert_int_equal (l->session.n_open_files, 2);
-  assert_false (pfs_owners_drop (l->owners, l->file, 13));
-  assert_true (pfs_owners_drop (l->owners, other, 0));
+  assert_false (pfs_locks_drop (l->locks, l->file, 13));
+  assert_true (pfs_locks_drop (l->locks, other, 0));
   assert_int_equal (set (l, l->file, 13, F_WRLCK, 0, 1), -EAGAIN);
   assert_int_equal (set (l, l->file, 13, F_WRLCK, 1, 1), 0);
-  assert_true (pfs_owners_drop (l->owners, other, ONE));
-  assert_true (pfs_owners_drop (l->owners, l->file, 13));
-  assert_false (pfs_owners_any (l->owners, l->file->node));
+  assert_true (pfs_locks_drop (l->locks, other, ONE));
+  assert_true (pfs_locks_drop (l->locks, l->file, 13));
+  assert_false (pfs_locks_any (l->locks, l->file->node));
   assert_int_equal (l->session.n_open_files, 0);
 }
 
+/* A wait is a deadlock if it leads back: an owner is in the way that waits for the first one. */
 static void
-test_in_way (void **state)
+test_deadlock (void **state)
 {
   Locking *l = *state;
-  struct flock lock = range (F_WRLCK, 0, 2, 0), read_lock = range (F_RDLCK, 0, 2, 0);
+  PfsNode *node = l->file->node;
+  const PfsLockWait one = { ONE, node, range (F_WRLCK, 5, 1, 0) }, two = { TWO, node, range (F_WRLCK, 0, 2, 0) },
+                    shared = { TWO, node, range (F_RDLCK, 0, 2, 0) }, own = { TWO, node, range (F_WRLCK, 5, 1, 0) };
 
   assert_int_equal (set (l, l->file, ONE, F_RDLCK, 0, 1), 0);
   assert_int_equal (set (l, l->file, TWO, F_WRLCK, 5, 1), 0);
-  g_autoptr (GArray) others = pfs_owners_in_way (l->owners, l->file->node, TWO, &lock);
-  assert_int_equal (others->len, 1);
-  assert_int_equal (g_array_index (others, uint64_t, 0), ONE);
-  g_autoptr (GArray) own = pfs_owners_in_way (l->owners, l->file->node, ONE, &lock);
-  assert_int_equal (own->len, 0);
-  g_autoptr (GArray) shared = pfs_owners_in_way (l->owners, l->file->node, TWO, &read_lock);
-  assert_int_equal (shared->len, 0);
+  assert_int_equal (pfs_locks_wait (l->locks, &one), 0);
+  assert_int_equal (pfs_locks_wait (l->locks, &shared), 0);
+  pfs_locks_wait_end (l->locks, &shared);
+  assert_int_equal (pfs_locks_wait (l->locks, &own), 0);
+  pfs_locks_wait_end (l->locks, &own);
+  assert_int_equal (pfs_locks_wait (l->locks, &two), -EDEADLK);
+  pfs_locks_wait_end (l->locks, &one);
+  assert_int_equal (pfs_locks_wait (l->locks, &two), 0);
 }
 
 /* Without a descriptor there is no lock; to give one up takes none. */
@@ -190,8 +194,8 @@ test_no_descriptor (void **state)
   l->session.open_files_max = 0;
   assert_int_equal (set (l, l->file, ONE, F_WRLCK, 0, 1), -ENOLCK);
   assert_int_equal (set (l, l->file, TWO, F_UNLCK, 0, 1), 0);
-  pfs_owners_drop (l->owners, l->file, 0);
-  assert_false (pfs_owners_any (l->owners, l->file->node));
+  pfs_locks_drop (l->locks, l->file, 0);
+  assert_false (pfs_locks_any (l->locks, l->file->node));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -200,8 +204,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    TEST (test_conflict), TEST (test_peer_sees), TEST (test_get),    TEST (test_pid),
-    TEST (test_upgrade),  TEST (test_drop),      TEST (test_in_way), TEST (test_no_descriptor),
+    TEST (test_conflict), TEST (test_peer_sees), TEST (test_get),      TEST (test_pid),
+    TEST (test_upgrade),  TEST (test_drop),      TEST (test_deadlock), TEST (test_no_descriptor),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Code that runs in the daemon, whoever put it there, tries what the daemon never does. */
 #include "../../../src/fuse/private.h"
-#include "../../../src/fuse/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,14 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
-#include "passthrough.h"
 #include "private.h"
 
 struct PfsPassthrough {
@@ -59,6 +57,8 @@ pfs_passthrough_describe (void)
   struct utsname kernel = { 0 };
   int major = 0, minor = 0;
 
+  if (!PFS_LIBFUSE_3_17)
+    return g_strdup ("not built in (libfuse older than 3.17)");
   uname (&kernel);
   if (sscanf (kernel.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 9))
     return g_strdup_printf ("built in, but Linux %s has none (6.9 and later do)", kernel.release);
@@ -73,8 +73,9 @@ pfs_passthrough_new (struct fuse_conn_info *conn)
   if (!(conn->capable & FUSE_CAP_PASSTHROUGH) || in_user_namespace ())
     return NULL;
   conn->want |= FUSE_CAP_PASSTHROUGH;
+#if PFS_LIBFUSE_3_17
   conn->max_backing_stack_depth = 1; /* the root of a container is an overlay: one filesystem on top of another */
-
+#endif
   PfsPassthrough *passthrough = g_new0 (PfsPassthrough, 1);
   g_mutex_init (&passthrough->lock);
   passthrough->nodes = g_hash_table_new_full (NULL, NULL, NULL, backing_free);
@@ -91,7 +92,7 @@ pfs_passthrough_free (PfsPassthrough *passthrough)
 
 /* Not by fuse_passthrough_open(), which writes a line for each file that cannot be: it is no error. */
 static int
-register_as (PfsPassthrough *passthrough, struct fuse_session *fuse, int fd, const PfsCaller *who)
+register_as (PfsSession *session, int fd, const PfsCaller *who)
 {
   struct fuse_backing_map map = { .fd = fd };
   pfs_auto_creds const PfsCaller *as = NULL;
@@ -99,9 +100,9 @@ register_as (PfsPassthrough *passthrough, struct fuse_session *fuse, int fd, con
   /* The kernel lets only CAP_SYS_ADMIN register a file. */
   if (pfs_creds_take (who, &as) < 0 || pfs_creds_allow (who, CAP_SYS_ADMIN) < 0)
     return 0;
-  int id = ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_OPEN, &map);
+  int id = ioctl (fuse_session_fd (session->fuse), FUSE_DEV_IOC_BACKING_OPEN, &map);
   if (id < 0 && errno == EPERM) {
-    passthrough->refused = true;
+    session->passthrough->refused = true;
     fuse_log (FUSE_LOG_WARNING, "event=refused passthrough=off error=\"%s\"\n", g_strerror (EPERM));
   }
   return MAX (id, 0);
@@ -110,7 +111,7 @@ register_as (PfsPassthrough *passthrough, struct fuse_session *fuse, int fd, con
 /* Values of PfsFile.file_flags beyond PfsFileFlags: the file counts among its node's opens. */
 #define FILE_COUNTED (1u << 16)
 
-/* Whether a write drops setuid and setgid bits depends on CAP_FSETID and on the groups of who writes. */
+/* Whether a write drops setuid and setgid bits depends on the writer's CAP_FSETID and groups. */
 static bool
 writes_alike (const PfsCaller *a, const PfsCaller *b)
 {
@@ -122,7 +123,7 @@ writes_alike (const PfsCaller *a, const PfsCaller *b)
          && (a->n_groups == 0 || memcmp (a->groups, b->groups, a->n_groups * sizeof *a->groups) == 0);
 }
 
-/* Only writes are not everybody's. The kernel opens the backing file with the flags of the open: it would go on to
+/* Reads are alike for all callers. The kernel opens the backing file with the flags of the open: it would go on to
  * append when F_SETFL has taken O_APPEND away. */
 static bool
 is_for_daemon (const Backing *backing, const PfsFile *file, const PfsCaller *who)
@@ -132,13 +133,13 @@ is_for_daemon (const Backing *backing, const PfsFile *file, const PfsCaller *who
   return (file->flags & O_APPEND) || (backing->own ? who->switching : !writes_alike (&backing->who, who));
 }
 
-/* NULL: it cannot be passed through. For who reads, and could open the file whatever capabilities he has, they are not
- * asked for: then only who has all of ours may write through it. */
+/* NULL: it cannot be passed through. If the caller reads, and its capabilities did not matter, they are not asked for:
+ * then only a caller with all of ours may write through it. */
 static Backing *
-backing_new (PfsPassthrough *passthrough, struct fuse_session *fuse, const PfsFile *file, const PfsCaller *who)
+backing_new (PfsSession *session, const PfsFile *file, const PfsCaller *who)
 {
   bool own = who->learn != NULL;
-  int id = passthrough->refused ? 0 : register_as (passthrough, fuse, file->fd, own ? &pfs_caller_self : who);
+  int id = session->passthrough->refused ? 0 : register_as (session, file->fd, own ? &pfs_caller_self : who);
 
   if (id == 0)
     return NULL;
@@ -151,25 +152,30 @@ backing_new (PfsPassthrough *passthrough, struct fuse_session *fuse, const PfsFi
 }
 
 void
-pfs_passthrough_open (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file, const PfsCaller *who,
-                      struct fuse_file_info *fi)
+pfs_passthrough_open (PfsSession *session, PfsFile *file, const PfsCaller *who, struct fuse_file_info *fi)
 {
+  PfsPassthrough *passthrough = session->passthrough;
+
+  if (!passthrough)
+    return;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
   Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
 
   if (!backing) {
-    backing = backing_new (passthrough, fuse, file, who);
+    backing = backing_new (session, file, who);
     if (!backing)
       return;
     g_hash_table_insert (passthrough->nodes, file->node, backing);
   }
   fi->direct_io = is_for_daemon (backing, file, who);
+#if PFS_LIBFUSE_3_17
   fi->backing_id = backing->id;
+#endif
   backing->opens++;
   file->file_flags |= FILE_COUNTED;
 }
 
-/* The id that the kernel need not keep any longer; 0: it is in use, or there is none. */
+/* The id that the kernel need not keep any longer; 0: it is in use. */
 static int
 uncount (PfsPassthrough *passthrough, const PfsFile *file)
 {
@@ -184,12 +190,12 @@ uncount (PfsPassthrough *passthrough, const PfsFile *file)
 }
 
 void
-pfs_passthrough_close (PfsPassthrough *passthrough, struct fuse_session *fuse, PfsFile *file)
+pfs_passthrough_close (PfsSession *session, PfsFile *file)
 {
-  int id = file->file_flags & FILE_COUNTED ? uncount (passthrough, file) : 0;
+  int id = file->file_flags & FILE_COUNTED ? uncount (session->passthrough, file) : 0;
 
   /* As fuse_passthrough_close() does, for which there may be no request any more. Without the lock: it can be the last
    * close of the peer's file. */
   if (id > 0)
-    ioctl (fuse_session_fd (fuse), FUSE_DEV_IOC_BACKING_CLOSE, &id);
+    ioctl (fuse_session_fd (session->fuse), FUSE_DEV_IOC_BACKING_CLOSE, &id);
 }
