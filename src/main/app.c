@@ -46,7 +46,9 @@ pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
   else if (need_live && !pfs_proc_is_live (proc))
     pfs_say ("%s is not a live proc file system; a saved copy is good for --list alone", options->proc);
   else {
-    *ret = pfs_table_new (proc, &options->table);
+    PfsTableOptions table = options->table;
+    table.may_fork = options->action != PFS_ACTION_MOUNT;
+    *ret = pfs_table_new (proc, &table);
     pfs_table_set_notice_func (*ret, pfs_app_tell, NULL);
     return PFS_EXIT_DONE;
   }

@@ -113,7 +113,7 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize 
 /* The mounts that a process has, or its mount namespace if it has chrooted itself and sees none at "/": then
  * *ret_root_key is NULL if we may not look there. */
 static int
-read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
+read_mounts (PfsTable *table, guint64 peer, int dir, GBytes **ret, char **ret_root_key)
 {
   g_autoptr (GBytes) own = NULL;
   g_autoptr (GBytes) all = NULL;
@@ -125,7 +125,7 @@ read_mounts (PfsTable *table, int dir, GBytes **ret, char **ret_root_key)
     return r;
   const char *content = g_bytes_get_data (own, &len);
   if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
-      && pfs_namespace_mountinfo (table, dir, &all) == 0 && (content = g_bytes_get_data (all, &len))
+      && pfs_namespace_mountinfo (table, peer, dir, &all) == 0 && (content = g_bytes_get_data (all, &len))
       && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
     *ret = g_steal_pointer (&all);
   else
@@ -142,7 +142,7 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   const PfsSelf *self;
   gsize len;
 
-  int r = read_mounts (table, dir, &mounts, &root_key);
+  int r = read_mounts (table, c->serial, dir, &mounts, &root_key);
   if (r == 0)
     r = pfs_self_get (table, &self);
   if (r < 0)

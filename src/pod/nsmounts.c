@@ -12,18 +12,43 @@
 #include "peerfs/base/read.h"
 #include "state.h"
 
-static int
-visit (int mnt_ns, int proc_fd, GBytes **ret)
+typedef struct {
+  gint refs;
+  int mnt_ns, proc_fd;
+  GBytes *mountinfo;
+} Visit;
+
+static void
+visit_unref (gpointer data)
 {
+  Visit *visit = data;
+
+  if (!g_atomic_int_dec_and_test (&visit->refs))
+    return;
+  pfs_fd_cleanup (&visit->mnt_ns);
+  pfs_fd_cleanup (&visit->proc_fd);
+  g_clear_pointer (&visit->mountinfo, g_bytes_unref);
+  g_free (visit);
+}
+
+/* The last descriptor of a mount namespace is closed here: that unmounts what is in it, and may wait, too. */
+static int
+join (gpointer data)
+{
+  Visit *visit = data;
+  int r = 0;
+
   /* A thread that shares its root with others cannot join. */
-  if (unshare (CLONE_FS) < 0 || setns (mnt_ns, CLONE_NEWNS) < 0)
-    return -errno;
-  return pfs_read_prefix_at (proc_fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, ret);
+  if (unshare (CLONE_FS) < 0 || setns (visit->mnt_ns, CLONE_NEWNS) < 0)
+    r = -errno;
+  pfs_fd_cleanup (&visit->mnt_ns);
+  visit->mnt_ns = -1;
+  return r < 0 ? r : pfs_read_prefix_at (visit->proc_fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, &visit->mountinfo);
 }
 
 /* A mount over its root may keep the thread that joins waiting (autofs). */
 int
-pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret)
+pfs_namespace_mountinfo (PfsTable *table, guint64 peer, int piddir, GBytes **ret)
 {
   if (!pfs_proc_is_live (table->proc))
     return -ENOENT;
@@ -33,5 +58,11 @@ pfs_namespace_mountinfo (PfsTable *table, int piddir, GBytes **ret)
   pfs_autofd proc_fd = fcntl (pfs_proc_fd (table->proc), F_DUPFD_CLOEXEC, 0);
   if (proc_fd < 0)
     return -errno;
-  return pfs_patience_read (table->patience, visit, pfs_fd_steal (&mnt_ns), pfs_fd_steal (&proc_fd), ret);
+  Visit *visit = g_new0 (Visit, 1);
+  *visit = (Visit) { .refs = 2, .mnt_ns = pfs_fd_steal (&mnt_ns), .proc_fd = pfs_fd_steal (&proc_fd) };
+  int r = pfs_patience_run (table->patience, peer, join, visit, visit_unref, NULL);
+  if (r == 0)
+    *ret = g_bytes_ref (visit->mountinfo);
+  visit_unref (visit);
+  return r;
 }

@@ -2,8 +2,6 @@
 /* sock_diag(7); net/unix/diag.c of the kernel. UNIX_DIAG_VFS gives the device as the kernel's own dev_t
  * (include/linux/kdev_t.h: major << 20 | minor), in another encoding than stat(2), and of the superblock: see
  * mountdev.h. Needs no capability in one's own network namespace. */
-#include "sockdiag.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -18,6 +16,7 @@
 #include <sys/un.h>
 
 #include "peerfs/base/fd.h"
+#include "sock.h"
 
 #define STATE_LISTEN 10        /* TCP_LISTEN, include/net/tcp_states.h */
 #define DUMP_MAX (1024 * 1024) /* sockets kept of one namespace */
@@ -29,20 +28,24 @@ unix_socket_free (gpointer data)
   PfsUnixSocket *s = data;
 
   g_free (s->path);
+  g_free (s->place.text);
   g_clear_pointer (&s->holders, g_array_unref);
   g_free (s);
 }
 
 static bool
-type_wanted (int type, bool listening)
+is_wanted (const struct unix_diag_msg *msg)
 {
-  return type == SOCK_DGRAM || ((type == SOCK_STREAM || type == SOCK_SEQPACKET) && listening);
+  bool listens = msg->udiag_state == STATE_LISTEN;
+
+  return msg->udiag_type == SOCK_DGRAM
+         || (listens && (msg->udiag_type == SOCK_STREAM || msg->udiag_type == SOCK_SEQPACKET));
 }
 
 static int
 request_dump (int fd)
 {
-  struct {
+  static const struct {
     struct nlmsghdr header;
     struct unix_diag_req request;
   } message = {
@@ -57,12 +60,8 @@ request_dump (int fd)
       .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS,
     },
   };
-  ssize_t n;
 
-  do
-    n = send (fd, &message, sizeof message, 0);
-  while (n < 0 && errno == EINTR);
-  return n < 0 ? -errno : 0;
+  return TEMP_FAILURE_RETRY (send (fd, &message, sizeof message, 0)) < 0 ? -errno : 0;
 }
 
 static void
@@ -73,8 +72,7 @@ add_message (GHashTable *sockets, const struct nlmsghdr *header)
   const char *name = NULL;
   size_t name_len = 0;
 
-  if (header->nlmsg_len < NLMSG_LENGTH (sizeof *msg) || g_hash_table_size (sockets) >= DUMP_MAX
-      || !type_wanted (msg->udiag_type, msg->udiag_state == STATE_LISTEN))
+  if (header->nlmsg_len < NLMSG_LENGTH (sizeof *msg) || g_hash_table_size (sockets) >= DUMP_MAX || !is_wanted (msg))
     return;
   int len = (int) (header->nlmsg_len - NLMSG_LENGTH (sizeof *msg));
   for (const struct rtattr *a = (const struct rtattr *) (msg + 1); RTA_OK (a, len); a = RTA_NEXT (a, len)) {
@@ -91,6 +89,7 @@ add_message (GHashTable *sockets, const struct nlmsghdr *header)
 
   PfsUnixSocket *s = g_new0 (PfsUnixSocket, 1);
   s->inode = msg->udiag_ino;
+  s->place.known = -ENODATA;
   s->type = msg->udiag_type;
   s->path = g_strndup (name, name_len);
   s->file_dev = makedev (vfs->udiag_vfs_dev >> 20, vfs->udiag_vfs_dev & 0xfffff);
@@ -129,9 +128,7 @@ dump (int netlink_fd, GHashTable **ret)
   while (r == 0) {
     struct sockaddr_nl from = { 0 };
     socklen_t from_len = sizeof from;
-    ssize_t n = recvfrom (netlink_fd, reply, REPLY_SIZE, 0, (struct sockaddr *) &from, &from_len);
-    if (n < 0 && errno == EINTR)
-      continue;
+    ssize_t n = TEMP_FAILURE_RETRY (recvfrom (netlink_fd, reply, REPLY_SIZE, 0, (struct sockaddr *) &from, &from_len));
     if (n <= 0)
       return n < 0 ? -errno : -EBADMSG;
     if (from.nl_pid == 0) /* only the kernel's answers count */

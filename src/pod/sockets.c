@@ -11,7 +11,7 @@
 #include "container.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/proc/procfile.h"
-#include "sockfind.h"
+#include "sock.h"
 #include "state.h"
 
 #define FDS_MAX (1024 * 1024) /* descriptors looked at of one process */
@@ -19,16 +19,9 @@
 
 /* The inode of "socket:[4711]"; 0 for other links. */
 static uint32_t
-socket_inode (const char *link, size_t len)
+socket_inode (const char *link)
 {
-  static const char prefix[] = "socket:[";
-  guint64 inode = 0;
-
-  if (len < sizeof prefix || strncmp (link, prefix, sizeof prefix - 1) != 0)
-    return 0;
-  for (size_t i = sizeof prefix - 1; i < len && g_ascii_isdigit (link[i]); i++)
-    inode = inode * 10 + (guint64) (link[i] - '0');
-  return inode <= UINT32_MAX ? (uint32_t) inode : 0;
+  return g_str_has_prefix (link, "socket:[") ? (uint32_t) strtoul (link + strlen ("socket:["), NULL, 10) : 0;
 }
 
 static void
@@ -58,21 +51,19 @@ add_process (int proc_fd, PfsProcessId process, GHashTable *all, GPtrArray *held
 
   g_snprintf (name, sizeof name, "%d/fd", (int) process.pid);
   int fd = openat (proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return -errno;
-  DIR *dir = fdopendir (fd);
+  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
   if (!dir) {
     int r = -errno;
-    close (fd);
+    pfs_fd_cleanup (&fd);
     return r;
   }
   for (guint n = 0; n < FDS_MAX && (entry = readdir (dir)); n++) {
-    if (!g_ascii_isdigit (entry->d_name[0]))
+    ssize_t len = readlinkat (fd, entry->d_name, link, sizeof link - 1);
+    if (len <= 0)
       continue;
-    ssize_t len = readlinkat (fd, entry->d_name, link, sizeof link);
+    link[len] = '\0';
     holder.fd = atoi (entry->d_name);
-    if (len > 0)
-      add_holder (all, held, socket_inode (link, (size_t) len), &holder);
+    add_holder (all, held, socket_inode (link), &holder);
   }
   closedir (dir);
   return 0;
@@ -190,6 +181,8 @@ pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
     return -EACCES;
   if (held->len > PFS_SOCKETS_MAX)
     g_ptr_array_set_size (held, PFS_SOCKETS_MAX);
+  if (scan->patience)
+    pfs_sockets_ask (scan, all, held);
   r = pfs_sockets_find (scan, held, &found);
   if (r < 0)
     return r;
@@ -214,6 +207,8 @@ list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
   const PfsSocketScan scan = {
     .proc_fd = pfs_proc_fd (proc),
     .patience = pfs_proc_is_own (proc) ? c->table->patience : NULL,
+    .peer = c->serial,
+    .apart = c->table->may_fork,
     .main_fd = pfs_process_fd (process),
     .main_pid = pfs_process_pid (process),
     .main_start = stat.start_time,

@@ -4,19 +4,18 @@
  * of a holder that has another one (bound after chroot); a relative one below where a holder or the main process is, or
  * where the holder was started (PWD); and in each of these directories under any name (bound as front.sock.558.tmp and
  * renamed to front.sock). Mounts that may not answer are not looked into. */
-#include "sockguess.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
 #include "peerfs/base/name.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/environ.h"
-#include "peerfs/proc/mountdev.h"
+#include "sock.h"
 
 #define DIRS_MAX 64           /* kept open */
 #define DIR_MAX 4096          /* entries read of one directory */
@@ -24,16 +23,14 @@
 #define ENVIRON_MAX (64 * 1024)
 
 typedef struct {
-  char *physical; /* NULL where it cannot be looked at */
+  char *physical; /* NULL if it cannot be looked at */
   int fd;
   GHashTable *names; /* low 32 bits of a socket's inode -> name; NULL before it was read */
 } Dir;
 
 struct PfsSocketGuess {
-  int proc_fd;
-  int main_fd;
+  const PfsSocketScan *scan;
   const PfsView *view;
-  PfsMountDevs *devs;
   GHashTable *dirs;   /* absolute path -> Dir */
   GHashTable *starts; /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
   guint entries_read;
@@ -51,14 +48,12 @@ dir_free (gpointer data)
 }
 
 PfsSocketGuess *
-pfs_socket_guess_new (int proc_fd, int main_fd, const PfsView *main_view)
+pfs_socket_guess_new (const PfsSocketScan *scan, const PfsView *view)
 {
   PfsSocketGuess *guess = g_new0 (PfsSocketGuess, 1);
 
-  guess->proc_fd = proc_fd;
-  guess->main_fd = main_fd;
-  guess->view = main_view;
-  guess->devs = pfs_mount_devs_new (main_fd);
+  guess->scan = scan;
+  guess->view = view;
   guess->dirs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, dir_free);
   guess->starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return guess;
@@ -67,7 +62,6 @@ pfs_socket_guess_new (int proc_fd, int main_fd, const PfsView *main_view)
 void
 pfs_socket_guess_free (PfsSocketGuess *guess)
 {
-  pfs_mount_devs_free (guess->devs);
   g_hash_table_unref (guess->dirs);
   g_hash_table_unref (guess->starts);
   g_free (guess);
@@ -75,9 +69,11 @@ pfs_socket_guess_free (PfsSocketGuess *guess)
 
 /* --- directories --- */
 
+/* The directory of an absolute path. */
 static Dir *
-dir_get (PfsSocketGuess *guess, const char *path, size_t len)
+dir_of (PfsSocketGuess *guess, const char *path)
 {
+  size_t len = (size_t) (strrchr (path, '/') - path);
   g_autofree char *key = len > 0 ? g_strndup (path, len) : g_strdup ("/");
   Dir *dir = g_hash_table_lookup (guess->dirs, key);
 
@@ -93,20 +89,26 @@ dir_get (PfsSocketGuess *guess, const char *path, size_t len)
   return dir;
 }
 
+/* stat(2) may give another device than that of the superblock, which mountinfo tells. */
 static bool
-is_file_of (PfsSocketGuess *guess, const Dir *dir, const char *name, const PfsUnixSocket *socket)
+is_file_of (PfsSocketGuess *guess, const Dir *dir, const char *name, const PfsUnixSocket *socket, uint64_t *ret_mount)
 {
-  struct stat st;
+  const unsigned int mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+  struct statx st;
 
-  return fstatat (dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK (st.st_mode)
-         && (uint32_t) st.st_ino == socket->file_inode
-         && pfs_mount_devs_match (guess->devs, dir->fd, name, AT_SYMLINK_NOFOLLOW, st.st_dev, socket->file_dev);
+  if (statx (dir->fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, mask, &st) < 0 || !S_ISSOCK (st.stx_mode)
+      || (uint32_t) st.stx_ino != socket->file_inode)
+    return false;
+  gpointer device = g_hash_table_lookup (guess->view->devices, (gpointer) (uintptr_t) st.stx_mnt_id);
+  *ret_mount = st.stx_mnt_id;
+  return makedev (st.stx_dev_major, st.stx_dev_minor) == socket->file_dev || (uintptr_t) device == socket->file_dev;
 }
 
 static void
 dir_read (PfsSocketGuess *guess, Dir *dir)
 {
   guint budget = MIN (DIR_MAX, READ_MAX - guess->entries_read);
+  struct dirent *entry;
   struct stat st;
 
   dir->names = g_hash_table_new_full (NULL, NULL, NULL, g_free);
@@ -116,49 +118,36 @@ dir_read (PfsSocketGuess *guess, Dir *dir)
     pfs_fd_cleanup (&fd);
     return;
   }
-  struct dirent *entry;
-  while (budget > 0 && (entry = readdir (stream))) {
-    budget--;
-    guess->entries_read++;
+  for (; budget > 0 && (entry = readdir (stream)); budget--, guess->entries_read++)
     if ((entry->d_type == DT_SOCK || entry->d_type == DT_UNKNOWN)
         && fstatat (dir->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK (st.st_mode))
       g_hash_table_insert (dir->names, GUINT_TO_POINTER ((guint32) st.st_ino), g_strdup (entry->d_name));
-  }
   closedir (stream);
 }
 
-/* The socket's name in the directory of path now, or NULL. */
-static const char *
-current_name (PfsSocketGuess *guess, Dir *dir, const char *base, const PfsUnixSocket *socket)
-{
-  if (pfs_name_valid (base) && is_file_of (guess, dir, base, socket))
-    return base;
-  if (!dir->names)
-    dir_read (guess, dir);
-  const char *name = g_hash_table_lookup (dir->names, GUINT_TO_POINTER (socket->file_inode));
-  return name && is_file_of (guess, dir, name, socket) ? name : NULL;
-}
-
 static char *
-path_of (const Dir *dir, const char *name)
+path_in (const Dir *dir, const char *name)
 {
   return g_strconcat (dir->physical, dir->physical[1] ? "/" : "", name, NULL);
 }
 
+/* Is the socket's file at path (in the container, absolute) or beside that? */
 static bool
-try_path (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, char **ret_path, uint64_t *ret_mount)
+is_at (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, char **ret_path, uint64_t *ret_mount)
 {
-  const char *slash = strrchr (path, '/');
-  struct statx st;
+  const char *name = strrchr (path, '/') + 1;
+  Dir *dir = dir_of (guess, path);
 
-  if (!slash)
+  if (dir->fd < 0)
     return false;
-  Dir *dir = dir_get (guess, path, (size_t) (slash - path));
-  const char *name = dir->fd >= 0 ? current_name (guess, dir, slash + 1, socket) : NULL;
-  if (!name || statx (dir->fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0)
-    return false;
-  *ret_path = path_of (dir, name);
-  *ret_mount = st.stx_mnt_id;
+  if (!pfs_name_valid (name) || !is_file_of (guess, dir, name, socket, ret_mount)) {
+    if (!dir->names)
+      dir_read (guess, dir);
+    name = g_hash_table_lookup (dir->names, GUINT_TO_POINTER (socket->file_inode));
+    if (!name || !is_file_of (guess, dir, name, socket, ret_mount))
+      return false;
+  }
+  *ret_path = path_in (dir, name);
   return true;
 }
 
@@ -166,11 +155,12 @@ try_path (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, 
 
 /* What a link of a process says, as a path in the container. */
 static char *
-start_of_link (const PfsSocketGuess *guess, int dir_fd, const char *name)
+start_of_link (const PfsSocketGuess *guess, const char *name)
 {
   g_autofree char *text = NULL;
+  int r = pfs_readlink_at (guess->scan->proc_fd, name, &text);
 
-  return pfs_readlink_at (dir_fd, name, &text) == 0 ? g_strdup (pfs_view_below (guess->view, text)) : NULL;
+  return r == 0 ? g_strdup (pfs_view_below (guess->view, text)) : NULL;
 }
 
 static char *
@@ -179,62 +169,50 @@ start_of_environ (const PfsSocketGuess *guess, const char *name)
   g_autoptr (GBytes) content = NULL;
   gsize len;
 
-  if (pfs_read_prefix_at (guess->proc_fd, name, ENVIRON_MAX, &content) < 0)
+  if (pfs_read_prefix_at (guess->scan->proc_fd, name, ENVIRON_MAX, &content) < 0)
     return NULL;
   g_autoptr (PfsEnviron) env = pfs_environ_parse (content);
   const char *value = pfs_environ_value (env, "PWD", &len);
   return value && len > 0 && value[0] == '/' ? g_strndup (value, len) : NULL;
 }
 
-static const char *
-start (PfsSocketGuess *guess, pid_t pid, const char *file)
+/* Is it below what that file of the process names? */
+static bool
+is_below (PfsSocketGuess *guess, const PfsUnixSocket *socket, pid_t pid, const char *file, char **ret_path,
+          uint64_t *ret_mount)
 {
   g_autofree char *name = g_strdup_printf ("%d/%s", (int) pid, file);
-  gpointer found;
+  gpointer start;
 
-  if (!g_hash_table_lookup_extended (guess->starts, name, NULL, &found)) {
-    bool environ = strcmp (file, "environ") == 0;
-    found = environ ? start_of_environ (guess, name) : start_of_link (guess, guess->proc_fd, name);
-    g_hash_table_insert (guess->starts, g_steal_pointer (&name), found);
+  if (!g_hash_table_lookup_extended (guess->starts, name, NULL, &start)) {
+    start = strcmp (file, "environ") == 0 ? start_of_environ (guess, name) : start_of_link (guess, name);
+    g_hash_table_insert (guess->starts, g_steal_pointer (&name), start);
   }
-  return found;
-}
-
-static bool
-try_below (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *dir, char **ret_path, uint64_t *ret_mount)
-{
-  if (!dir)
-    return false;
-  g_autofree char *path = g_strconcat (dir, "/", socket->path, NULL);
-  return try_path (guess, socket, path, ret_path, ret_mount);
+  g_autofree char *path = start ? g_strconcat (start, "/", socket->path, NULL) : NULL;
+  return path && is_at (guess, socket, path, ret_path, ret_mount);
 }
 
 bool
 pfs_socket_guess_file (PfsSocketGuess *guess, const PfsUnixSocket *socket, char **ret_path, uint64_t *ret_mount)
 {
-  static const char *const relative_to[] = { "cwd", "environ", NULL }, *const absolute_to[] = { "root", NULL };
   bool absolute = socket->path[0] == '/';
 
-  if (absolute && try_path (guess, socket, socket->path, ret_path, ret_mount))
+  if (absolute && is_at (guess, socket, socket->path, ret_path, ret_mount))
     return true;
   for (guint i = 0; i < socket->holders->len; i++) {
     pid_t pid = g_array_index (socket->holders, PfsSocketHolder, i).process.pid;
-    for (const char *const *file = absolute ? absolute_to : relative_to; *file; file++)
-      if (try_below (guess, socket, start (guess, pid, *file), ret_path, ret_mount))
-        return true;
+    if (is_below (guess, socket, pid, absolute ? "root" : "cwd", ret_path, ret_mount)
+        || (!absolute && is_below (guess, socket, pid, "environ", ret_path, ret_mount)))
+      return true;
   }
-  g_autofree char *cwd = absolute ? NULL : start_of_link (guess, guess->main_fd, "cwd");
-  return try_below (guess, socket, cwd, ret_path, ret_mount);
+  return !absolute && is_below (guess, socket, guess->scan->main_pid, "cwd", ret_path, ret_mount);
 }
 
 bool
 pfs_socket_guess_leads (PfsSocketGuess *guess, const char *path, const char *physical)
 {
-  const char *slash = strrchr (path, '/');
-  const Dir *dir = slash ? dir_get (guess, path, (size_t) (slash - path)) : NULL;
+  const Dir *dir = dir_of (guess, path);
+  g_autofree char *found = dir->physical ? path_in (dir, strrchr (path, '/') + 1) : NULL;
 
-  if (!dir || !dir->physical)
-    return false;
-  g_autofree char *found = path_of (dir, slash + 1);
-  return strcmp (found, physical) == 0;
+  return g_strcmp0 (found, physical) == 0;
 }

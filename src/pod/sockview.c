@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
@@ -25,35 +26,23 @@ read_mounts (PfsView *view, const char *content, size_t len)
   while (pfs_mount_iter_next (iter, &line)) {
     g_hash_table_insert (view->mounts, mount_key (line.parent_id, line.mount_point, strlen (line.mount_point)),
                          (gpointer) line.id);
+    g_hash_table_insert (view->devices, (gpointer) line.id, (gpointer) makedev (line.major, line.minor));
     if (pfs_mount_type_remote (line.fstype))
       g_hash_table_add (view->remote, g_strdup (line.mount_point));
   }
 }
 
-static int
-root_of (int root_fd, uint64_t *ret_mount, uint64_t *ret_inode)
+int
+pfs_view_open_root (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode)
 {
+  pfs_autofd fd = openat (pid_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   struct statx st;
 
-  if (statx (root_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_INO, &st) < 0)
-    return -errno;
+  if (fd < 0 || statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_INO, &st) < 0)
+    return errno == ENOENT ? -ESRCH : -errno;
   *ret_mount = st.stx_mnt_id;
   *ret_inode = st.stx_ino;
-  return 0;
-}
-
-static int
-root_open (int pid_fd)
-{
-  int fd = openat (pid_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return fd >= 0 ? fd : errno == ENOENT ? -ESRCH : -errno;
-}
-
-int
-pfs_view_root_of (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode)
-{
-  pfs_autofd fd = root_open (pid_fd);
-  return fd < 0 ? fd : root_of (fd, ret_mount, ret_inode);
+  return pfs_fd_steal (&fd);
 }
 
 int
@@ -64,12 +53,12 @@ pfs_view_new (int pid_fd, PfsView **ret)
   gsize len;
 
   view->mounts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  view->devices = g_hash_table_new (NULL, NULL);
   view->remote = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  view->root_fd = root_open (pid_fd);
-  int r = view->root_fd < 0 ? view->root_fd : root_of (view->root_fd, &view->mount, &view->inode);
-  if (r == 0)
+  int r = view->root_fd = pfs_view_open_root (pid_fd, &view->mount, &view->inode);
+  if (r >= 0)
     r = pfs_readlink_at (pid_fd, "root", &view->root);
-  if (r == 0)
+  if (r >= 0)
     r = pfs_read_prefix_at (pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &mounts);
   if (r < 0)
     return r == -ENOENT || r == -EINVAL ? -ESRCH : r;
@@ -86,6 +75,7 @@ pfs_view_free (PfsView *view)
 {
   pfs_fd_cleanup (&view->root_fd);
   g_hash_table_unref (view->mounts);
+  g_hash_table_unref (view->devices);
   g_hash_table_unref (view->remote);
   g_free (view->root);
   g_free (view);

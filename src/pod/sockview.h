@@ -10,7 +10,8 @@ typedef struct {
   uint64_t mount, inode; /* of its root: two processes with equal ones see the same */
   char *root;            /* the root's path as /proc prints it; "" for "/" */
   GHashTable *mounts;    /* "<parent's id>:<mount point>" -> id */
-  GHashTable *remote;    /* a set of the mount points whose server may not answer; our own mount is one */
+  GHashTable *devices;   /* id -> dev_t of the superblock */
+  GHashTable *remote;    /* a set of the mount points that may not answer; our own mount is one */
 } PfsView;
 
 /* The view of the process whose directory pid_fd is. 0 or -errno: -ESRCH once it has ended. */
@@ -18,8 +19,8 @@ int pfs_view_new (int pid_fd, PfsView **ret);
 void pfs_view_free (PfsView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsView, pfs_view_free)
 
-/* The mount and inode of a process's root, without more. 0 or -errno. */
-int pfs_view_root_of (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode);
+/* Opens a process's root (O_PATH) and tells its mount and inode, without more. The descriptor, or -errno as above. */
+int pfs_view_open_root (int pid_fd, uint64_t *ret_mount, uint64_t *ret_inode);
 
 /* The path from the view's root of the file that /proc prints as text and that lies on the mount: a part of text, or
  * NULL if the view does not reach it or shows something else in its place. */

@@ -30,7 +30,7 @@ struct PfsTable {
   PfsProc *proc;
   PfsPatience *patience;
   GPtrArray *rules; /* of PfsNameRule */
-  bool sandbox;
+  bool sandbox, may_fork;
   PfsScope scope;
   char *pod; /* of PFS_SCOPE_POD */
 

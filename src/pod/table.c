@@ -42,6 +42,7 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->refs = 1;
   table->proc = pfs_proc_ref (proc);
   table->patience = pfs_patience_new ();
+  table->may_fork = options && options->may_fork;
   table->sandbox = options && options->sandbox;
   table->scope = options ? options->scope : PFS_SCOPE_OWN;
   table->pod = g_strdup (options ? options->pod : NULL);

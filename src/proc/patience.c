@@ -2,28 +2,28 @@
 #include "peerfs/proc/patience.h"
 
 #include <errno.h>
-
-#include "peerfs/base/fd.h"
+#include <stdbool.h>
 
 #define WAIT_US G_TIME_SPAN_SECOND
-#define STRAYS_MAX 8 /* threads that nobody waits for any more */
+#define LOST_OF_ONE 2 /* threads of one peer that nobody waits for any more */
+#define LOST_MAX 64   /* and of all peers */
 
 struct PfsPatience {
   gint refs;
   GMutex lock;
-  guint strays;
+  GCond changed;
+  GArray *lost; /* of uint64_t: the peer of each such thread */
 };
 
 typedef struct {
-  gint refs;             /* of the thread that waits, and of the one that reads */
+  gint refs;             /* of the thread that waits, and of the one that works */
   PfsPatience *patience; /* a reference */
-  PfsPatientRead read;   /* NULL: it only closes */
-  int fd, other;         /* closed by the thread: that may wait, too */
-  GMutex lock;           /* guards what follows */
-  GCond changed;
-  bool done, left;
+  uint64_t peer;
+  PfsPatientFunc func;
+  gpointer data;
+  GDestroyNotify unref;
+  bool done, is_lost; /* guarded by the lock of patience, as is: */
   int result;
-  GBytes *bytes;
 } Task;
 
 PfsPatience *
@@ -33,6 +33,8 @@ pfs_patience_new (void)
 
   patience->refs = 1;
   g_mutex_init (&patience->lock);
+  g_cond_init (&patience->changed);
+  patience->lost = g_array_new (FALSE, FALSE, sizeof (uint64_t));
   return patience;
 }
 
@@ -41,24 +43,10 @@ pfs_patience_unref (PfsPatience *patience)
 {
   if (!g_atomic_int_dec_and_test (&patience->refs))
     return;
+  g_array_unref (patience->lost);
+  g_cond_clear (&patience->changed);
   g_mutex_clear (&patience->lock);
   g_free (patience);
-}
-
-static void
-count_stray (PfsPatience *patience, int by)
-{
-  g_mutex_lock (&patience->lock);
-  patience->strays += (guint) by;
-  g_mutex_unlock (&patience->lock);
-}
-
-static void
-close_both (Task *task)
-{
-  pfs_fd_cleanup (&task->fd);
-  pfs_fd_cleanup (&task->other);
-  task->fd = task->other = -1;
 }
 
 static void
@@ -66,98 +54,92 @@ task_unref (Task *task)
 {
   if (!g_atomic_int_dec_and_test (&task->refs))
     return;
-  close_both (task);
-  g_clear_pointer (&task->bytes, g_bytes_unref);
   pfs_patience_unref (task->patience);
-  g_cond_clear (&task->changed);
-  g_mutex_clear (&task->lock);
   g_free (task);
 }
 
+static bool
+is_left (PfsPatience *patience, uint64_t peer)
+{
+  guint of_peer = 0;
+
+  g_mutex_lock (&patience->lock);
+  for (guint i = 0; i < patience->lost->len; i++)
+    of_peer += g_array_index (patience->lost, uint64_t, i) == peer;
+  bool left = of_peer < LOST_OF_ONE && patience->lost->len < LOST_MAX;
+  g_mutex_unlock (&patience->lock);
+  return left;
+}
+
+static void
+found_locked (PfsPatience *patience, uint64_t peer)
+{
+  guint i = 0;
+
+  while (g_array_index (patience->lost, uint64_t, i) != peer)
+    i++;
+  g_array_remove_index_fast (patience->lost, i);
+}
+
 static gpointer
-run (gpointer data)
+work (gpointer data)
 {
   Task *task = data;
-  GBytes *bytes = NULL;
-  int r = task->read ? task->read (task->fd, task->other, &bytes) : 0;
+  PfsPatience *patience = task->patience;
+  int r = task->func (task->data);
 
-  close_both (task);
-  g_mutex_lock (&task->lock);
+  task->unref (task->data);
+  g_mutex_lock (&patience->lock);
   task->result = r;
-  task->bytes = bytes;
   task->done = true;
-  if (task->left)
-    count_stray (task->patience, -1);
-  g_cond_signal (&task->changed);
-  g_mutex_unlock (&task->lock);
+  if (task->is_lost)
+    found_locked (patience, task->peer);
+  g_cond_broadcast (&patience->changed);
+  g_mutex_unlock (&patience->lock);
   task_unref (task);
   return NULL;
 }
 
 static int
-wait_for (Task *task, GBytes **ret)
+wait_for (Task *task, const gint *progress)
 {
-  gint64 end = g_get_monotonic_time () + WAIT_US;
-  int r = -ETIMEDOUT;
+  PfsPatience *patience = task->patience;
+  gint seen;
 
-  g_mutex_lock (&task->lock);
-  while (!task->done && g_cond_wait_until (&task->changed, &task->lock, end))
-    continue;
-  if (task->done) {
-    r = task->result;
-    if (r == 0 && ret)
-      *ret = g_steal_pointer (&task->bytes);
-  } else {
-    task->left = true;
-    count_stray (task->patience, 1);
+  g_mutex_lock (&patience->lock);
+  do {
+    gint64 end = g_get_monotonic_time () + WAIT_US;
+    seen = progress ? g_atomic_int_get (progress) : 0;
+    while (!task->done && g_cond_wait_until (&patience->changed, &patience->lock, end))
+      continue;
+  } while (!task->done && progress && g_atomic_int_get (progress) != seen);
+  int r = task->done ? task->result : -ETIMEDOUT;
+  if (!task->done) {
+    task->is_lost = true;
+    g_array_append_val (patience->lost, task->peer);
   }
-  g_mutex_unlock (&task->lock);
+  g_mutex_unlock (&patience->lock);
   return r;
 }
 
-/* Without a thread, the task's descriptors are closed here. */
-static int
-run_apart (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes **ret)
+int
+pfs_patience_run (PfsPatience *patience, uint64_t peer, PfsPatientFunc func, gpointer data, GDestroyNotify unref,
+                  const gint *progress)
 {
+  bool left = is_left (patience, peer);
   Task *task = g_new0 (Task, 1);
 
-  *task = (Task) { .refs = 2, .patience = patience, .read = read, .fd = fd, .other = other };
+  *task = (Task) { .refs = 2, .patience = patience, .peer = peer, .func = func, .data = data, .unref = unref };
   g_atomic_int_inc (&patience->refs);
-  g_mutex_init (&task->lock);
-  g_cond_init (&task->changed);
-  GThread *thread = g_thread_try_new ("patience", run, task, NULL);
+  GThread *thread = left ? g_thread_try_new ("patience", work, task, NULL) : NULL;
   if (!thread) {
+    unref (data);
     task_unref (task);
     task_unref (task);
-    return -EAGAIN;
+    return left ? -EAGAIN : -EBUSY;
   }
   g_thread_unref (thread);
-  int r = wait_for (task, ret);
+  int r = wait_for (task, progress);
   task_unref (task);
   return r;
-}
-
-bool
-pfs_patience_is_left (PfsPatience *patience)
-{
-  g_mutex_lock (&patience->lock);
-  bool left = patience->strays < STRAYS_MAX;
-  g_mutex_unlock (&patience->lock);
-  return left;
-}
-
-int
-pfs_patience_read (PfsPatience *patience, PfsPatientRead read, int fd, int other, GBytes **ret)
-{
-  if (pfs_patience_is_left (patience))
-    return run_apart (patience, read, fd, other, ret);
-  pfs_fd_cleanup (&fd);
-  pfs_fd_cleanup (&other);
-  return -ETIMEDOUT;
-}
-
-int
-pfs_patience_close (PfsPatience *patience, int fd)
-{
-  return run_apart (patience, NULL, fd, -1, NULL);
 }

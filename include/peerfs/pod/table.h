@@ -25,6 +25,7 @@ typedef enum {
 typedef struct {
   GPtrArray *names; /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
   bool sandbox;     /* show the pod sandbox, as "pause" */
+  bool may_fork;    /* no file of a peer is open here, which another process would then hold, too */
   PfsScope scope;
   const char *pod; /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
 } PfsTableOptions;

@@ -22,7 +22,7 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 
-#include "../../../src/pod/sockfind.h"
+#include "../../../src/pod/sock.h"
 #include "peerfs/base/fd.h"
 #include "peerfs/pod/sockets.h"
 
@@ -144,8 +144,8 @@ child_end (pid_t pid)
 
 /* --- scans --- */
 
-/* The kernel tells where a socket is, or guesses do. */
-static bool with_kernel = true;
+/* The kernel tells where a socket is, asked by a thread or by another process; or guesses do. */
+static bool with_kernel = true, apart;
 
 static int
 scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
@@ -159,6 +159,7 @@ scan_pids (pid_t main_pid, const pid_t *pids, guint n, GPtrArray **ret)
   const PfsSocketScan scan = {
     .proc_fd = proc_fd,
     .patience = with_kernel ? patience : NULL,
+    .apart = apart,
     .main_fd = main_fd,
     .main_pid = main_pid,
     .pids = pids,
@@ -861,6 +862,8 @@ main (void)
     cmocka_unit_test_setup_teardown (test_many, setup, teardown),
   };
   int failed = cmocka_run_group_tests_name ("the kernel tells", tests, NULL, NULL);
+  apart = true;
+  failed += cmocka_run_group_tests_name ("the kernel tells another process", tests, NULL, NULL);
   with_kernel = false;
   return failed + cmocka_run_group_tests_name ("guesses", tests, NULL, NULL);
 }
