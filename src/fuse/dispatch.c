@@ -56,7 +56,7 @@ number_at (const struct fuse_in_header *in, guint8 offset)
 static void
 hold_node (PfsTree *tree, PfsRequest *request, guint i, guint64 number)
 {
-  PfsPlace place;
+  PfsNodeMount place;
   PfsNode *node = number == 0 || number == FUSE_ROOT_ID ? NULL : pfs_tree_remember_node (tree, number, &place);
 
   if (!node)
@@ -153,7 +153,7 @@ is_about_peer (const PfsRequest *request)
 static Way
 way_locked (PfsJobs *jobs, const PfsRequest *request)
 {
-  const PfsPlace *place = &request->place;
+  const PfsNodeMount *place = &request->place;
   PfsCount count = { 0 };
 
   if (!place->container || is_about_peer (request))
@@ -171,7 +171,7 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
 }
 
 static void
-say_stalled (PfsJobs *jobs, const PfsPlace *place)
+say_stalled (PfsJobs *jobs, const PfsNodeMount *place)
 {
   g_autofree char *name = pfs_container_name (place->container);
   guint64 serial = pfs_container_serial (place->container);

@@ -10,7 +10,7 @@
 
 /* The jobs of one mount. */
 typedef struct {
-  PfsPlace place;
+  PfsNodeMount place;
   guint running;
   GQueue waiting; /* of PfsRequest */
 } Pool;
@@ -53,7 +53,7 @@ pfs_request_lets_go (const PfsRequest *request)
 }
 
 static Pool *
-pool_of_locked (PfsJobs *jobs, const PfsPlace *place)
+pool_of_locked (PfsJobs *jobs, const PfsNodeMount *place)
 {
   for (guint i = 0; i < jobs->pools->len; i++) {
     Pool *pool = jobs->pools->pdata[i];
@@ -177,7 +177,7 @@ pfs_jobs_do_locked (PfsJobs *jobs)
 }
 
 static bool
-start_locked (PfsJobs *jobs, const PfsPlace *place, void (*func) (gpointer data), gpointer data)
+start_locked (PfsJobs *jobs, const PfsNodeMount *place, void (*func) (gpointer data), gpointer data)
 {
   PfsRequest *request = g_new0 (PfsRequest, 1);
 
@@ -192,7 +192,7 @@ void
 pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
-  PfsPlace place = { .mount = (gpointer) func };
+  PfsNodeMount place = { .mount = (gpointer) func };
 
   if (pfs_requests_count_locked (jobs, &place).on_mount == 0)
     start_locked (jobs, &place, func, data);
@@ -201,7 +201,7 @@ pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data)
 void
 pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data)
 {
-  PfsPlace place = pfs_node_place (node);
+  PfsNodeMount place = pfs_node_mount (node);
 
   g_mutex_lock (&jobs->lock);
   bool started = place.remote && start_locked (jobs, &place, func, data);

@@ -28,7 +28,7 @@ pfs_locks_release (PfsSession *session, const PfsFile *file)
 static int
 close_below (const PfsFile *file)
 {
-  if ((file->flags & O_ACCMODE) == O_RDONLY || !pfs_node_place (file->node).remote)
+  if ((file->flags & O_ACCMODE) == O_RDONLY || !pfs_node_mount (file->node).remote)
     return 0;
   int copy = fcntl (file->fd, F_DUPFD_CLOEXEC, 0);
   return copy < 0 || close (copy) < 0 ? pfs_file_error (file, -errno) : 0;

@@ -38,7 +38,7 @@ owner_unref (gpointer data)
   if (!g_atomic_int_dec_and_test (&owner->refs))
     return;
   if (owner->fd >= 0)
-    pfs_session_drop_descriptor (owner->session, pfs_node_place_container (owner->node));
+    pfs_session_drop_descriptor (owner->session, pfs_node_mount_container (owner->node));
   pfs_fd_cleanup (&owner->fd);
   pfs_node_unref (owner->node);
   g_ptr_array_unref (owner->files);
@@ -171,7 +171,7 @@ reopen (const PfsFile *file, bool write)
 static int
 owner_open (Owner *owner, const PfsFile *file)
 {
-  PfsContainer *container = pfs_node_place_container (owner->node);
+  PfsContainer *container = pfs_node_mount_container (owner->node);
   bool write = (file->flags & O_ACCMODE) != O_RDONLY;
 
   if (owner->fd >= 0 && (owner->writable || !write))

@@ -193,7 +193,7 @@ uncount_locked (PfsSession *session, PfsContainer *container, size_t size)
 int
 pfs_session_may_open (PfsSession *session, PfsNode *node)
 {
-  PfsContainer *container = pfs_node_place_container (node);
+  PfsContainer *container = pfs_node_mount_container (node);
 
   if (!container)
     return 0;
@@ -205,7 +205,7 @@ pfs_session_may_open (PfsSession *session, PfsNode *node)
 int
 pfs_session_add_file (PfsSession *session, PfsFile *file)
 {
-  PfsContainer *container = pfs_node_place_container (file->node);
+  PfsContainer *container = pfs_node_mount_container (file->node);
 
   g_mutex_lock (&session->lock);
   bool fits = !container || count_locked (session, container, pfs_file_size_held (file));
@@ -220,7 +220,7 @@ pfs_session_add_file (PfsSession *session, PfsFile *file)
 void
 pfs_session_drop_file (PfsSession *session, PfsFile *file)
 {
-  PfsContainer *container = pfs_node_place_container (file->node);
+  PfsContainer *container = pfs_node_mount_container (file->node);
 
   g_mutex_lock (&session->lock);
   if (g_hash_table_steal (session->files, file) && container)

@@ -76,7 +76,7 @@ pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request)
 }
 
 PfsCount
-pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place)
+pfs_requests_count_locked (PfsJobs *jobs, const PfsNodeMount *place)
 {
   gint64 now = pfs_now ();
   PfsCount count = { 0 };

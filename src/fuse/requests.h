@@ -29,7 +29,7 @@ typedef struct {
   GDestroyNotify free_data;
   gpointer data;
   fuse_req_t req;
-  PfsPlace place;
+  PfsNodeMount place;
   PfsNode *nodes[2];         /* what it is about; known to the kernel until it is let go of */
   PfsFile *files[2];         /* references */
   gint64 since, interrupted; /* milliseconds, as pfs_now(); 0: never */
@@ -78,7 +78,7 @@ struct PfsJobs {
 
 /* Into the list, unless it is there. */
 void pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request);
-PfsCount pfs_requests_count_locked (PfsJobs *jobs, const PfsPlace *place);
+PfsCount pfs_requests_count_locked (PfsJobs *jobs, const PfsNodeMount *place);
 /* Lets libfuse answer it. */
 void pfs_request_process (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf);
 /* What the calling thread is answering. */

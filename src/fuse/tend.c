@@ -159,7 +159,7 @@ may_wait_locked (PfsJobs *jobs, const PfsContainer *container)
   for (GList *link = jobs->requests.head; link; link = link->next) {
     const PfsRequest *request = link->data;
 
-    taken += !request->retry ? 0 : pfs_node_place_container (request->nodes[0]) == container ? 2 : 1;
+    taken += !request->retry ? 0 : pfs_node_mount_container (request->nodes[0]) == container ? 2 : 1;
   }
   return taken < WAITING_MAX;
 }
@@ -169,7 +169,7 @@ pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data,
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
   PfsRequest *mine = pfs_request_mine ();
-  PfsPlace anywhere = { .mount = &jobs->requests };
+  PfsNodeMount anywhere = { .mount = &jobs->requests };
 
   if (jobs->stopping || !may_wait_locked (jobs, mine->place.container))
     return -ENOLCK;

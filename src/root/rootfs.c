@@ -12,37 +12,13 @@
 static PfsRootfs *
 rootfs_new (PfsTree *tree, PfsContainer *container)
 {
-  PfsRootfs *rootfs = g_new0 (PfsRootfs, 1);
+  PfsRootfs *rootfs = g_atomic_rc_box_new0 (PfsRootfs);
 
   rootfs->tree = tree;
   rootfs->container = pfs_container_ref (container);
+  rootfs->mounts = pfs_mounts_new ();
   rootfs->mount_table = -1;
-  g_mutex_init (&rootfs->lock);
-  g_mutex_init (&rootfs->mounts_lock);
-  rootfs->mounts = g_hash_table_new (pfs_mount_hash, pfs_mount_equal);
-  rootfs->anchor = g_new0 (PfsMount, 1);
-  rootfs->anchor->rootfs = rootfs;
-  rootfs->anchor->refs = 1;
-  g_queue_init (&rootfs->files);
   return rootfs;
-}
-
-static void
-rootfs_free (PfsRootfs *rootfs)
-{
-  g_mutex_lock (&rootfs->tree->roots->lock);
-  g_ptr_array_remove_fast (rootfs->tree->roots->all, rootfs);
-  g_mutex_unlock (&rootfs->tree->roots->lock);
-  pfs_mount_table_drop_locked (rootfs);
-  g_clear_pointer (&rootfs->pin, pfs_process_unref);
-  for (guint i = 0; i < PFS_RECENT_MOUNTS; i++)
-    g_clear_pointer (&rootfs->recent[i], pfs_mount_unref);
-  pfs_mount_unref (rootfs->anchor);
-  g_hash_table_unref (rootfs->mounts);
-  g_mutex_clear (&rootfs->mounts_lock);
-  pfs_container_unref (rootfs->container);
-  g_mutex_clear (&rootfs->lock);
-  g_free (rootfs);
 }
 
 static const PfsNodeOps rootfs_ops;
@@ -52,37 +28,35 @@ top_init (PfsNode *node, gpointer data)
 {
   PfsRootfs **rootfs = data;
 
-  pfs_rootnode (node)->rootfs = *rootfs;
-  pfs_rootnode (node)->mount = pfs_mount_ref ((*rootfs)->anchor);
-  node->flags |= PFS_ROOTNODE_TOP | (S_IFDIR >> 12);
   (*rootfs)->top = node;
-  *rootfs = NULL;
+  g_ptr_array_add (node->tree->roots->all, *rootfs);
+  pfs_rootnode (node)->rootfs = g_steal_pointer (rootfs);
+  node->flags |= PFS_ROOTNODE_TOP | (S_IFDIR >> 12);
 }
 
 static PfsNode *
 rootfs_node_new (PfsNode *peer, const char *name)
 {
-  PfsTree *tree = peer->tree;
-  PfsRootfs *fresh = rootfs_new (tree, pfs_node_container (peer));
-  PfsRootfs *unused = fresh;
+  PfsRootfs *rootfs = rootfs_new (peer->tree, pfs_node_container (peer));
+  PfsNode *node = pfs_node_child (peer, name, &rootfs_ops, top_init, &rootfs);
 
-  PfsNode *node = pfs_node_child (peer, name, &rootfs_ops, top_init, &unused);
-  if (unused) {
-    rootfs_free (unused);
-    return node;
-  }
-  g_mutex_lock (&tree->roots->lock);
-  g_ptr_array_add (tree->roots->all, fresh);
-  g_mutex_unlock (&tree->roots->lock);
+  if (rootfs)
+    pfs_rootfs_unref (rootfs);
   return node;
 }
 
 static void
 rootnode_finalize (PfsNode *node)
 {
-  pfs_mount_unref (pfs_rootnode (node)->mount);
-  if (node->flags & PFS_ROOTNODE_TOP)
-    rootfs_free (pfs_rootfs_of (node));
+  PfsTree *tree = node->tree;
+
+  g_clear_pointer (&pfs_rootnode (node)->mount, pfs_mount_unref);
+  if (!(node->flags & PFS_ROOTNODE_TOP))
+    return;
+  pfs_tree_lock (tree);
+  g_ptr_array_remove_fast (tree->roots->all, pfs_rootfs_of (node));
+  pfs_tree_unlock (tree);
+  pfs_rootfs_unref (pfs_rootfs_of (node));
 }
 
 static int
@@ -94,11 +68,8 @@ hold_file (PfsFile *file)
     peer = peer->parent;
   if (!peer)
     return 0;
-  g_autoptr (PfsNode) root = rootfs_node_new (peer, "root");
-  int r = pfs_rootfs_attach (pfs_rootfs_of (root), file);
-  if (r == 0)
-    file->root = g_steal_pointer (&root);
-  return r;
+  file->root = rootfs_node_new (peer, "root");
+  return pfs_rootfs_attach (pfs_rootfs_of (file->root), file);
 }
 
 static void
@@ -134,7 +105,7 @@ is_idle_locked (const PfsNode *node)
 static bool
 is_ended_locked (const PfsNode *node)
 {
-  PfsContainer *container = pfs_node_place_container ((PfsNode *) node);
+  PfsContainer *container = pfs_node_mount_container ((PfsNode *) node);
 
   return container && pfs_container_ended (container) && node->ops != &pfs_peer_ops;
 }
@@ -197,9 +168,7 @@ roots_attach (PfsTree *tree)
 
   roots->self_fds = open ("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   roots->nothing = nothing_open (roots->self_fds);
-  roots->fds = pfs_fd_cache_new ();
   roots->all = g_ptr_array_new ();
-  g_mutex_init (&roots->lock);
   tree->by_inode = g_hash_table_new (pfs_rootnode_hash, pfs_rootnode_equal);
 }
 
@@ -208,10 +177,9 @@ roots_detach (PfsTree *tree)
 {
   PfsRoots *roots = tree->roots;
 
-  pfs_fd_cache_free (roots->fds);
+  pfs_held_drop_dirs (tree);
   g_hash_table_unref (tree->by_inode);
   g_ptr_array_unref (roots->all);
-  g_mutex_clear (&roots->lock);
   if (roots->self_fds >= 0)
     close (roots->self_fds);
   if (roots->nothing >= 0)

@@ -15,25 +15,24 @@ gate_attr (PfsNode *node, struct stat *ret)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (node);
   g_autoptr (PfsDirFd) top = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
   struct timespec start;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
   uid_t uid;
   gid_t gid;
 
   int r = pfs_peer_owner (rootfs->container, &uid, &gid, &start);
   if (r < 0)
     return r == -ESRCH ? -ESTALE : r;
-  r = pfs_rootfs_top (rootfs, &top, NULL);
+  r = pfs_rootfs_dir (node, &top);
   if (r == -EACCES || r == -EPERM) {
     pfs_node_stat (node, S_IFDIR | 0700, uid, gid, 0, &start, ret);
     return 0;
   }
   if (r == 0)
-    r = pfs_rootfs_statx (rootfs, top->fd, "", false, &st, &mount);
+    r = pfs_rootfs_statx (rootfs, top->fd, "", false, &found);
   if (r < 0)
     return r;
-  pfs_rootfs_attr (&st, ret);
+  pfs_rootfs_attr (&found.st, ret);
   ret->st_ino = pfs_node_ino (node);
   ret->st_mode = S_IFDIR | 0700;
   ret->st_uid = uid;
@@ -42,12 +41,12 @@ gate_attr (PfsNode *node, struct stat *ret)
 }
 
 static int
-statx_as (PfsRootfs *rootfs, int dirfd, const char *name, const PfsCaller *who, struct statx *ret, PfsMount **ret_mount)
+statx_as (PfsNode *node, int dirfd, const char *name, const PfsCaller *who, PfsFound *ret)
 {
   pfs_auto_creds const PfsCaller *as = NULL;
   int r = pfs_creds_take (who, &as);
 
-  return r < 0 ? r : pfs_rootfs_statx (rootfs, dirfd, name, true, ret, ret_mount);
+  return r < 0 ? r : pfs_rootfs_statx (pfs_rootfs_of (node), dirfd, name, true, ret);
 }
 
 /* The caller came to the node by a way that he may go; the one that we know may be another one, which is closed to
@@ -57,23 +56,21 @@ attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
   g_autofree char *name = NULL;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
 
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;
   /* There are file systems that refuse root, and some that answer one caller otherwise than another. */
-  bool remote = pfs_node_place (node).remote;
-  r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, remote ? who : &pfs_caller_self, &st, &mount);
+  bool remote = pfs_node_mount (node).remote;
+  r = statx_as (node, dirfd->fd, name, remote ? who : &pfs_caller_self, &found);
   if (r == -EACCES || r == -EPERM)
-    r = statx_as (pfs_rootfs_of (node), dirfd->fd, name, remote ? &pfs_caller_self : who, &st, &mount);
+    r = statx_as (node, dirfd->fd, name, remote ? &pfs_caller_self : who, &found);
+  r = pfs_rootfs_own (node, r, &found);
   if (r < 0)
-    return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
-  if (!pfs_rootfs_same (pfs_rootnode (node), mount, &st))
-    return -ESTALE;
-  pfs_rootnode_attr (pfs_rootnode (node), &st, ret);
-  if (!pfs_rootfs_has_own_nodes (node->tree, st.stx_mode & S_IFMT))
+    return r;
+  pfs_rootnode_attr (pfs_rootnode (node), &found.st, ret);
+  if (!pfs_rootfs_has_own_nodes (node->tree, found.st.stx_mode & S_IFMT))
     return 0;
 
   g_autofree char *target = NULL;
@@ -88,21 +85,20 @@ int
 pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
   g_autoptr (PfsFile) open_file = NULL;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
 
   if (node->flags & PFS_ROOTNODE_TOP)
     return gate_attr (node, ret);
   open_file = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
   if (!open_file)
     return attr_by_path (node, who, ret);
-  int r = statx_as (pfs_rootfs_of (node), open_file->fd, "",
-                    open_file->file_flags & PFS_FILE_AS_CALLER ? who : &pfs_caller_self, &st, &mount);
+  int r = statx_as (node, open_file->fd, "", open_file->file_flags & PFS_FILE_AS_CALLER ? who : &pfs_caller_self,
+                    &found);
   /* Only then: at the container's end another descriptor takes its place. */
   int gone = pfs_rootfs_check (pfs_rootfs_of (node));
   if (r < 0 || gone < 0)
     return gone < 0 ? gone : r;
-  pfs_rootnode_attr (pfs_rootnode (node), &st, ret);
+  pfs_rootnode_attr (pfs_rootnode (node), &found.st, ret);
   return 0;
 }
 
@@ -183,15 +179,14 @@ int
 pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
                     struct stat *ret)
 {
-  pfs_autofd fd = -1;
-
   if (node->tree->options.read_only)
     return -EROFS;
   if ((node->flags & PFS_ROOTNODE_TOP) && (set & (PFS_SET_MODE | PFS_SET_UID | PFS_SET_GID)))
     return -EPERM;
-  int r = pfs_rootfs_pin (node, file, &fd);
-  if (r < 0)
-    return r;
+  pfs_autofd fd = pfs_rootfs_open_path (node, file);
+  if (fd < 0)
+    return fd;
+  int r;
   {
     pfs_auto_creds const PfsCaller *as = NULL;
     r = pfs_creds_take (who, &as);
@@ -213,13 +208,11 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
 int
 pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret)
 {
-  pfs_autofd fd = -1;
-
-  int r = pfs_rootfs_pin (node, NULL, &fd);
-  if (r < 0)
-    return r;
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  if (fd < 0)
+    return fd;
   pfs_auto_creds const PfsCaller *as = NULL;
-  r = pfs_creds_take (who, &as);
+  int r = pfs_creds_take (who, &as);
   if (r < 0)
     return r;
   return fstatvfs (fd, ret) < 0 ? -errno : 0;

@@ -57,13 +57,13 @@ stream_free (gpointer priv)
  * It compares the directory's time itself, so only a change so recent that another one could have the same time is kept
  * from it. */
 static guint
-listing_flags (PfsNode *dir, const struct statx *st, const PfsMount *mount)
+listing_flags (PfsNode *dir, const PfsFound *found)
 {
   uint32_t ms = (uint32_t) (g_get_monotonic_time () / 1000) | 1;
   struct timespec now;
 
   clock_gettime (CLOCK_REALTIME_COARSE, &now);
-  if ((mount->flags & (PFS_MOUNT_VOLATILE | PFS_MOUNT_REMOTE)) || now.tv_sec - st->stx_mtime.tv_sec < 2)
+  if ((found->mount->flags & (PFS_MOUNT_VOLATILE | PFS_MOUNT_REMOTE)) || now.tv_sec - found->st.stx_mtime.tv_sec < 2)
     return 0;
   pfs_tree_lock (dir->tree);
   uint32_t since = pfs_rootnode (dir)->version;
@@ -79,8 +79,7 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
   pfs_autofd fd = -1;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
   char number[PFS_FD_NAME_MAX];
 
   if (!S_ISDIR (PFS_ROOTNODE_TYPE (pfs_rootnode (dir))))
@@ -88,12 +87,12 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   int r = pfs_rootfs_dir (dir, &dirfd);
   if (r < 0)
     return r;
-  r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd->fd, "", false, &st, &mount);
+  r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd->fd, "", false, &found);
   if (r < 0)
     return r;
   {
     pfs_auto_creds const PfsCaller *as = NULL;
-    r = pfs_rootfs_owner_may (mount, &st, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
+    r = pfs_rootfs_owner_may (&found, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
     if (r < 0)
       return r;
     /* To open "." in it would take the right to search it; a listing takes the right to read alone. */
@@ -101,11 +100,11 @@ pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     if (fd < 0)
       return -errno;
   }
-  guint file_flags = listing_flags (dir, &st, mount) | pfs_mount_file_flags (mount);
+  guint file_flags = listing_flags (dir, &found) | pfs_mount_file_flags (found.mount);
   r = pfs_rootfs_file_new (dir, pfs_fd_steal (&fd), O_RDONLY | O_DIRECTORY, file_flags, ret);
   if (r < 0)
     return r;
-  (*ret)->priv = stream_new (makedev (st.stx_dev_major, st.stx_dev_minor));
+  (*ret)->priv = stream_new (found.mount->dev);
   (*ret)->priv_free = stream_free;
   return 0;
 }
@@ -164,13 +163,11 @@ number_of (PfsNode *node, bool parent)
 static uint64_t
 listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
 {
-  PfsRootfs *rootfs = pfs_rootfs_of (dir->node);
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
 
-  if (pfs_rootfs_statx (rootfs, dir->fd, d->name, false, &st, &mount) < 0)
+  if (pfs_rootfs_statx (pfs_rootfs_of (dir->node), dir->fd, d->name, false, &found) < 0)
     return pfs_rootfs_ino (stream->dev, d->ino);
-  return pfs_rootfs_ino (makedev (st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
+  return pfs_rootfs_ino (found.mount->dev, found.st.stx_ino);
 }
 
 /* A name whose attributes cannot be had (gone meanwhile, a dead mount), or only by a walk, is listed all the same. With

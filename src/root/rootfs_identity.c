@@ -1,9 +1,67 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which node a file of a peer is: by its mount, inode number and birth time; links by their names. */
+/* Which node a file of a peer is: by its mount, inode number and birth time; links by their names. And the number and
+ * attributes that it shows. */
+#include <errno.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "rootfs_private.h"
+
+/* The time of birth in nanoseconds; 0 if the filesystem has none. */
+static int64_t
+birth_of (const struct statx *st)
+{
+  if (!(st->stx_mask & STATX_BTIME))
+    return 0;
+  return st->stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + st->stx_btime.tv_nsec;
+}
+
+/* One number for each file, whoever shows it: its device and inode number alone, mixed so that neighbours do not meet.
+ * Files of one device never do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells
+ * files from what is generated. */
+uint64_t
+pfs_rootfs_ino (dev_t dev, uint64_t ino)
+{
+  uint64_t from[2] = { dev, ino & ~PFS_INO_MAX };
+  uint64_t h = (ino + pfs_ino_hash (0, (const char *) from, sizeof from)) & PFS_INO_MAX;
+
+  h = ((h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u) & PFS_INO_MAX;
+  h = ((h ^ (h >> 27)) * 0x94d049bb133111ebu) & PFS_INO_MAX;
+  return (h ^ (h >> 31)) | ~PFS_INO_MAX;
+}
+
+static struct timespec
+timespec_of (const struct statx_timestamp *t)
+{
+  return (struct timespec) { .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
+}
+
+void
+pfs_rootfs_attr (const struct statx *st, struct stat *ret)
+{
+  *ret = (struct stat) {
+    .st_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino),
+    .st_mode = st->stx_mode,
+    .st_nlink = st->stx_nlink,
+    .st_uid = st->stx_uid,
+    .st_gid = st->stx_gid,
+    .st_rdev = makedev (st->stx_rdev_major, st->stx_rdev_minor),
+    .st_size = (off_t) st->stx_size,
+    .st_blksize = st->stx_blksize,
+    .st_blocks = (blkcnt_t) st->stx_blocks,
+    .st_atim = timespec_of (&st->stx_atime),
+    .st_mtim = timespec_of (&st->stx_mtime),
+    .st_ctim = timespec_of (&st->stx_ctime),
+  };
+}
+
+void
+pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct stat *ret)
+{
+  pfs_rootfs_attr (st, ret);
+  if (S_ISDIR (st->stx_mode))
+    ret->st_ino = node->shown_ino;
+}
 
 guint
 pfs_rootnode_hash (gconstpointer data)
@@ -26,67 +84,71 @@ pfs_rootnode_equal (gconstpointer a, gconstpointer b)
  * an overlay are born again when something is written below them, and they have no content of their own to mistake.
  * But it tells a directory that has got another number; if there is none (tmpfs of older kernels), its name has to
  * do. */
-bool
-pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st)
+static bool
+is_own_locked (PfsRootNode *node, const PfsFound *found)
 {
-  if (node->mount != mount || PFS_ROOTNODE_TYPE (node) != (st->stx_mode & S_IFMT))
+  const struct statx *st = &found->st;
+
+  if (node->mount != found->mount || PFS_ROOTNODE_TYPE (node) != (st->stx_mode & S_IFMT))
     return false;
-  bool same_birth = node->btime == pfs_statx_btime (st);
+  bool same_birth = node->btime == birth_of (st);
   if (node->ino == st->stx_ino)
     return same_birth || S_ISDIR (st->stx_mode);
   return same_birth && S_ISDIR (st->stx_mode) && pfs_mount_may_renumber (node->mount);
 }
 
-/* The node's file is on that mount and has that number from now on. Where another node is known by it, ours stays, but
- * is not found by it. */
+/* The node's file may have been born again, and have another number or mount. If another node is known by these, ours
+ * stays, but is not found by them. The mount that it does not lie on any more takes the place of the one found. */
 static void
-renumber_locked (PfsRootNode *node, PfsMount *mount, uint64_t ino)
+follow_locked (PfsRootNode *node, PfsFound *found)
 {
-  PfsRootNode key = { .mount = mount, .ino = ino };
+  PfsRootNode key = { .mount = found->mount, .ino = found->st.stx_ino };
   bool by_inode = node->node.tables & PFS_NODE_BY_INODE;
-  bool taken = g_hash_table_lookup (node->node.tree->by_inode, &key) != NULL;
 
+  node->btime = birth_of (&found->st);
+  if ((node->ino == key.ino && node->mount == key.mount) || (node->node.flags & PFS_ROOTNODE_TOP))
+    return;
+  bool taken = g_hash_table_lookup (node->node.tree->by_inode, &key) != NULL;
   if (by_inode)
     pfs_node_orphan_locked (&node->node);
-  node->ino = ino;
-  PfsMount *old = node->mount;
-  node->mount = pfs_mount_ref (mount);
-  pfs_mount_unref (old);
+  node->ino = key.ino;
+  found->mount = node->mount;
+  node->mount = key.mount;
   if (by_inode && !taken)
     pfs_node_insert_by_inode_locked (&node->node);
 }
 
-/* What is the node's file may have been born again, and have another number. */
-static void
-follow_locked (PfsRootNode *node, PfsMount *mount, const struct statx *st)
+int
+pfs_rootfs_own (PfsNode *node, int r, PfsFound *found)
 {
-  node->btime = pfs_statx_btime (st);
-  if ((node->ino != st->stx_ino || node->mount != mount) && !(node->node.flags & PFS_ROOTNODE_TOP))
-    renumber_locked (node, mount, st->stx_ino);
-}
-
-bool
-pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st)
-{
-  pfs_tree_lock (node->node.tree);
-  bool same = pfs_rootfs_same_locked (node, mount, st);
-  if (same)
-    follow_locked (node, mount, st);
-  pfs_tree_unlock (node->node.tree);
-  return same;
+  if (r < 0)
+    return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
+  pfs_tree_lock (node->tree);
+  bool own = is_own_locked (pfs_rootnode (node), found);
+  if (own)
+    follow_locked (pfs_rootnode (node), found);
+  pfs_tree_unlock (node->tree);
+  return own ? 0 : -ESTALE;
 }
 
 void
 pfs_rootfs_refresh (PfsNode *node, int fd)
 {
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
 
-  if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &st, &mount) < 0)
+  if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &found) < 0)
     return;
   pfs_tree_lock (node->tree);
-  follow_locked (pfs_rootnode (node), mount, &st);
+  follow_locked (pfs_rootnode (node), &found);
   pfs_tree_unlock (node->tree);
+}
+
+PfsNode *
+pfs_rootfs_known_locked (PfsTree *tree, const PfsFound *found)
+{
+  PfsRootNode key = { .mount = found->mount, .ino = found->st.stx_ino };
+
+  return g_hash_table_lookup (tree->by_inode, &key);
 }
 
 bool
@@ -114,26 +176,19 @@ pfs_rootfs_any_file (PfsNode *node)
   return found;
 }
 
-bool
-pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below)
-{
-  while (below && below != node)
-    below = below->parent;
-  return below != NULL;
-}
-
 /* --- finding or making the node; all with the table locked --- */
 
 static PfsRootNode *
-make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount, bool link)
+make_locked (PfsNode *dir, const char *name, const PfsFound *found, bool link)
 {
+  const struct statx *st = &found->st;
   PfsRootNode *node = pfs_rootnode (pfs_node_alloc_locked (dir, name, dir->ops));
 
-  node->rootfs = mount->rootfs;
-  node->mount = pfs_mount_ref (mount);
+  node->rootfs = found->mount->rootfs;
+  node->mount = pfs_mount_ref (found->mount);
   node->ino = st->stx_ino;
-  node->shown_ino = pfs_rootfs_ino (makedev (st->stx_dev_major, st->stx_dev_minor), st->stx_ino);
-  node->btime = pfs_statx_btime (st);
+  node->shown_ino = pfs_rootfs_ino (found->mount->dev, st->stx_ino);
+  node->btime = birth_of (st);
   node->node.flags |= (st->stx_mode & S_IFMT) >> 12;
   if (link)
     pfs_node_insert_by_name_locked (&node->node);
@@ -143,13 +198,9 @@ make_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *m
 }
 
 static PfsRootNode *
-find_locked (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount, bool link)
+find_locked (PfsNode *dir, const char *name, const PfsFound *found, bool link)
 {
-  PfsRootNode key = { .mount = mount, .ino = st->stx_ino };
-
-  if (link)
-    return pfs_rootnode (pfs_node_find_locked (dir, name, dir->ops));
-  return g_hash_table_lookup (dir->tree->by_inode, &key);
+  return pfs_rootnode (link ? pfs_node_find_locked (dir, name, dir->ops) : pfs_rootfs_known_locked (dir->tree, found));
 }
 
 /* A node of that inode number is known but was born at another time. If it is open and what is open was born at the new
@@ -158,21 +209,20 @@ static void
 follow_copy_up (PfsRootNode *node, const struct statx *st)
 {
   g_autoptr (PfsFile) file = pfs_rootfs_any_file (&node->node);
-  struct statx now;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) now = { .mount = NULL };
 
-  if (!file || pfs_rootfs_statx (node->rootfs, file->fd, "", false, &now, &mount) < 0)
+  if (!file || pfs_rootfs_statx (node->rootfs, file->fd, "", false, &now) < 0)
     return;
-  if (now.stx_ino != st->stx_ino || pfs_statx_btime (&now) != pfs_statx_btime (st))
+  if (now.st.stx_ino != st->stx_ino || birth_of (&now.st) != birth_of (st))
     return;
   pfs_tree_lock (node->node.tree);
-  if (mount == node->mount && now.stx_ino == node->ino)
-    node->btime = pfs_statx_btime (st);
+  if (now.mount == node->mount && now.st.stx_ino == node->ino)
+    node->btime = birth_of (st);
   pfs_tree_unlock (node->node.tree);
 }
 
 /* A directory that the peer has moved is another node where it is now. The kernel would move its own directory with the
- * same one, also under the feet of a caller who has just read a relative link there: its ".." would lead out of root/.
+ * same one, also under the feet of a caller that has just read a relative link there: its ".." would lead out of root/.
  */
 static bool
 is_moved_locked (const PfsRootNode *node, const PfsNode *dir, const char *name)
@@ -181,36 +231,34 @@ is_moved_locked (const PfsRootNode *node, const PfsNode *dir, const char *name)
 }
 
 PfsNode *
-pfs_rootfs_intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount)
+pfs_rootfs_intern (PfsNode *dir, const char *name, PfsFound *found)
 {
   PfsTree *tree = dir->tree;
-  bool link = pfs_rootfs_has_own_nodes (tree, st->stx_mode & S_IFMT);
+  bool link = pfs_rootfs_has_own_nodes (tree, found->st.stx_mode & S_IFMT);
   g_autoptr (PfsNode) doubtful = NULL;
-  PfsNode *old_parent = NULL;
+  g_autoptr (PfsNode) old_parent = NULL;
 
   pfs_tree_lock (tree);
-  PfsRootNode *node = find_locked (dir, name, st, mount, link);
-  if (node && node->open && !pfs_rootfs_same_locked (node, mount, st)) {
+  PfsRootNode *node = find_locked (dir, name, found, link);
+  if (node && node->open && !is_own_locked (node, found)) {
     doubtful = pfs_node_ref_locked (&node->node);
     pfs_tree_unlock (tree);
-    follow_copy_up (node, st);
+    follow_copy_up (node, &found->st);
     pfs_tree_lock (tree);
-    node = find_locked (dir, name, st, mount, link);
+    node = find_locked (dir, name, found, link);
   }
-  if (node && (!pfs_rootfs_same_locked (node, mount, st) || is_moved_locked (node, dir, name))) {
+  if (node && (!is_own_locked (node, found) || is_moved_locked (node, dir, name))) {
     pfs_node_orphan_locked (&node->node);
     node = NULL;
   }
   if (!node) {
-    node = make_locked (dir, name, st, mount, link);
+    node = make_locked (dir, name, found, link);
   } else {
     pfs_node_ref_locked (&node->node);
-    follow_locked (node, mount, st);
+    follow_locked (node, found);
     if (node->node.parent != dir || strcmp (node->node.name, name) != 0)
       old_parent = pfs_node_move_locked (&node->node, dir, name);
   }
   pfs_tree_unlock (tree);
-  if (old_parent)
-    pfs_node_unref (old_parent);
   return &node->node;
 }

@@ -14,15 +14,14 @@ static int
 special_target (PfsNode *dir, const char *name, char **ret)
 {
   PfsRootfs *rootfs = pfs_rootfs_of (dir);
-  g_autoptr (PfsDirFd) top = NULL;
+  g_autoptr (PfsProcess) process = NULL;
   g_autofree char *path = pfs_rootfs_path (dir);
-  pid_t pid;
 
-  int r = pfs_rootfs_top (rootfs, &top, &pid);
+  int r = pfs_rootfs_process (rootfs, &process);
   if (r < 0)
     return r;
   g_autofree char *target = g_strdup_printf ("%s/%d/root%s%s%s", pfs_proc_path (pfs_container_proc (rootfs->container)),
-                                             (int) pid, path, path[1] ? "/" : "", name);
+                                             (int) pfs_process_pid (process), path, path[1] ? "/" : "", name);
   if (strlen (target) >= PATH_MAX)
     return -ENAMETOOLONG;
   *ret = g_steal_pointer (&target);
@@ -55,7 +54,7 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool 
   r = pfs_inroot_contain (-1, path, raw, tree->roots->own_device, ret);
   if (r != -EAGAIN || !walk)
     return r;
-  r = pfs_rootfs_top (pfs_rootfs_of (dir), &top, NULL);
+  r = pfs_rootfs_dir (pfs_rootfs_of (dir)->top, &top);
   if (r < 0)
     return r;
   pfs_auto_creds const PfsCaller *as = NULL;
@@ -88,10 +87,9 @@ pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
 static int
 readlink_raw (PfsNode *node, const PfsCaller *who, char **ret)
 {
-  pfs_autofd fd = -1;
-  int r = pfs_rootfs_pin (node, NULL, &fd);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
 
-  return r < 0 ? r : readlink_as (fd, "", who, ret);
+  return fd < 0 ? fd : readlink_as (fd, "", who, ret);
 }
 
 int

@@ -22,12 +22,13 @@ fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, stru
 }
 
 int
-pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool wait,
-                  const PfsCaller *who, PfsEntry *ret)
+pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, PfsFound *found, bool wait, const PfsCaller *who,
+                  PfsEntry *ret)
 {
+  const struct statx *st = &found->st;
   PfsEntry entry = {
-    .attr_timeout = pfs_rootfs_attr_timeout (dir->tree, mount, st->stx_mode),
-    .entry_timeout = mount->flags & PFS_MOUNT_VOLATILE ? 0 : dir->tree->options.entry_timeout,
+    .attr_timeout = pfs_rootfs_attr_timeout (dir->tree, found->mount, st->stx_mode),
+    .entry_timeout = found->mount->flags & PFS_MOUNT_VOLATILE ? 0 : dir->tree->options.entry_timeout,
   };
 
   pfs_rootfs_attr (st, &entry.attr);
@@ -38,7 +39,7 @@ pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx 
     if (r < 0)
       entry.attr_timeout = 0;
   }
-  entry.node = pfs_rootfs_intern (dir, name, st, mount);
+  entry.node = pfs_rootfs_intern (dir, name, found);
   if (S_ISDIR (st->stx_mode))
     entry.attr.st_ino = pfs_rootnode (entry.node)->shown_ino;
   *ret = entry;
@@ -60,9 +61,8 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
                       const PfsCaller *who, PfsEntry *ret)
 {
   /* What is mounted on the name is asked for its attributes in its own name, by getattr: nobody waits here for it. */
-  bool inside = wait && pfs_node_place (dir).remote;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  bool inside = wait && pfs_node_mount (dir).remote;
+  g_auto (PfsFound) found = { .mount = NULL };
   int r;
 
   if (!pfs_name_valid (name))
@@ -71,13 +71,13 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
     pfs_auto_creds const PfsCaller *as = NULL;
     r = pfs_creds_take (search, &as);
     if (r == 0)
-      r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &st, &mount);
+      r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, inside, &found);
   }
   if (r == -EXDEV)
     return pfs_entry_of (pfs_own_mount_new (dir, dirfd, name), who, ret);
   if (r == 0)
-    r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, wait, who, ret);
-  if (r == 0 && wait && !inside && (mount->flags & PFS_MOUNT_REMOTE))
+    r = pfs_rootfs_entry (dir, dirfd, name, &found, wait, who, ret);
+  if (r == 0 && wait && !inside && (found.mount->flags & PFS_MOUNT_REMOTE))
     ret->attr_timeout = 0;
   return r;
 }

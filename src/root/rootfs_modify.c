@@ -122,16 +122,16 @@ int
 pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  pfs_autofd fd = -1;
   int r = writable_dir (dir, name, &dirfd);
 
   if (r < 0)
     return r;
   if (pfs_rootfs_of (node) != pfs_rootfs_of (dir))
     return -EXDEV;
-  r = pfs_rootfs_pin (node, NULL, &fd);
-  if (r == 0)
-    r = link_fd (node->tree, fd, dirfd->fd, name, who);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  if (fd < 0)
+    return fd;
+  r = link_fd (node->tree, fd, dirfd->fd, name, who);
   if (r < 0)
     return r;
   pfs_rootfs_refresh (node, fd);
@@ -144,14 +144,12 @@ static int
 check_directory (PfsNode *dir, int dirfd, const char *name)
 {
   PfsTree *tree = dir->tree;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
 
-  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &st, &mount) < 0 || !S_ISDIR (st.stx_mode))
+  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &found) < 0 || !S_ISDIR (found.st.stx_mode))
     return 0;
-  PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
   pfs_tree_lock (tree);
-  const PfsNode *node = g_hash_table_lookup (tree->by_inode, &key);
+  const PfsNode *node = pfs_rootfs_known_locked (tree, &found);
   bool known = node && node->parent == dir && strcmp (node->name, name) == 0;
   pfs_tree_unlock (tree);
   return known ? 0 : -ESTALE;
@@ -220,22 +218,29 @@ static PfsNode *
 known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_dir, const char *by_name)
 {
   PfsTree *tree = dir->tree;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
   PfsNode *node = NULL;
 
-  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, now_in_name, false, &st, &mount) < 0)
+  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, now_in_name, false, &found) < 0)
     return NULL;
-  PfsRootNode key = { .mount = mount, .ino = st.stx_ino };
   pfs_tree_lock (tree);
-  if (pfs_rootfs_has_own_nodes (tree, st.stx_mode & S_IFMT))
+  if (pfs_rootfs_has_own_nodes (tree, found.st.stx_mode & S_IFMT))
     node = pfs_node_find_locked (by_name_dir, by_name, by_name_dir->ops);
   else
-    node = g_hash_table_lookup (tree->by_inode, &key);
+    node = pfs_rootfs_known_locked (tree, &found);
   if (node)
     pfs_node_ref_locked (node);
   pfs_tree_unlock (tree);
   return node;
+}
+
+/* Would the node be below itself there? */
+static bool
+is_above_locked (const PfsNode *node, const PfsNode *below)
+{
+  while (below && below != node)
+    below = below->parent;
+  return below != NULL;
 }
 
 static void
@@ -250,7 +255,7 @@ move_node (PfsNode *node, PfsNode *dir, const char *name)
   if (taken && taken != node)
     pfs_node_orphan_locked (taken);
   /* Where others move directories too, ours may be out of date: then it is looked up again. */
-  if (pfs_rootnode_is_above_locked (node, dir))
+  if (is_above_locked (node, dir))
     pfs_node_orphan_locked (node);
   else
     old_parent = pfs_node_move_locked (node, dir, name);

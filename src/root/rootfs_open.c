@@ -31,30 +31,28 @@ int
 pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
   mode_t type = PFS_ROOTNODE_TYPE (pfs_rootnode (node));
-  pfs_autofd pinned = -1;
   pfs_autofd fd = -1;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
   char number[PFS_FD_NAME_MAX];
 
   if (!S_ISREG (type))
     return S_ISDIR (type) ? -EISDIR : -ENXIO;
   if (node->tree->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
     return -EROFS;
-  int r = pfs_rootfs_pin_regular (node, &pinned, &st, &mount);
-  if (r < 0)
-    return r;
-  if (is_procfs (pinned, &st))
+  pfs_autofd path = pfs_rootfs_open_regular_path (node, &found);
+  if (path < 0)
+    return path;
+  if (is_procfs (path, &found.st))
     return -EACCES;
   {
     pfs_auto_creds const PfsCaller *as = NULL;
     bool only_read = (flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
-    r = only_read && pfs_rootfs_owner_may (mount, &st, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
+    int r = only_read && pfs_rootfs_owner_may (&found, S_IRUSR, who) ? 0 : pfs_creds_take (who, &as);
     if (r < 0)
       return r;
     /* It is a regular file: nothing makes an open wait but a lease (fcntl(2)), and that it shall, unless the caller
      * says no. */
-    fd = openat (node->tree->roots->self_fds, pfs_fd_name (pinned, number),
+    fd = openat (node->tree->roots->self_fds, pfs_fd_name (path, number),
                  (flags & (OPEN_FLAGS | O_NONBLOCK)) | O_CLOEXEC);
     /* An overlay does not copy a file up to a name that has been given to another one meanwhile. */
     if (fd < 0)
@@ -62,7 +60,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   }
   if ((flags & O_ACCMODE) != O_RDONLY)
     pfs_rootfs_refresh (node, fd);
-  return pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (mount), ret);
+  return pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (found.mount), ret);
 }
 
 /* The entry and the open file for what was just made; it may be anonymous (name "", O_TMPFILE). */
@@ -71,17 +69,16 @@ adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const Pf
        PfsFile **ret_file)
 {
   pfs_autofd fd = newfd;
-  struct statx st;
-  g_autoptr (PfsMount) mount = NULL;
+  g_auto (PfsFound) found = { .mount = NULL };
   PfsEntry entry;
 
-  int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &st, &mount);
+  int r = pfs_rootfs_statx (pfs_rootfs_of (dir), fd, "", false, &found);
   if (r < 0)
     return r;
-  r = pfs_rootfs_entry (dir, dirfd, name, &st, mount, true, who, &entry);
+  r = pfs_rootfs_entry (dir, dirfd, name, &found, true, who, &entry);
   if (r < 0)
     return r;
-  r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (mount), ret_file);
+  r = pfs_rootfs_file_new (entry.node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (found.mount), ret_file);
   if (r < 0) {
     pfs_node_unref (entry.node);
     return r;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the sources of root/ share. */
+/* What the sources of root/ share. Each uses only those before it: mount_kind, mount; rootfs_identity; held,
+ * open_files, open_path (what is held); rootfs_link, rootfs_lookup; the operations; rootfs. */
 #pragma once
 
 #include <sys/stat.h>
 
-#include "fdcache.h"
 #include "peerfs/tree/kinds.h"
 #include "peerfs/root/rootfs.h"
 #include "peerfs/tree/tree.h"
@@ -14,21 +14,21 @@ typedef struct PfsRoots PfsRoots;
 
 /* One filesystem at one mount of a container. On overlayfs files and directories of one mount differ in their device.
  */
-struct PfsMount {
-  gint refs; /* the last one goes with the rootfs's mounts_lock held */
+typedef struct {
+  gint refs; /* the last one goes with the tree locked */
   PfsRootfs *rootfs;
   uint64_t id; /* STATX_MNT_ID */
   dev_t dev;
   guint flags;
-  char *line;       /* what mountinfo said of it; NULL if it said nothing, and from Linux 6.8 on */
+  char *line;       /* before Linux 6.8, what mountinfo says of it; else NULL */
   gint shows_files; /* of an overlay: files have been seen on this device, not directories alone; atomic */
-};
+} PfsMount;
 
 #define PFS_MOUNT_VOLATILE (1u << 0) /* sysfs and the like: sizes are lies, nothing may be cached */
 #define PFS_MOUNT_REMOTE (1u << 1)   /* attributes have to be asked for; statx may wait */
 #define PFS_MOUNT_PROC (1u << 2)     /* procfs: not served */
-#define PFS_MOUNT_LOCAL (1u << 4)    /* nothing depends on who reads or writes what is open */
 #define PFS_MOUNT_OVERLAY (1u << 3)  /* directories on its own device: files may have another */
+#define PFS_MOUNT_LOCAL (1u << 4)    /* nothing depends on who reads or writes what is open */
 
 /* PfsFileFlags of what is open there. */
 static inline guint
@@ -38,39 +38,70 @@ pfs_mount_file_flags (const PfsMount *mount)
          | (mount->flags & PFS_MOUNT_LOCAL ? 0u : PFS_FILE_AS_CALLER);
 }
 
-/* What root/ keeps of a tree. */
+PfsMount *pfs_mount_ref (PfsMount *mount);
+void pfs_mount_unref (PfsMount *mount); /* not with the tree locked */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMount, pfs_mount_unref)
+
+/* What statx(2) found:  g_auto (PfsFound) found = { .mount = NULL }; */
+typedef struct {
+  struct statx st;
+  PfsMount *mount; /* that it lies on: a reference */
+} PfsFound;
+
+static inline void
+pfs_found_clear (PfsFound *found)
+{
+  g_clear_pointer (&found->mount, pfs_mount_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsFound, pfs_found_clear)
+
+/* An O_PATH descriptor of a directory. Refcounted. */
+typedef struct {
+  int fd;
+  PfsMount *mount; /* that it was found to lie on: a reference */
+} PfsDirFd;
+
+void pfs_dir_fd_unref (PfsDirFd *dir);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsDirFd, pfs_dir_fd_unref)
+
+#define PFS_HELD_DIRS 48
+#define PFS_HELD_IDLE (G_USEC_PER_SEC / 2) /* then a directory is held no more */
+
+/* A directory that is held; all 0: none. */
+typedef struct {
+  PfsNode *node;
+  PfsDirFd *dir;
+  gint64 used; /* g_get_monotonic_time() */
+} PfsHeldDir;
+
+/* What root/ keeps of a tree. The tree's lock guards the two lists. */
 struct PfsRoots {
-  PfsFdCache *fds;
   dev_t own_device; /* st_dev of our own mount */
   int self_fds;     /* /proc/self/fd: O_PATH descriptors are reopened through it */
   int nothing;      /* a descriptor of nothing to be had, to put in the place of others */
-  GMutex lock;      /* guards the list below; taken before a rootfs's own lock */
-  GPtrArray *all;   /* of PfsRootfs, borrowed */
+  PfsHeldDir dirs[PFS_HELD_DIRS];
+  GPtrArray *all; /* of PfsRootfs, borrowed */
   PfsRunFunc run_func;
   gpointer run_data;
   PfsHeldFunc held_func;
   gpointer held_data;
 };
 
-#define PFS_RECENT_MOUNTS 64
-
-/* The filesystem of one container instance. Lives as long as its top node; guarded by lock. */
+/* The filesystem of one container instance, and what is held of it. Refcounted (g_atomic_rc_box_acquire()); its top
+ * node has a reference. The tree's lock guards what follows top. */
 struct PfsRootfs {
   PfsTree *tree;
   PfsContainer *container; /* a reference */
   PfsNode *top;            /* borrowed */
-  GMutex lock;
-  GMutex mounts_lock;                  /* guards what follows, down to recent; no other lock is taken with it held */
-  GHashTable *mounts;                  /* a set of PfsMount: those that something holds a reference to */
-  PfsMount *recent[PFS_RECENT_MOUNTS]; /* references, that the last ones seen need not be asked about again */
-  guint n_recent;
-  guint64 mounts_checked; /* mount_changes when the mounts were compared with mountinfo last */
-  PfsMount *anchor;       /* of the top node, whose own is known only once it is opened */
-  PfsProcess *pin;        /* the process whose root is in use; NULL while nothing is held */
-  int mount_table;        /* its open mountinfo, before Linux 6.8, or -1 */
-  guint64 mount_changes;  /* how often that was seen to have changed */
-  GQueue files;           /* of PfsFile: all that is open */
   bool ended;
+  PfsProcess *process; /* whose root is in use; NULL while nothing is held */
+  GQueue files;        /* of PfsFile: all that is open */
+  GHashTable *mounts;  /* a set of PfsMount, borrowed */
+  /* Before Linux 6.8: */
+  int mount_table;   /* the process's open mountinfo, or -1 */
+  guint64 changes;   /* how often that was seen to have changed */
+  GHashTable *lines; /* of it, by the number of the mount; does not change. NULL: not read yet */
+  guint64 lines_at;  /* `changes` when they were read */
 };
 
 /* The real type of the file is kept in the flags (S_IFMT >> 12). */
@@ -80,20 +111,15 @@ struct PfsRootfs {
 typedef struct {
   PfsNode node;
   PfsRootfs *rootfs;
-  PfsMount *mount; /* a reference; may change with ino where a file is copied up; like what follows it is guarded by
-                    * the tree's lock */
+  PfsMount *mount; /* a reference; NULL for a top that was not opened yet. May change with ino if a file is copied up;
+                    * like what follows it is guarded by the tree's lock */
   uint64_t ino;
-  uint64_t shown_ino; /* the number that callers were told first: pfs_rootnode_attr() */
-  int64_t btime;      /* nanoseconds; 0 where the filesystem has none */
-  GList *open;        /* of PfsFile, borrowed: those that are open on this node; likewise */
+  uint64_t shown_ino; /* the number that callers were told first; fixed: pfs_rootnode_attr() */
+  int64_t btime;      /* nanoseconds; 0 if the filesystem has none */
+  GList *open;        /* of PfsFile, borrowed: those that are open on this node */
   uint32_t version;   /* of the content, when the kernel last began to cache it; for a directory that time
-                       * itself (milliseconds); 0: never. Likewise */
+                       * itself (milliseconds); 0: never */
 } PfsRootNode;
-
-extern const PfsNodeOps pfs_own_mount_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
-extern const PfsNodeOps pfs_own_mount_file_ops; /* a file of them, mounted elsewhere: not to be opened */
-/* The one that stands for what lies there: a reference. */
-PfsNode *pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name);
 
 static inline PfsRootNode *
 pfs_rootnode (PfsNode *node)
@@ -107,82 +133,85 @@ pfs_rootfs_of (PfsNode *node)
   return pfs_rootnode (node)->rootfs;
 }
 
-/* rootfs_mount.c */
+/* own_mount.c */
 
-PfsMount *pfs_mount_ref (PfsMount *mount);
-void pfs_mount_unref (PfsMount *mount);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMount, pfs_mount_unref)
+extern const PfsNodeOps pfs_own_mount_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
+extern const PfsNodeOps pfs_own_mount_file_ops; /* a file of them, mounted elsewhere: not to be opened */
+/* The one that stands for what lies there: a reference. */
+PfsNode *pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name);
 
-/* statx(2) of fd/name ("": fd itself) without following links or automounts, and the mount it lies on.
- * What is cut off is -EXDEV: our own mount, which is not asked for anything, and procfs. With wait, a remote filesystem
- * is asked for fresh attributes; else what the kernel knows of it is given. *ret_mount is a reference. */
-int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount);
-/* May he do that (S_IRUSR, S_IXUSR) for being the owner, as the daemon is? Then no capability of his has to be known:
- * the kernel asks for none (acl_permission_check() in fs/namei.c), and whatever the daemon does there is done as by
- * him. */
-bool pfs_rootfs_owner_may (const PfsMount *mount, const struct statx *st, mode_t right, const PfsCaller *who);
+/* mount_kind.c */
+
+/* The content of mountinfo of the container's main process: 0 or -errno. */
+int pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret);
+/* PFS_MOUNT_* of the mount that fd/name ("": fd) lies on; st is what statx(2) says of that. */
+guint pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st);
+
+/* mount.c */
+
+/* For PfsRootfs.mounts. */
+GHashTable *pfs_mounts_new (void);
+/* When its process is held no more. */
+void pfs_mount_table_close_locked (PfsRootfs *rootfs);
+/* statx(2) of fd/name ("": fd itself) without following links or automounts. What is cut off is -EXDEV: our own mount,
+ * which is not asked for anything, and procfs. With wait, a remote filesystem is asked for fresh attributes; else what
+ * the kernel knows of it is given. */
+int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, PfsFound *ret);
+/* May the caller do that (S_IRUSR, S_IXUSR) for being the owner, as the daemon is? Then it needs no capability: the
+ * kernel asks for none (acl_permission_check() in fs/namei.c), and what the daemon does there is done as by the caller.
+ */
+bool pfs_rootfs_owner_may (const PfsFound *found, mode_t right, const PfsCaller *who);
 /* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
 double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
 /* May directories there get another inode number each time the kernel has forgotten them? An overlay of several
  * filesystems numbers them so. */
 bool pfs_mount_may_renumber (PfsMount *mount);
-guint pfs_mount_hash (gconstpointer mount);
-gboolean pfs_mount_equal (gconstpointer a, gconstpointer b);
-uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
-void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
-/* The same for the node's own file. A directory keeps the number that it was shown with, also if its overlay numbers it
- * anew: a walk compares where it comes back to with where it was (fts(3)). */
-void pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct stat *ret);
-int64_t pfs_statx_btime (const struct statx *st);
-
-/* mount_table.c */
-
-/* The content of mountinfo of the container's main process: 0 or -errno. */
-int pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret);
-
-/* How often the mounts of the container were seen to have changed; it counts as a change if nobody has looked for a
- * while. */
-guint64 pfs_mount_table_changes (PfsRootfs *rootfs);
-/* With the rootfs's lock held, where its pin is let go of. */
-void pfs_mount_table_drop_locked (PfsRootfs *rootfs);
-/* What tells the mount of that number from others that may get it (g_free); NULL if mountinfo does not name it. */
-char *pfs_mount_table_line (const char *mountinfo, gsize len, uint64_t id);
-/* Forgets all mounts that are not there any more, or are others, if that was not done since as many changes. What is
- * known of their files is found no more. */
-void pfs_mount_table_check (PfsRootfs *rootfs, guint64 changes);
 
 /* rootfs_identity.c */
 
 /* For PfsTree.by_inode. */
 guint pfs_rootnode_hash (gconstpointer node);
 gboolean pfs_rootnode_equal (gconstpointer a, gconstpointer b);
-/* Is what statx found the node's own file? A directory's node follows where that has got another number. */
-bool pfs_rootfs_same (PfsRootNode *node, PfsMount *mount, const struct statx *st);
-bool pfs_rootfs_same_locked (PfsRootNode *node, const PfsMount *mount, const struct statx *st);
-/* Would the node be below itself there? */
-bool pfs_rootnode_is_above_locked (const PfsNode *node, const PfsNode *below);
+/* 0 if statx found the node's own file; r is what it returned. -ESTALE if it found none or another. A directory's node
+ * follows if that has got another number. */
+int pfs_rootfs_own (PfsNode *node, int r, PfsFound *found);
+/* The node by that mount and number, borrowed; NULL: none is known. */
+PfsNode *pfs_rootfs_known_locked (PfsTree *tree, const PfsFound *found);
 /* The node of what statx found under that name: a reference. */
-PfsNode *pfs_rootfs_intern (PfsNode *dir, const char *name, const struct statx *st, PfsMount *mount);
+PfsNode *pfs_rootfs_intern (PfsNode *dir, const char *name, PfsFound *found);
 /* After an operation that may have copied the file up (overlayfs): the node is still the same file. */
 void pfs_rootfs_refresh (PfsNode *node, int fd);
-/* Some open file of the node, as a reference; NULL where there is none. */
+/* Some open file of the node, as a reference; NULL: there is none. */
 PfsFile *pfs_rootfs_any_file (PfsNode *node);
 /* Is a file of that type shown as a link? */
 bool pfs_rootfs_is_link (const PfsTree *tree, mode_t type);
 /* Does each name of such a file have a node of its own? What a rewritten link says depends on where it is. */
 bool pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type);
+uint64_t pfs_rootfs_ino (dev_t dev, uint64_t ino);
+void pfs_rootfs_attr (const struct statx *st, struct stat *ret);
+/* The same for the node's own file. A directory keeps the number that it was shown with, also if its overlay numbers it
+ * anew: a walk compares where it comes back to with where it was (fts(3)). */
+void pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct stat *ret);
 
-/* rootfs_hold.c */
+/* held.c */
 
+void pfs_rootfs_unref (PfsRootfs *rootfs);
 /* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
  * opened through the old one is not used again. -ESTALE once the container has ended. */
-int pfs_rootfs_live_pin (PfsRootfs *rootfs, PfsProcess **ret);
+int pfs_rootfs_process (PfsRootfs *rootfs, PfsProcess **ret);
 /* -EIO once the container has ended. */
 int pfs_rootfs_check (PfsRootfs *rootfs);
-/* To be called if something is held where nothing was held before. */
-void pfs_rootfs_tell_held (PfsTree *tree);
-/* Into the list of what is open in the container, which is watched from then on; and out of it, if it is there.
- * 0, or -EIO once the container has ended. */
+/* A reference to the directory's descriptor, if it is held; else NULL. */
+PfsDirFd *pfs_held_dir_locked (PfsNode *node);
+/* A reference to a new one. Takes over fd, which was opened through the process, and is held in the place of the one
+ * that was not used for longest. */
+PfsDirFd *pfs_held_dir_new (PfsNode *node, const PfsProcess *process, int fd, PfsMount *mount);
+void pfs_held_drop_dirs (PfsTree *tree); /* all; for tests too */
+
+/* open_files.c */
+
+/* Into the list of what is open in the container, which is watched from then on; and out of it. 0, or -EIO once the
+ * container has ended: to be taken out all the same. */
 int pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file);
 void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
 /* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once: what file_flags say
@@ -190,20 +219,19 @@ void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
 int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret);
 void pfs_rootfs_close (PfsFile *file);
 
-/* rootfs_dirfd.c: every function needs the daemon's own credentials. */
+/* open_path.c: every function needs the daemon's own credentials. */
 
-/* A descriptor of the directory, found to be the node's: 0, -ESTALE where it is not, -EIO once the container ended. */
+/* A descriptor of the directory, found to be the node's: 0, or -ESTALE if it is another, or the container has ended. */
 int pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret);
 /* The parent's descriptor and the node's name in it (g_free). Not for root/ itself. */
 int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
-/* A descriptor of the node itself: of an open file (a duplicate), or O_PATH by its parent and name; checked. */
-int pfs_rootfs_pin (PfsNode *node, PfsFile *file, int *ret_fd);
-/* The same of a regular file, with what statx tells of it. *ret_mount is a reference. */
-int pfs_rootfs_pin_regular (PfsNode *node, int *ret_fd, struct statx *ret_st, PfsMount **ret_mount);
+/* A descriptor of the node itself, or -errno: of an open file (a duplicate), or O_PATH by its parent and name; checked.
+ * file may be NULL. */
+int pfs_rootfs_open_path (PfsNode *node, PfsFile *file);
+/* The same of a regular file, with what statx tells of it. */
+int pfs_rootfs_open_regular_path (PfsNode *node, PfsFound *ret_found);
 /* The node's path below root/, with a leading '/'. */
 char *pfs_rootfs_path (PfsNode *node);
-/* The descriptor of the container's root, and (where ret_pid is not NULL) the process whose root it is. */
-int pfs_rootfs_top (PfsRootfs *rootfs, PfsDirFd **ret, pid_t *ret_pid);
 
 /* rootfs_link.c */
 
@@ -220,8 +248,8 @@ void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
 
 /* The entry for what statx found under that name: its node is found or made, attributes filled. A link whose
  * size takes a walk is asked for it in its own name, by getattr; without wait, it is -EAGAIN. */
-int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, const struct statx *st, PfsMount *mount, bool wait,
-                      const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_entry (PfsNode *dir, int dirfd, const char *name, PfsFound *found, bool wait, const PfsCaller *who,
+                      PfsEntry *ret);
 int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 /* As lookup, with the directory's descriptor at hand, which is searched by the right of `search`. With wait, see
  * pfs_rootfs_statx(); without, -EAGAIN for a link whose size takes a walk. */

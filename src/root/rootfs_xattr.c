@@ -50,14 +50,13 @@ static ssize_t
 call_node (PfsNode *node, const Call *call, const PfsCaller *who)
 {
   bool write = call->what == SET || call->what == REMOVE;
-  pfs_autofd fd = -1;
   char path[32];
 
   if (write && node->tree->options.read_only)
     return -EROFS;
-  int r = pfs_rootfs_pin (node, NULL, &fd);
-  if (r < 0)
-    return r;
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  if (fd < 0)
+    return fd;
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
   ssize_t n = call_as (path, call, who);
   if (write)

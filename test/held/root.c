@@ -4,7 +4,7 @@
 #include "../../src/root/rootfs_private.h"
 #include "held.h"
 
-WRAP (int, pfs_rootfs_statx, PfsRootfs *rootfs, int fd, const char *name, bool wait, struct statx *ret, PfsMount **ret_mount)
-  ALONE (pfs_rootfs_statx, rootfs, fd, name, wait, ret, ret_mount)
+WRAP (int, pfs_rootfs_statx, PfsRootfs *rootfs, int fd, const char *name, bool wait, PfsFound *ret)
+  ALONE (pfs_rootfs_statx, rootfs, fd, name, wait, ret)
 WRAP (int, pfs_rootfs_dir, PfsNode *dir, PfsDirFd **ret) ALONE (pfs_rootfs_dir, dir, ret)
-WRAP (int, pfs_rootfs_pin, PfsNode *node, PfsFile *file, int *ret_fd) ALONE (pfs_rootfs_pin, node, file, ret_fd)
+WRAP (int, pfs_rootfs_open_path, PfsNode *node, PfsFile *file) ALONE (pfs_rootfs_open_path, node, file)

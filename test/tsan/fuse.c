@@ -83,11 +83,11 @@ WRAP (PfsNode *, pfs_request_node, fuse_req_t req, fuse_ino_t ino)
 }
 
 /* Looked at before libfuse has the request, which may be refused then. */
-WRAP (PfsPlace, pfs_node_place, PfsNode *node)
+WRAP (PfsNodeMount, pfs_node_mount, PfsNode *node)
 {
   __tsan_acquire (&begun);
   __tsan_acquire (node);
-  PfsPlace place = __real_pfs_node_place (node);
+  PfsNodeMount place = __real_pfs_node_mount (node);
   __tsan_release ((char *) node + 8);
   return place;
 }

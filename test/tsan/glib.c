@@ -101,6 +101,12 @@ WRAP (void, g_bytes_unref, GBytes *object) UNREF (g_bytes_unref)
 WRAP (void, g_array_unref, GArray *object) UNREF (g_array_unref)
 WRAP (void, g_ptr_array_unref, GPtrArray *object) UNREF (g_ptr_array_unref)
 WRAP (void, g_hash_table_unref, GHashTable *object) UNREF (g_hash_table_unref)
+WRAP (void, g_atomic_rc_box_release_full, gpointer object, GDestroyNotify clear)
+{
+  __tsan_release (object);
+  __tsan_acquire (object);
+  __real_g_atomic_rc_box_release_full (object, clear);
+}
 
 /* --- containers: a change is a write, a look is a read */
 

@@ -66,13 +66,13 @@ typedef struct {
   PfsContainer *container; /* borrowed from the node */
   const void *mount;       /* to be compared alone */
   bool remote, is_peer;
-} PfsPlace;
-PfsPlace pfs_node_place (PfsNode *node);
+} PfsNodeMount;
+PfsNodeMount pfs_node_mount (PfsNode *node);
 /* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or
  * NULL. */
-PfsNode *pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place);
+PfsNode *pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsNodeMount *ret_mount);
 /* Its container alone, at the price of no lock. Borrowed. */
-PfsContainer *pfs_node_place_container (PfsNode *node);
+PfsContainer *pfs_node_mount_container (PfsNode *node);
 
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);

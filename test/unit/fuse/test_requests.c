@@ -150,9 +150,9 @@ test_count (void **state)
   Kernel *kernel = *state;
   PfsJobs *jobs = kernel->session.jobs;
   char one, two;
-  PfsPlace here = { .container = (gpointer) &one, .mount = &one },
-           there = { .container = (gpointer) &one, .mount = &two };
-  PfsPlace other = { .container = (gpointer) &two, .mount = &one };
+  PfsNodeMount here = { .container = (gpointer) &one, .mount = &one },
+               there = { .container = (gpointer) &one, .mount = &two };
+  PfsNodeMount other = { .container = (gpointer) &two, .mount = &one };
   PfsRequest requests[] = { { .place = here }, { .place = here }, { .place = there }, { .place = other } };
 
   g_mutex_lock (&jobs->lock);

@@ -8,7 +8,6 @@
 #include <sys/sysmacros.h>
 
 #include "peerfs/base/fd.h"
-#include "../../../src/root/fdcache.h"
 #include "../../../src/root/rootfs_private.h"
 
 #define WHO (&pfs_caller_self)
@@ -88,7 +87,7 @@ roots_teardown (void **state)
   void *proc = r->nodes.proc;
 
   pfs_node_unref (r->root);
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   size_t left = pfs_tree_size (r->nodes.tree);
   pfs_tree_free (r->nodes.tree);
   fixture_teardown (&proc);

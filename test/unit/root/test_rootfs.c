@@ -120,7 +120,7 @@ test_replaced_by_another_type (void **state)
   peer_file (r, "d/f", "");
   g_autoptr (PfsNode) dir = roots_get (r, "d");
   g_autoptr (PfsNode) file = roots_get (r, "d/f");
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   peer_move (r, "d", "e");
   assert_return_code (symlinkat ("e", r->fd, "d"), errno);
   assert_int_equal (roots_getattr (dir, &st), -ESTALE);
@@ -140,7 +140,7 @@ test_moved_behind_our_back (void **state)
   peer_file (r, "a/b/f", "x");
   g_autoptr (PfsNode) dir = roots_get (r, "a/b");
   g_autoptr (PfsNode) file = roots_get (r, "a/b/f");
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   peer_move (r, "a/b", "c");
   assert_int_equal (roots_getattr (file, &st), -ESTALE);
   g_autoptr (PfsNode) found = roots_get (r, "c");

@@ -267,7 +267,7 @@ test_few_descriptors (void **state)
   g_autoptr (GPtrArray) pins = pfs_tree_held (r->nodes.tree, &deadline);
   assert_true (pins->len >= 1);
   assert_true (deadline <= g_get_monotonic_time () + G_USEC_PER_SEC);
-  g_usleep (PFS_FD_IDLE + 20000);
+  g_usleep (PFS_HELD_IDLE + 20000);
   pfs_tree_sweep (r->nodes.tree, NULL, NULL);
   assert_true (count_fds () <= before);
   g_autoptr (GPtrArray) none = pfs_tree_held (r->nodes.tree, &deadline);
@@ -288,7 +288,7 @@ test_held_is_told (void **state)
   guint calls = 0;
 
   peer_file (r, "f", "");
-  g_usleep (PFS_FD_IDLE + 20000);
+  g_usleep (PFS_HELD_IDLE + 20000);
   pfs_tree_sweep (r->nodes.tree, NULL, NULL);
   pfs_tree_set_held_func (r->nodes.tree, count_call, &calls);
   assert_int_equal (roots_lookup (r, "f", WHO, NULL), 0);
@@ -453,7 +453,7 @@ sweeper (gpointer data)
 
   while (!g_atomic_int_get (w->stop)) {
     pfs_tree_sweep (w->r->nodes.tree, NULL, NULL);
-    pfs_fd_cache_drop_container (w->r->nodes.tree->roots->fds, NULL);
+    pfs_held_drop_dirs (w->r->nodes.tree);
     g_usleep (200);
   }
   return NULL;

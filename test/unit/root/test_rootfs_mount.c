@@ -67,7 +67,7 @@ show_mounts (Roots *r)
   g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
 
   assert_return_code (mount ("/proc/self/mountinfo", path, NULL, MS_BIND, NULL), errno);
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   pfs_tree_sweep (r->nodes.tree, NULL, NULL);
 }
 
@@ -76,7 +76,7 @@ hide_mounts (Roots *r)
 {
   g_autofree char *path = g_strdup_printf ("%s/10/mountinfo", r->nodes.proc->dir);
 
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   assert_return_code (umount2 (path, MNT_DETACH), errno);
 }
 
@@ -187,7 +187,7 @@ ask_again (Roots *r, PfsNode *node)
 {
   struct stat st;
 
-  pfs_fd_cache_drop_container (r->nodes.tree->roots->fds, NULL);
+  pfs_held_drop_dirs (r->nodes.tree);
   renumbered += 1000;
   return node->ops->getattr (node, NULL, WHO, &st);
 }

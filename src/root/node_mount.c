@@ -5,38 +5,37 @@
 #include "peerfs/tree/tree.h"
 
 PfsContainer *
-pfs_node_place_container (PfsNode *node)
+pfs_node_mount_container (PfsNode *node)
 {
   if (node->ops == &pfs_own_mount_ops || node->ops == &pfs_own_mount_file_ops)
     return NULL;
   return node->ops->fs ? pfs_rootfs_of (node)->container : pfs_node_container (node);
 }
 
-static PfsPlace
-place_locked (PfsNode *node)
+static PfsNodeMount
+mount_locked (PfsNode *node)
 {
-  PfsPlace place = { .container = pfs_node_place_container (node), .is_peer = node->ops == &pfs_peer_ops };
+  PfsNodeMount place = { .container = pfs_node_mount_container (node), .is_peer = node->ops == &pfs_peer_ops };
 
-  if (node->ops->fs) {
-    const PfsMount *mount = pfs_rootnode (node)->mount;
+  const PfsMount *mount = node->ops->fs ? pfs_rootnode (node)->mount : NULL;
 
-    place.mount = mount;
+  if (mount)
     place.remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
-  }
+  place.mount = mount;
   return place;
 }
 
-PfsPlace
-pfs_node_place (PfsNode *node)
+PfsNodeMount
+pfs_node_mount (PfsNode *node)
 {
   pfs_tree_lock (node->tree);
-  PfsPlace place = place_locked (node);
+  PfsNodeMount place = mount_locked (node);
   pfs_tree_unlock (node->tree);
   return place;
 }
 
 PfsNode *
-pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place)
+pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsNodeMount *ret_mount)
 {
   PfsNode key = { .number = number };
 
@@ -44,7 +43,7 @@ pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsPlace *ret_place)
   PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
   if (node) {
     node->nlookup++;
-    *ret_place = place_locked (node);
+    *ret_mount = mount_locked (node);
   }
   pfs_tree_unlock (tree);
   return node;

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What kind of filesystem a mount is of. */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
+#include "rootfs_private.h"
+
+/* What kinds of filesystem there are: by their names, and by statfs(2) where a peer's mountinfo does not name them.
+ * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that
+ * are here are local: who may read or write is settled at open(2), and nobody is told who does. */
+static const struct {
+  const char *name;
+  unsigned long magic; /* 0: by name alone */
+  guint flags;
+} types[] = {
+  { "proc", PROC_SUPER_MAGIC, PFS_MOUNT_PROC },
+  { "overlay", OVERLAYFS_SUPER_MAGIC, PFS_MOUNT_OVERLAY | PFS_MOUNT_LOCAL },
+  { "tmpfs", TMPFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "devtmpfs", TMPFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "ramfs", RAMFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "hugetlbfs", HUGETLBFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext4", EXT4_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext3", EXT3_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "ext2", EXT2_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "xfs", XFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "btrfs", BTRFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "f2fs", F2FS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "erofs", EROFS_SUPER_MAGIC_V1, PFS_MOUNT_LOCAL },
+  { "squashfs", SQUASHFS_MAGIC, PFS_MOUNT_LOCAL },
+  { "vfat", MSDOS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "iso9660", ISOFS_SUPER_MAGIC, PFS_MOUNT_LOCAL },
+  { "zfs", 0x2fc12fc1, PFS_MOUNT_LOCAL },
+  { "bcachefs", 0xca451a4e, PFS_MOUNT_LOCAL },
+  { "sysfs", SYSFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "cgroup", CGROUP_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "cgroup2", CGROUP2_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "debugfs", DEBUGFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "tracefs", TRACEFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "securityfs", SECURITYFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "configfs", 0x62656570, PFS_MOUNT_VOLATILE },
+  { "pstore", PSTOREFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "efivarfs", EFIVARFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "bpf", BPF_FS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "binfmt_misc", BINFMTFS_MAGIC, PFS_MOUNT_VOLATILE },
+  { "fusectl", 0x65735543, PFS_MOUNT_VOLATILE },
+  { "selinuxfs", SELINUX_MAGIC, PFS_MOUNT_VOLATILE },
+  { "smackfs", SMACK_MAGIC, PFS_MOUNT_VOLATILE },
+  { "rpc_pipefs", 0x67596969, PFS_MOUNT_VOLATILE },
+  { "nfsd", 0x6e667364, PFS_MOUNT_VOLATILE },
+  { "resctrl", RDTGROUP_SUPER_MAGIC, PFS_MOUNT_VOLATILE },
+  { "fuse", FUSE_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "nfs", NFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "cifs", CIFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "smb3", SMB2_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "9p", V9FS_MAGIC, PFS_MOUNT_REMOTE },
+  { "ceph", CEPH_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+};
+
+static guint
+flags_of_name (const char *type)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (strcmp (types[i].name, type) == 0)
+      return types[i].flags;
+  return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
+}
+
+static guint
+flags_of_magic (unsigned long magic)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (types[i].magic == magic)
+      return types[i].flags;
+  return 0;
+}
+
+/* Asks the filesystem itself. */
+static guint
+flags_by_statfs (int fd, const char *name)
+{
+  pfs_autofd opened = *name ? openat (fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+  struct statfs fs;
+
+  if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
+    return 0;
+  return flags_of_magic ((unsigned long) fs.f_type);
+}
+
+int
+pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
+{
+  g_autoptr (PfsProcess) process = NULL;
+
+  int r = pfs_container_main (rootfs->container, &process);
+  return r < 0 ? r : pfs_read_prefix_at (pfs_process_fd (process), "mountinfo", PFS_MOUNTINFO_MAX, ret);
+}
+
+/* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
+ * too many of them to read all, and a process that has changed its root is shown none beyond it. */
+guint
+pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
+{
+  g_autoptr (GBytes) mountinfo = NULL;
+  char type[64];
+  gsize len = 0;
+
+  (void) pfs_rootfs_mountinfo (rootfs, &mountinfo);
+  const char *text = mountinfo ? g_bytes_get_data (mountinfo, &len) : "";
+  if (pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
+    return flags_of_name (type);
+  return flags_by_statfs (fd, name);
+}
