@@ -12,7 +12,7 @@
 #include "requests.h"
 #include "trim.h"
 
-/* How often to look after peers that have no pidfd (a /proc of another PID namespace). */
+/* How often to look if peers without a pidfd have ended (a /proc of another PID namespace). */
 #define SOON_MS 50
 
 struct PfsJanitor {
@@ -29,7 +29,7 @@ wake (gpointer data)
   pfs_eventfd_raise (((const PfsJanitor *) data)->wake);
 }
 
-/* The names the kernel may still show for a container that has ended. */
+/* The kernel may still show the name of a container that has ended. */
 static void
 container_ended (PfsContainer *container, gpointer data)
 {

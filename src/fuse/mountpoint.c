@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Before the mount: everything that can be wrong, said in one line each. */
+/* Before the mount: one line for each thing that can be wrong. Later: to know the mount again, and to unmount it. */
 #include <cap-ng.h>
 #include <dirent.h>
 #include <errno.h>
@@ -71,8 +71,8 @@ is_within (const char *file, const char *dir)
   return g_str_equal (dir, "/") || (g_str_has_prefix (file, dir) && (file[len] == '/' || file[len] == '\0'));
 }
 
-/* What peerfs uses all the time would lie below its own mount, and wait for it. To mount on the working directory
- * itself is fine. */
+/* What peerfs uses all the time must not lie below its own mount: it would wait for itself. The working directory
+ * itself may be the mountpoint. */
 static int
 check_hides_nothing (const PfsSession *session, char **ret_error)
 {
@@ -151,7 +151,7 @@ pfs_mountpoint_prepare (PfsSession *session, char **ret_error)
   return check_capabilities (ret_error) < 0 || check_device (ret_error) < 0 ? -1 : 0;
 }
 
-/* The descriptor's number stays taken, by something that nobody can unmount: libfuse remembers the path. */
+/* libfuse remembers the path. So the descriptor's number stays taken, by something that nobody can unmount. */
 int
 pfs_mountpoint_mount (PfsSession *session)
 {
@@ -205,8 +205,8 @@ is_there (const PfsSession *session)
          || (statx (AT_FDCWD, session->mountpoint, flags, STATX_BASIC_STATS, &stx) < 0 && errno == ENOTCONN);
 }
 
-/* Waits for nobody: what is under way there, a notification of ours that waits for a directory too, is aborted. In a
- * user namespace only kernels of 2025 and later allow that. */
+/* MNT_FORCE aborts what is under way there, also a notification of ours that waits for a directory. In a user namespace
+ * only kernels of 2025 and later allow that. */
 bool
 pfs_mountpoint_clear (PfsSession *session)
 {

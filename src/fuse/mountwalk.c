@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The way to the mountpoint, which nobody else may bend: a volume that other containers share is on it, as a rule.
+/* The way to the mountpoint, which nobody else may change. Often it leads over a volume that other containers share.
  *
  * - Every folder on the way belongs to us, to root or to the owner of "/", and nobody else may write in it. In a sticky
  *   one (/tmp) others may write, but then the next component has to belong to one of those.
  * - A link on the way is followed only on our own root file system: on a volume, root may be a peer's.
- * - A dead mount is taken away only where this way ends, never behind a link.
+ * - A dead mount is taken away only at the end of the way, never behind a link.
  *
- * What is mounted on is the very folder that this way came to, by its descriptor. */
+ * The mount goes on the very folder that the way came to, by its descriptor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@
 typedef struct {
   const char *path; /* as given, for messages */
   GQueue todo;      /* components: char * */
-  int dir;          /* where the walk has come to, O_PATH */
+  int dir;          /* the folder that the walk has come to, O_PATH */
   uid_t root_uid;   /* the owner of "/" */
   uint64_t root_mount;
   guint links;
@@ -83,7 +83,7 @@ is_trusted (const Walk *walk, const struct stat *st)
   return st->st_uid == 0 || st->st_uid == geteuid () || st->st_uid == walk->root_uid;
 }
 
-/* Can nobody else put something in the place of this entry of the folder? entry NULL: it does not tell, being dead. */
+/* Can nobody else put something in the place of this entry of the folder? entry NULL: it is a dead mount. */
 static bool
 is_ours_alone (const Walk *walk, const struct stat *dir, const struct stat *entry)
 {
@@ -142,8 +142,8 @@ fail_replaceable (const Walk *walk, char **ret_error)
                    walk->path, dir ? dir : "a folder on the way");
 }
 
-/* Opens the entry, as it is. A daemon that was killed leaves a mount on which everything fails with ENOTCONN; more than
- * one may lie at the end of the way. */
+/* Opens the entry, and follows no link. A daemon that was killed leaves a mount on which everything fails with
+ * ENOTCONN. At the end of the way there may be several of them. */
 static int
 open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_error)
 {

@@ -18,9 +18,8 @@ take (PfsFile *file, const PfsCaller *who, const PfsCaller **ret_as)
   return r < 0 ? r : pfs_creds_take (who, ret_as);
 }
 
-/* Of a page that it maps the kernel takes fewer bytes than it asked for to be the end of the file: so an error after
- * some bytes is one of the whole request. Not so where it passes on the caller's own read(2), which alone has an owner.
- */
+/* If the kernel reads a page for a mapping, it takes fewer bytes than it asked for as the end of the file. So an error
+ * after some bytes fails the whole request. A caller's own read(2) may be short; no other request has a lock owner. */
 static ssize_t
 read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
 {
@@ -39,7 +38,7 @@ read_at (PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_fil
   return (ssize_t) done;
 }
 
-/* A file system may look at who reads, or be asked in the caller's name. The kernel also reads ahead of a caller, which
+/* A file system may look at the caller, or ask another one in its name. The kernel also reads ahead of a caller, which
  * may be gone since: no more capabilities count than those that the file was opened with. */
 static ssize_t
 read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const struct fuse_file_info *fi)
@@ -59,7 +58,7 @@ read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const
 void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-  /* The reply wakes the reader, whose close may come before it has returned here. */
+  /* The reply wakes the reader. Its close may come before the reply has returned here. */
   g_autoptr (PfsFile) file = pfs_file_ref (pfs_request_file (fi));
 
   (void) ino;
@@ -84,7 +83,7 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     fuse_reply_buf (req, mem, (size_t) n);
 }
 
-/* Of a mapped page that the kernel writes back nobody learns that it was not written to its end, but by an error. */
+/* The kernel writes a mapped page back: only an error tells that it was not written to its end. */
 static ssize_t
 write_whole (int fd, const char *data, size_t size, off_t off)
 {
@@ -100,8 +99,8 @@ write_whole (int fd, const char *data, size_t size, off_t off)
   return (ssize_t) done;
 }
 
-/* Written as the caller: the kernel then drops setuid bits and file capabilities as it would for him. Whether it goes
- * to the end is said by each request, for it is not so for mapped pages, nor after F_SETFL. */
+/* Written as the caller: then the kernel drops setuid bits and file capabilities as in the caller's own write. Each
+ * request says if it appends: that of a mapped page does not, nor does one after F_SETFL has cleared O_APPEND. */
 static ssize_t
 write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct fuse_file_info *fi,
           const PfsCaller *who)

@@ -4,8 +4,8 @@
  *
  * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name
  * it (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is
- * registered as the caller; one whose writes would have another effect gets direct I/O through the daemon, which goes
- * before.
+ * registered as the caller. A caller whose writes would have another effect gets direct I/O through the daemon, which
+ * takes precedence.
  *
  * What cannot be registered (on an overlay of an overlay, say) is open for direct I/O, as without passthrough. Such
  * opens and those of a backing file that is registered later get along, for the kernel caches nothing for either. */
@@ -30,7 +30,7 @@ typedef struct {
   int id;
   guint opens;
   bool own;      /* it has the daemon's credentials */
-  PfsCaller who; /* else whose credentials it has; owns its groups */
+  PfsCaller who; /* else it has this caller's; owns its groups */
 } Backing;
 
 static void
@@ -42,7 +42,7 @@ backing_free (gpointer data)
   g_free (backing);
 }
 
-/* The kernel offers it to everybody, but wants CAP_SYS_ADMIN of the first user namespace, whose number is fixed. */
+/* The kernel offers it to all, but wants CAP_SYS_ADMIN of the initial user namespace, whose number is fixed. */
 static bool
 in_user_namespace (void)
 {

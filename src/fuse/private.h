@@ -141,8 +141,8 @@ int pfs_mountpoint_prepare (PfsSession *session, char **ret_error);
 int pfs_mountpoint_mount (PfsSession *session);
 /* Right after the mount: by what to know it again. */
 void pfs_mountpoint_remember (PfsSession *session);
-/* Takes the session's mount away, never another: somebody else may have unmounted it, and what lay below it, or was
- * mounted since, is not ours. False if it stays, with errno. For signal handlers too. */
+/* Takes the session's mount away, never another. Others may have unmounted ours, and what lay below it, or was mounted
+ * since, is not ours. False if it stays, with errno. For signal handlers too. */
 bool pfs_mountpoint_clear (PfsSession *session);
 
 /* --- signals.c: SIGTERM, SIGINT and SIGHUP end the session, within two seconds even if a caller hangs --- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The byte ranges that one owner has locked (POSIX locks): which owner is in whose way. */
+/* The byte ranges that one owner has locked (POSIX locks), to tell which owners are in the way of another. */
 #pragma once
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@ typedef struct {
 GArray *pfs_ranges_new (void); /* of PfsRange; g_array_unref() */
 /* What the owner has once the kernel has done that. Whence is SEEK_SET. */
 void pfs_ranges_set (GArray *ranges, const struct flock *lock);
-/* Is one of them in the way of that lock of somebody else? */
+/* Does one of them conflict with that lock of another owner? */
 bool pfs_ranges_conflict (const GArray *ranges, const struct flock *lock);
 /* That range as a lock of fcntl(2). */
 struct flock pfs_range_lock (const PfsRange *range);

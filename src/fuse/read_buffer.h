@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a thread reads into: kept, for a mebibyte anew for each request is a mapping to be made, filled, taken away. */
+/* What a thread reads into. It is kept: a new mebibyte for each request would be mapped, filled and unmapped. */
 #pragma once
 
 #include <stddef.h>

@@ -4,7 +4,7 @@
 
 #include "private.h"
 
-/* A request while it is answered: who asks, about what, and what came of it so far. */
+/* A request while it is answered: its caller, what it is about, and what came of it so far. */
 typedef struct {
   PfsCaller who; /* the first; groups is read only if they mean anything beside its capabilities */
   gid_t *groups;
@@ -28,9 +28,9 @@ pfs_request_session (fuse_req_t req)
   return fuse_req_userdata (req);
 }
 
-/* What the kernel names by a number; of a file, that is our pointer (NULL: no file). The kernel tells nobody the
- * numbers of files, but those of nodes (name_to_handle_at(2)). A number that is no node's gives one where every
- * operation is -ESTALE. */
+/* What the kernel names by a number. For a file that is our pointer (NULL: no file), which the kernel tells no caller.
+ * It does tell the numbers of nodes (name_to_handle_at(2)). A number that is no node's gives one whose operations are
+ * all -ESTALE. */
 PfsNode *pfs_request_node (fuse_req_t req, fuse_ino_t ino);
 PfsFile *pfs_request_file (const struct fuse_file_info *fi);
 

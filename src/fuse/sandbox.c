@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the daemon gives up once the mount is there: capabilities it does not use, new privileges, core dumps, and the
- * system calls it never makes. Peers choose names, links and sizes; this bounds what a mistake of ours is worth. */
+/* What the daemon gives up once the mount is there: capabilities that it does not use, new privileges, core dumps, and
+ * system calls that it never makes. Peers choose names, links and sizes: this bounds the harm of a mistake of ours. */
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +95,7 @@ static const struct {
   { "ioctl", 1, ALL_BITS, VALUES (FUSE_DEV_IOC_BACKING_OPEN, FUSE_DEV_IOC_BACKING_CLOSE) },
   /* TCGETS: stdio asks whether it writes to a terminal */
   { "ioctl", 1, ALL_BITS, VALUES (NS_GET_OWNER_UID, NS_GET_PARENT, SIOCUNIXFILE, TCGETS) },
-  /* not F_SETSIG and F_SETOWN, by which the kernel sends anybody any signal */
+  /* not F_SETSIG and F_SETOWN, by which the kernel sends any signal to any process */
   { "fcntl", 1, ALL_BITS, VALUES (F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL) },
   { "fcntl", 1, ALL_BITS, VALUES (F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETPIPE_SZ, F_GETPIPE_SZ) },
   /* the C library and sanitizers name their memory */
