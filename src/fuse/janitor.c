@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One thread that waits for peers to end, for descriptors to become idle and for SIGUSR1. Else it sleeps. */
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -108,17 +107,13 @@ log_state (PfsSession *session)
 
 /* --- the thread --- */
 
-/* How long to sleep when nothing happens. */
+/* How long to sleep when nothing happens. -1: for ever. */
 static int
 wait_ms (gint64 deadline, bool look_soon)
 {
-  gint64 ms = -1;
+  gint64 now = g_get_monotonic_time (), when = MIN (deadline, look_soon ? now + SOON_MS * 1000 : G_MAXINT64);
 
-  if (deadline != G_MAXINT64)
-    ms = MAX (0, (deadline - g_get_monotonic_time ()) / 1000 + 1);
-  if (look_soon && (ms < 0 || ms > SOON_MS))
-    ms = SOON_MS;
-  return (int) MIN (ms, G_MAXINT);
+  return when == G_MAXINT64 ? -1 : (int) MAX (0, (when - now) / 1000 + 1);
 }
 
 static void
@@ -149,10 +144,10 @@ janitor_main (gpointer data)
 {
   PfsJanitor *janitor = data;
 
-  while (!g_atomic_int_get (&janitor->stopping)) {
+  for (;;) {
     wait_for_something (janitor);
     if (g_atomic_int_get (&janitor->stopping))
-      break;
+      return NULL;
     log_state (janitor->session);
     pfs_tree_sweep (janitor->session->tree, container_ended, janitor->session);
     guint64 n_ended = pfs_table_n_ended (janitor->session->table);
@@ -160,7 +155,6 @@ janitor_main (gpointer data)
       pfs_trim_ended (janitor->session);
     janitor->n_ended = n_ended;
   }
-  return NULL;
 }
 
 PfsJanitor *

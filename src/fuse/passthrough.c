@@ -175,25 +175,21 @@ pfs_passthrough_open (PfsSession *session, PfsFile *file, const PfsCaller *who, 
   file->file_flags |= FILE_COUNTED;
 }
 
-/* The id that the kernel need not keep any longer; 0: it is in use. */
-static int
-uncount (PfsPassthrough *passthrough, const PfsFile *file)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&passthrough->lock);
-  Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
-
-  if (--backing->opens > 0)
-    return 0;
-  int id = backing->id;
-  g_hash_table_remove (passthrough->nodes, file->node);
-  return id;
-}
-
 void
 pfs_passthrough_close (PfsSession *session, PfsFile *file)
 {
-  int id = file->file_flags & FILE_COUNTED ? uncount (session->passthrough, file) : 0;
+  PfsPassthrough *passthrough = session->passthrough;
+  int id = 0;
 
+  if (!(file->file_flags & FILE_COUNTED))
+    return;
+  g_mutex_lock (&passthrough->lock);
+  Backing *backing = g_hash_table_lookup (passthrough->nodes, file->node);
+  if (--backing->opens == 0) {
+    id = backing->id;
+    g_hash_table_remove (passthrough->nodes, file->node);
+  }
+  g_mutex_unlock (&passthrough->lock);
   /* As fuse_passthrough_close() does, for which there may be no request any more. Without the lock: it can be the last
    * close of the peer's file. */
   if (id > 0)

@@ -63,16 +63,11 @@ use_syslog (const PfsMountOptions *options)
 static char *
 mount_arguments (const PfsMountOptions *options)
 {
-  GString *opts = g_string_new ("default_permissions,nosuid,nodev,subtype=peerfs,fsname=");
+  const char *more = options->kernel_options ? options->kernel_options : "";
 
-  g_string_append (opts, options->fsname ? options->fsname : "peerfs");
-  if (options->allow_other)
-    g_string_append (opts, ",allow_other");
-  if (options->tree.read_only)
-    g_string_append (opts, ",ro");
-  if (options->kernel_options && *options->kernel_options)
-    g_string_append_printf (opts, ",%s", options->kernel_options);
-  return g_string_free (opts, FALSE);
+  return g_strdup_printf ("default_permissions,nosuid,nodev,subtype=peerfs,fsname=%s%s%s%s%s",
+                          options->fsname ? options->fsname : "peerfs", options->allow_other ? ",allow_other" : "",
+                          options->tree.read_only ? ",ro" : "", *more ? "," : "", more);
 }
 
 static struct fuse_session *
