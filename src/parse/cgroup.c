@@ -119,29 +119,23 @@ bool
 pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret)
 {
   Bytes all = bytes_of (content, len), line, path;
-  unsigned int depth, deepest = 0;
+  unsigned int deepest = 0;
+  bool outside = false;
 
   /* Not every v1 hierarchy has a cgroup of every container: take the line that knows most. */
   memset (ret, 0, sizeof *ret);
   while (bytes_split (&all, '\n', &line)) {
     PfsCgroup found;
 
-    depth = path_of (line, &path) ? parse_path (path, &found) : 0;
+    if (!path_of (line, &path))
+      continue;
+    outside = outside || bytes_equal (path, "/..") || bytes_has_prefix (path, "/../");
+    unsigned int depth = parse_path (path, &found);
     if (depth > deepest) {
       deepest = depth;
       *ret = found;
     }
   }
+  ret->outside = outside;
   return deepest > 0;
-}
-
-bool
-pfs_cgroup_is_outside (const char *content, size_t len)
-{
-  Bytes all = bytes_of (content, len), line, path;
-
-  while (bytes_split (&all, '\n', &line))
-    if (path_of (line, &path) && (bytes_equal (path, "/..") || bytes_has_prefix (path, "/../")))
-      return true;
-  return false;
 }

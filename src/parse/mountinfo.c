@@ -147,12 +147,11 @@ pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret)
   return false;
 }
 
-bool
-pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key)
+char *
+pfs_mountinfo_root (const char *content, size_t len)
 {
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
-  g_autofree char *key = NULL;
-  unsigned long id = 0;
+  char *key = NULL;
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line)) {
@@ -160,14 +159,8 @@ pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id
       continue;
     g_free (key);
     key = g_strdup_printf ("%u:%u %s %s %s", line.major, line.minor, line.root, line.source, line.super_options);
-    id = line.id;
   }
-  if (!key)
-    return false;
-
-  *ret_mount_id = id;
-  *ret_key = g_steal_pointer (&key);
-  return true;
+  return key;
 }
 
 bool

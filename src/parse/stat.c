@@ -8,192 +8,128 @@
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of linux/limits.h */
 
-enum { FIELD_STATE, FIELD_PPID, FIELD_FLAGS = 6, FIELD_START_TIME = 19 };
-
-static bool
-parse_fields (Bytes rest, PfsStat *stat)
-{
-  Bytes field;
-  uint64_t number;
-
-  for (int i = 0; i <= FIELD_START_TIME; i++) {
-    if (!bytes_split (&rest, ' ', &field))
-      return false;
-    switch (i) {
-    case FIELD_STATE:
-      if (field.len != 1 || !g_ascii_isalpha (field.p[0]))
-        return false;
-      stat->state = field.p[0];
-      break;
-    case FIELD_PPID:
-      if (!bytes_to_number (field, 10, INT_MAX, &number))
-        return false;
-      stat->ppid = (pid_t) number;
-      break;
-    case FIELD_FLAGS:
-      if (!bytes_to_number (field, 10, UINT32_MAX, &number))
-        return false;
-      stat->flags = (uint32_t) number;
-      break;
-    case FIELD_START_TIME:
-      if (!bytes_to_number (field, 10, UINT64_MAX, &stat->start_time))
-        return false;
-      break;
-    default:
-      break;
-    }
-  }
-  return true;
-}
+/* Behind the name, counted from 0. */
+enum { FIELD_STATE, FIELD_FLAGS = 6, FIELD_START_TIME = 19 };
 
 int
 pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
 {
-  Bytes all = bytes_of (content, len), pid, comm;
-  PfsStat stat = { 0 };
-  const char *open, *close;
-  uint64_t number;
+  const char *open = len > 0 ? memchr (content, '(', len) : NULL, *close = len > 0 ? memrchr (content, ')', len) : NULL;
+  Bytes fields[FIELD_START_TIME + 1];
+  uint64_t pid, flags, start_time;
 
-  if (len == 0)
-    return -EINVAL;
-  open = memchr (content, '(', len);
-  close = memrchr (content, ')', len);
   if (!open || !close || open - content < 2 || close < open || open[-1] != ' ')
     return -EINVAL;
-
-  pid = bytes_of (content, (size_t) (open - content) - 1);
-  if (!bytes_to_number (pid, 10, INT_MAX, &number) || number == 0)
+  Bytes comm = bytes_of (open + 1, (size_t) (close - open) - 1);
+  Bytes rest = bytes_of (close + 1, (size_t) (content + len - close) - 1);
+  if (comm.len >= sizeof ret->comm || memchr (comm.p, '\0', comm.len) || !bytes_has_prefix (rest, " "))
     return -EINVAL;
-  stat.pid = (pid_t) number;
-
-  comm = bytes_of (open + 1, (size_t) (close - open) - 1);
-  if (comm.len >= sizeof stat.comm || memchr (comm.p, '\0', comm.len))
-    return -EINVAL;
-  memcpy (stat.comm, comm.p, comm.len);
-
-  all = bytes_skip (all, (size_t) (close - content) + 1);
-  if (all.len == 0 || all.p[0] != ' ')
-    return -EINVAL;
-  all = bytes_skip (all, 1);
-  if (all.len > 0 && all.p[all.len - 1] == '\n')
-    all.len--;
-  if (!parse_fields (all, &stat))
+  rest = bytes_skip (rest, 1);
+  if (bytes_has_suffix (rest, "\n"))
+    rest.len--;
+  for (size_t i = 0; i < G_N_ELEMENTS (fields); i++)
+    if (!bytes_split (&rest, ' ', &fields[i]))
+      return -EINVAL;
+  Bytes state = fields[FIELD_STATE];
+  if (!bytes_to_number (bytes_of (content, (size_t) (open - content) - 1), 10, INT_MAX, &pid) || pid == 0
+      || state.len != 1 || !g_ascii_isalpha (state.p[0])
+      || !bytes_to_number (fields[FIELD_FLAGS], 10, UINT32_MAX, &flags)
+      || !bytes_to_number (fields[FIELD_START_TIME], 10, UINT64_MAX, &start_time))
     return -EINVAL;
 
-  *ret = stat;
+  *ret = (PfsStat) { .pid = (pid_t) pid, .state = state.p[0], .flags = (uint32_t) flags, .start_time = start_time };
+  memcpy (ret->comm, comm.p, comm.len);
   return 0;
 }
 
-/* The next number of a tab- or space-separated list. Returns false at its end; sets *ret_bad if it is no number. */
+/* Finds the first line with that label; *ret is the text behind it. */
 static bool
-next_id (Bytes *rest, uint32_t *ret, bool *ret_bad)
+find_line (Bytes all, const char *label, Bytes *ret)
+{
+  while (bytes_split (&all, '\n', ret))
+    if (bytes_has_prefix (*ret, label)) {
+      *ret = bytes_skip (*ret, strlen (label));
+      return true;
+    }
+  return false;
+}
+
+/* Takes a number with tabs or spaces around it: decimal ones have 32 bits, hexadecimal ones 64. Returns 1, 0 at the
+ * end, -1 if something else is there. */
+static int
+take_number (Bytes *rest, unsigned int base, uint64_t *ret)
 {
   size_t n = 0;
-  uint64_t number;
 
   while (rest->len > 0 && (rest->p[0] == '\t' || rest->p[0] == ' '))
     *rest = bytes_skip (*rest, 1);
   if (rest->len == 0)
-    return false;
+    return 0;
   while (n < rest->len && rest->p[n] != '\t' && rest->p[n] != ' ')
     n++;
-  if (!bytes_to_number (bytes_of (rest->p, n), 10, UINT32_MAX, &number)) {
-    *ret_bad = true;
-    return false;
-  }
+  if (!bytes_to_number (bytes_of (rest->p, n), base, base == 16 ? UINT64_MAX : UINT32_MAX, ret))
+    return -1;
   *rest = bytes_skip (*rest, n);
-  *ret = (uint32_t) number;
-  return true;
+  return 1;
+}
+
+/* The line must have n numbers. If there is no such line, that is right for an optional one. */
+static bool
+read_numbers (Bytes all, const char *label, bool optional, unsigned int base, size_t n, uint64_t *ret)
+{
+  Bytes rest;
+  uint64_t more;
+
+  if (!find_line (all, label, &rest))
+    return optional;
+  for (size_t i = 0; i < n; i++)
+    if (take_number (&rest, base, &ret[i]) <= 0)
+      return false;
+  return take_number (&rest, base, &more) == 0;
 }
 
 static bool
-parse_four (Bytes rest, uint32_t ids[4])
+read_groups (Bytes all, GArray *groups)
 {
-  uint32_t more;
-  bool bad = false;
+  Bytes rest;
+  uint64_t number;
+  int r = 0;
 
-  for (int i = 0; i < 4; i++)
-    if (!next_id (&rest, &ids[i], &bad))
-      return false;
-  return !next_id (&rest, &more, &bad) && !bad;
-}
-
-static bool
-parse_groups (Bytes rest, GArray *groups)
-{
-  uint32_t group;
-  bool bad = false;
-
-  while (next_id (&rest, &group, &bad)) {
-    gid_t gid = group;
-
-    if (groups->len >= GROUPS_MAX)
-      return false;
-    g_array_append_val (groups, gid);
+  if (!find_line (all, "Groups:", &rest))
+    return true;
+  while (groups->len <= GROUPS_MAX && (r = take_number (&rest, 10, &number)) > 0) {
+    gid_t group = (gid_t) number;
+    g_array_append_val (groups, group);
   }
-  return !bad;
-}
-
-static bool
-parse_mask (Bytes rest, uint64_t *ret)
-{
-  while (rest.len > 0 && (rest.p[0] == '\t' || rest.p[0] == ' '))
-    rest = bytes_skip (rest, 1);
-  return bytes_to_number (rest, 16, UINT64_MAX, ret);
-}
-
-enum { SEEN_UID = 1, SEEN_GID = 2, SEEN_GROUPS = 4, SEEN_PRM = 8, SEEN_EFF = 16, SEEN_BND = 32, SEEN_NNP = 64 };
-
-/* True for the first line with that label; *ret_rest is the text behind it. */
-static bool
-take (Bytes line, const char *label, unsigned int bit, unsigned int *seen, Bytes *ret_rest)
-{
-  if ((*seen & bit) || !bytes_has_prefix (line, label))
-    return false;
-  *seen |= bit;
-  *ret_rest = bytes_skip (line, strlen (label));
-  return true;
+  return r == 0;
 }
 
 int
 pfs_status_parse (const char *content, size_t len, PfsStatus *ret)
 {
   g_autoptr (GArray) groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
-  Bytes all = bytes_of (content, len), line, rest;
-  uint32_t uid[4] = { 0 }, gid[4] = { 0 };
-  uint64_t no_new_privs = 0;
-  PfsStatus status = { 0 };
-  unsigned int seen = 0;
+  uint64_t uid[4], gid[4], cap_prm = 0, cap_bnd = 0, no_new_privs = 0;
+  Bytes all = bytes_of (content, len);
 
-  while (bytes_split (&all, '\n', &line)) {
-    bool good = true;
-
-    if (take (line, "Uid:", SEEN_UID, &seen, &rest))
-      good = parse_four (rest, uid);
-    else if (take (line, "Gid:", SEEN_GID, &seen, &rest))
-      good = parse_four (rest, gid);
-    else if (take (line, "Groups:", SEEN_GROUPS, &seen, &rest))
-      good = parse_groups (rest, groups);
-    else if (take (line, "CapPrm:", SEEN_PRM, &seen, &rest))
-      good = parse_mask (rest, &status.cap_prm);
-    else if (take (line, "CapEff:", SEEN_EFF, &seen, &rest))
-      good = parse_mask (rest, &status.cap_eff);
-    else if (take (line, "CapBnd:", SEEN_BND, &seen, &rest))
-      good = parse_mask (rest, &status.cap_bnd);
-    else if (take (line, "NoNewPrivs:", SEEN_NNP, &seen, &rest))
-      good = parse_mask (rest, &no_new_privs);
-    if (!good)
-      return -EINVAL;
-  }
-  if (!(seen & SEEN_UID) || !(seen & SEEN_GID))
+  if (!read_numbers (all, "Uid:", false, 10, 4, uid) || !read_numbers (all, "Gid:", false, 10, 4, gid)
+      || !read_groups (all, groups) || !read_numbers (all, "CapPrm:", true, 16, 1, &cap_prm)
+      || !read_numbers (all, "CapBnd:", true, 16, 1, &cap_bnd)
+      || !read_numbers (all, "NoNewPrivs:", true, 16, 1, &no_new_privs))
     return -EINVAL;
-
-  status.uid = uid[0], status.euid = uid[1], status.suid = uid[2], status.fsuid = uid[3];
-  status.gid = gid[0], status.egid = gid[1], status.sgid = gid[2], status.fsgid = gid[3];
-  status.no_new_privs = no_new_privs != 0;
-  status.n_groups = groups->len;
-  status.groups = groups->len > 0 ? (gid_t *) g_array_free (g_steal_pointer (&groups), FALSE) : NULL;
-  *ret = status;
+  *ret = (PfsStatus) {
+    .uid = (uid_t) uid[0],
+    .euid = (uid_t) uid[1],
+    .suid = (uid_t) uid[2],
+    .gid = (gid_t) gid[0],
+    .egid = (gid_t) gid[1],
+    .sgid = (gid_t) gid[2],
+    .n_groups = groups->len,
+    .cap_prm = cap_prm,
+    .cap_bnd = cap_bnd,
+    .no_new_privs = no_new_privs != 0,
+  };
+  if (groups->len > 0)
+    ret->groups = (gid_t *) (void *) g_array_free (g_steal_pointer (&groups), FALSE);
   return 0;
 }
 

@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "container.h"
+/* One container, and its main process, which is kept pinned between calls. */
+#include "state.h"
 
 #include <errno.h>
 
-#include "state.h"
+void
+pfs_table_memory_unref (PfsTable *table)
+{
+  if (!g_atomic_int_dec_and_test (&table->refs))
+    return;
+  pfs_self_clear (&table->self);
+  g_array_unref (table->processes);
+  g_ptr_array_unref (table->pods);
+  g_hash_table_unref (table->pod_names);
+  g_free (table->pod);
+  g_free (table->node_root);
+  g_array_unref (table->rules);
+  g_ptr_array_unref (table->notices);
+  pthread_mutex_destroy (&table->lock);
+  pthread_cond_destroy (&table->scanned);
+  pfs_patience_unref (table->patience);
+  pfs_proc_unref (table->proc);
+  g_free (table);
+}
 
 PfsContainer *
 pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup)
@@ -12,7 +31,7 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
 
   c->refs = 1;
   c->table = table;
-  pfs_table_memory_ref (table);
+  g_atomic_int_inc (&table->refs);
   c->serial = ++table->next_serial;
   c->key = g_strdup (key);
   c->id = g_strdup (id);
@@ -23,7 +42,8 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
   c->machine = g_strdup (cgroup->machine);
   c->outer_pod = g_strdup (cgroup->outer_pod);
   c->beside_us = cgroup->beside_us;
-  c->members = g_array_new (FALSE, FALSE, sizeof (guint));
+  c->members = g_ptr_array_new ();
+  c->pids = g_array_new (FALSE, FALSE, sizeof (pid_t));
   return c;
 }
 
@@ -50,17 +70,15 @@ pfs_container_unref (PfsContainer *c)
   g_free (c->root_key);
   g_free (c->next_name);
   g_free (c->name);
-  g_array_unref (c->members);
-  if (c->pids)
-    g_array_unref (c->pids);
+  g_ptr_array_unref (c->members);
+  g_array_unref (c->pids);
   g_free (c);
   pfs_table_memory_unref (table);
 }
 
 PfsProcess *
-pfs_container_end (PfsContainer *c)
+pfs_container_unpin (PfsContainer *c)
 {
-  g_atomic_int_set (&c->ended, 1);
   if (c->process)
     g_queue_remove (&c->table->pinned, c);
   return g_steal_pointer (&c->process);
@@ -110,22 +128,19 @@ static void
 cache_process (PfsContainer *c, PfsProcess *process, guint64 start)
 {
   PfsTable *table = c->table;
-  PfsProcess *dropped = NULL;
+  g_autoptr (PfsProcess) dropped = NULL;
   void (*func) (gpointer data) = NULL;
 
   pthread_mutex_lock (&table->lock);
   if (!pfs_container_ended (c) && !c->process && c->main_pid == pfs_process_pid (process) && c->main_start == start) {
-    if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX) {
-      PfsContainer *last = g_queue_pop_tail (&table->pinned);
-      dropped = g_steal_pointer (&last->process);
-    }
+    if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX)
+      dropped = pfs_container_unpin (g_queue_peek_tail (&table->pinned));
     c->process = pfs_process_ref (process);
     g_queue_push_head (&table->pinned, c);
     func = table->pinned_func;
   }
   gpointer data = table->pinned_data;
   pthread_mutex_unlock (&table->lock);
-  g_clear_pointer (&dropped, pfs_process_unref);
   if (func)
     func (data);
 }
@@ -174,7 +189,7 @@ GArray *
 pfs_container_pids (PfsContainer *c)
 {
   pthread_mutex_lock (&c->table->lock);
-  GArray *pids = c->pids ? g_array_ref (c->pids) : g_array_new (FALSE, FALSE, sizeof (pid_t));
+  GArray *pids = g_array_ref (c->pids);
   pthread_mutex_unlock (&c->table->lock);
   return pids;
 }
@@ -183,4 +198,63 @@ bool
 pfs_container_ended (PfsContainer *c)
 {
   return g_atomic_int_get (&c->ended) != 0;
+}
+
+/* --- the main processes that are kept pinned: the janitor waits for their ends, so that nothing is held after them ---
+ */
+
+void
+pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data)
+{
+  pthread_mutex_lock (&table->lock);
+  table->pinned_func = func;
+  table->pinned_data = data;
+  pthread_mutex_unlock (&table->lock);
+}
+
+guint64
+pfs_table_n_ended (PfsTable *table)
+{
+  pthread_mutex_lock (&table->lock);
+  guint64 n = table->n_ended;
+  pthread_mutex_unlock (&table->lock);
+  return n;
+}
+
+GPtrArray *
+pfs_table_pinned (PfsTable *table)
+{
+  GPtrArray *processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
+
+  pthread_mutex_lock (&table->lock);
+  for (GList *link = table->pinned.head; link; link = link->next)
+    g_ptr_array_add (processes, pfs_process_ref (((PfsContainer *) link->data)->process));
+  pthread_mutex_unlock (&table->lock);
+  return processes;
+}
+
+/* To be dropped without the lock; NULL if the table does not keep it any more. */
+static PfsProcess *
+unpin_process (PfsTable *table, const PfsProcess *process)
+{
+  pthread_mutex_lock (&table->lock);
+  GList *link = table->pinned.head;
+  while (link && ((PfsContainer *) link->data)->process != process)
+    link = link->next;
+  PfsProcess *taken = link ? pfs_container_unpin (link->data) : NULL;
+  pthread_mutex_unlock (&table->lock);
+  return taken;
+}
+
+void
+pfs_table_drop_dead (PfsTable *table)
+{
+  g_autoptr (GPtrArray) processes = pfs_table_pinned (table);
+
+  for (guint i = 0; i < processes->len; i++) {
+    g_autoptr (PfsProcess) dropped = NULL;
+
+    if (!pfs_process_alive (processes->pdata[i]))
+      dropped = unpin_process (table, processes->pdata[i]);
+  }
 }

@@ -7,15 +7,12 @@
  * A process can choose its name, its mounts (with SYS_ADMIN) and, if it may make cgroups, the cgroups below its own. It
  * cannot choose the ids above that: they come first, all of them. And as what is below an id has it, a process without
  * one is not of a container that has: a tool of the node may have entered its namespaces (nsenter). */
-#include "group.h"
+#include "state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
-#include "peerfs/proc/procfile.h"
-#include "identity.h"
 
 static bool
 is_with_us (const PfsSelf *self, int dir, const char *root_key)
@@ -24,7 +21,7 @@ is_with_us (const PfsSelf *self, int dir, const char *root_key)
 
   if (!self->key || self->has_cgroup_id)
     return false;
-  if (root_key && self->root_key && g_str_equal (root_key, self->root_key))
+  if (root_key && g_strcmp0 (root_key, self->root_key) == 0)
     return true;
   return self->mnt_ns && pfs_readlink_at (dir, "ns/mnt", &mnt_ns) == 0 && g_str_equal (mnt_ns, self->mnt_ns);
 }
@@ -87,20 +84,17 @@ static void
 learn_node_root (PfsTable *table, PfsProcessInfo *info, int dir)
 {
   g_autoptr (GBytes) mountinfo = NULL;
-  g_autofree char *root_key = NULL;
-  const PfsSelf *self;
   PfsKubeletMount kubelet;
-  unsigned long mount_id;
   gsize len;
 
-  if (pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0 || pfs_self_get (table, &self) < 0) {
+  if (pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0) {
     info->kind = PFS_KIND_PENDING;
     return;
   }
   const char *content = g_bytes_get_data (mountinfo, &len);
-  if (!content || !pfs_mountinfo_root (content, len, &mount_id, &root_key)
-      || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
-      || (info->kind != PFS_KIND_BESIDE && is_with_us (self, dir, root_key)))
+  g_autofree char *root_key = pfs_mountinfo_root (content, len);
+  if (!root_key || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
+      || (info->kind != PFS_KIND_BESIDE && is_with_us (&table->self, dir, root_key)))
     return;
   g_free (table->node_root);
   table->node_root = g_steal_pointer (&root_key);
@@ -109,10 +103,8 @@ learn_node_root (PfsTable *table, PfsProcessInfo *info, int dir)
 void
 pfs_classify (PfsTable *table, PfsProcessInfo *info)
 {
-  const PfsSelf *self;
   PfsCgroup cgroup;
   PfsStat stat;
-  bool outside;
 
   info->kind = PFS_KIND_PENDING;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
@@ -123,17 +115,15 @@ pfs_classify (PfsTable *table, PfsProcessInfo *info)
     info->kind = PFS_KIND_OUTSIDE;
     return;
   }
-  int has_id = pfs_read_cgroup (table, dir, &cgroup, &outside);
+  int has_id = pfs_read_cgroup (table, dir, &cgroup);
   if (has_id < 0)
     return;
   if (has_id > 0) {
-    if (pfs_self_get (table, &self) < 0)
-      return;
-    cgroup.depth += pfs_self_contains (self, cgroup.chain);
+    cgroup.depth += pfs_self_contains (&table->self, cgroup.chain);
     join (table, info, cgroup.chain, cgroup.id, &cgroup);
     return;
   }
-  info->kind = outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
+  info->kind = cgroup.outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
   if (info->pid == 1)
     learn_node_root (table, info, dir);
 }
@@ -144,22 +134,17 @@ pfs_classify_without_id (PfsTable *table, PfsProcessInfo *info)
   static const PfsCgroup no_cgroup = { .runtime = "unknown", .depth = 1 };
   bool beside = info->kind == PFS_KIND_BESIDE;
   g_autoptr (GBytes) mountinfo = NULL;
-  g_autofree char *root_key = NULL;
-  const PfsSelf *self;
+  const PfsSelf *self = &table->self;
   PfsKubeletMount kubelet;
-  unsigned long mount_id;
   gsize len;
 
   info->kind = PFS_KIND_PENDING;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
-  if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0
-      || pfs_self_get (table, &self) < 0)
+  if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0)
     return;
   const char *content = g_bytes_get_data (mountinfo, &len);
-  if (!content)
-    content = "";
   bool has_kubelet = pfs_mountinfo_kubelet (content, len, NULL, &self->kubelet, &kubelet);
-  pfs_mountinfo_root (content, len, &mount_id, &root_key);
+  g_autofree char *root_key = pfs_mountinfo_root (content, len);
   bool with_us = !beside && is_with_us (self, dir, root_key);
 
   info->kind = PFS_KIND_OUTSIDE;

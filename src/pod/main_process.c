@@ -8,22 +8,14 @@
  * its executable is on no mount of its own mount namespace, which means that it was started outside and has not
  * finished exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last
  * counts for a while only, if something else tells that the root is not the node's (is_surely_own). */
-#include "main_process.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/stat.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
-#include "peerfs/proc/pids.h"
-#include "peerfs/proc/procfile.h"
-#include "identity.h"
-#include "nsmounts.h"
-#include "processes.h"
 
 #define EXEC_SECONDS 2 /* a runtime's exec into the container is over by then */
 
@@ -52,8 +44,10 @@ has_finished_exec (int dir, const char *content, gsize len)
 
 /* True for the root that a process has until it gets its container's own. */
 static bool
-is_foreign_root (PfsTable *table, const PfsSelf *self, const PfsContainer *c, const char *root_key)
+is_foreign_root (PfsTable *table, const PfsContainer *c, const char *root_key)
 {
+  const PfsSelf *self = &table->self;
+
   if (g_strcmp0 (root_key, table->node_root) == 0)
     return true;
   if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key)))
@@ -115,21 +109,22 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize 
 static int
 read_mounts (PfsTable *table, guint64 peer, int dir, GBytes **ret, char **ret_root_key)
 {
-  g_autoptr (GBytes) own = NULL;
-  g_autoptr (GBytes) all = NULL;
-  unsigned long mount_id;
   gsize len;
 
-  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &own);
+  int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, ret);
   if (r < 0)
     return r;
-  const char *content = g_bytes_get_data (own, &len);
-  if (!(content && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
-      && pfs_namespace_mountinfo (table, peer, dir, &all) == 0 && (content = g_bytes_get_data (all, &len))
-      && pfs_mountinfo_root (content, len, &mount_id, ret_root_key))
+  const char *content = g_bytes_get_data (*ret, &len);
+  *ret_root_key = pfs_mountinfo_root (content, len);
+  g_autoptr (GBytes) all = NULL;
+  if (*ret_root_key || pfs_namespace_mountinfo (table, peer, dir, &all) < 0)
+    return 0;
+  content = g_bytes_get_data (all, &len);
+  *ret_root_key = pfs_mountinfo_root (content, len);
+  if (*ret_root_key) {
+    g_bytes_unref (*ret);
     *ret = g_steal_pointer (&all);
-  else
-    *ret = g_steal_pointer (&own);
+  }
   return 0;
 }
 
@@ -139,19 +134,17 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
 {
   g_autoptr (GBytes) mounts = NULL;
   g_autofree char *root_key = NULL;
-  const PfsSelf *self;
+  const PfsSelf *self = &table->self;
   gsize len;
 
   int r = read_mounts (table, c->serial, dir, &mounts, &root_key);
-  if (r == 0)
-    r = pfs_self_get (table, &self);
   if (r < 0)
     return r;
   const char *content = g_bytes_get_data (mounts, &len);
   bool young = pfs_table_is_young (table, stat->start_time, EXEC_SECONDS);
   if (!root_key)
     return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
-  if (is_foreign_root (table, self, c, root_key))
+  if (is_foreign_root (table, c, root_key))
     return PFS_RANK_UNKNOWN;
   if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len)
       && (young || !is_surely_own (self, c, content, len, root_key)))
@@ -162,18 +155,6 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   if (!c->root_key)
     c->root_key = g_steal_pointer (&root_key);
   return PFS_RANK_OWN_ROOT;
-}
-
-/* Does it call itself as Kubernetes' pause does, or podman's infra container? Its arguments would tell more; but they
- * are in its memory, and a read of that may take as long as the process likes. Returns 1, 0, or -errno. */
-static int
-is_sandbox_process (PfsTable *table, const PfsProcessInfo *info)
-{
-  PfsStat stat;
-
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
-  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
-  return r < 0 ? r : pfs_runtime_is_sandbox (stat.comm);
 }
 
 /* Returns its rank as a main process, UNKNOWN if it can be none now, or -errno if that cannot be told. */
@@ -193,8 +174,11 @@ rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
   if (pfs_stat_is_dead (&stat) || stat.start_time != info->start_time)
     return PFS_RANK_UNKNOWN;
   r = examine (table, c, dir, &stat);
-  if (r >= 0)
-    info->rank = (guint8) r;
+  if (r < 0)
+    return r;
+  info->rank = (guint8) r;
+  /* Its arguments would tell more. But they are in its memory, and a read of that may take as long as it likes. */
+  info->is_sandbox = pfs_runtime_is_sandbox (stat.comm);
   return r;
 }
 
@@ -208,26 +192,19 @@ compare_age (gconstpointer a, gconstpointer b)
   return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static int
+static void
 set_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo *info)
 {
   g_autoptr (PfsProcess) stale = NULL;
 
   if (c->main_pid == info->pid && c->main_start == info->start_time)
-    return 0;
-  int r = is_sandbox_process (table, info);
-  if (r < 0)
-    return r;
-  c->main_is_sandbox = r > 0;
+    return;
+  c->main_is_sandbox = info->is_sandbox;
   pthread_mutex_lock (&table->lock);
   c->main_pid = info->pid;
   c->main_start = info->start_time;
-  if (c->process) {
-    stale = g_steal_pointer (&c->process);
-    g_queue_remove (&table->pinned, c);
-  }
+  stale = pfs_container_unpin (c);
   pthread_mutex_unlock (&table->lock);
-  return 0;
 }
 
 static bool
@@ -236,8 +213,7 @@ keeps_main (PfsTable *table, PfsContainer *c)
   if (c->main_rank < PFS_RANK_JAILED || !c->root_key)
     return false;
   for (guint i = 0; i < c->members->len; i++) {
-    const PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo,
-                                                 g_array_index (c->members, guint, i));
+    const PfsProcessInfo *info = c->members->pdata[i];
     if (info->pid == c->main_pid)
       return info->start_time == c->main_start && pfs_proc_pid_alive (table->proc, info->pid) != 0;
   }
@@ -263,11 +239,9 @@ is_refusal (int error)
 static int
 find_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo **ret, PfsRank *ret_rank)
 {
-  g_autoptr (GPtrArray) by_age = g_ptr_array_new ();
+  g_autoptr (GPtrArray) by_age = g_ptr_array_copy (c->members, NULL, NULL);
   int refusal = 0;
 
-  for (guint i = 0; i < c->members->len; i++)
-    g_ptr_array_add (by_age, &g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)));
   g_ptr_array_sort (by_age, compare_age);
   *ret = NULL;
   *ret_rank = PFS_RANK_UNKNOWN;
@@ -297,11 +271,9 @@ pfs_choose_main (PfsTable *table, PfsContainer *c)
   if (!keeps_main (table, c)) {
     r = find_main (table, c, &info, &rank);
     if (r == 0)
-      r = set_main (table, c, info);
-    if (r == 0)
+      set_main (table, c, info);
+    if (r == 0 || r == -ESRCH)
       c->main_rank = rank;
-    else if (r == -ESRCH)
-      c->main_rank = PFS_RANK_UNKNOWN;
   }
   pthread_mutex_lock (&table->lock);
   c->main_error = r;

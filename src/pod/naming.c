@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The names of the containers in one listing. */
-#include "naming.h"
+#include "state.h"
 
 #include <limits.h>
 #include <string.h>
 
 #include "peerfs/base/name.h"
-#include "pods.h"
-#include "state.h"
 
 #define SHORT_ID 12
 #define SANDBOX_NAME "pause"
 #define NOTICES_MAX 64 /* told at one time: peers may make conflicts as they like */
 
 bool
-pfs_name_rule_parse (const char *arg, PfsNameRule *ret)
+pfs_table_check_name (const char *arg)
 {
   const char *equals = strchr (arg, '=');
 
@@ -23,19 +21,7 @@ pfs_name_rule_parse (const char *arg, PfsNameRule *ret)
   for (const char *p = arg; p < equals; p++)
     if (!g_ascii_isalnum (*p) && !strchr ("._-", *p))
       return false;
-  ret->prefix = g_strndup (arg, (gsize) (equals - arg));
-  ret->name = g_strdup (equals + 1);
-  ret->arg = g_strdup (arg);
   return true;
-}
-
-void
-pfs_name_rule_free (PfsNameRule *rule)
-{
-  g_free (rule->prefix);
-  g_free (rule->name);
-  g_free (rule->arg);
-  g_free (rule);
 }
 
 /* An id given by the kubelet's mount is <uid>/<name>/<8 hex>: what differs between instances is its end. */
@@ -45,12 +31,6 @@ id_for_names (const PfsContainer *c)
   const char *slash = strrchr (c->id, '/');
 
   return slash ? slash + 1 : c->id;
-}
-
-static char *
-short_id (const PfsContainer *c)
-{
-  return g_strndup (id_for_names (c), SHORT_ID);
 }
 
 /* It is alone in its container: an application that catatonit started is another process. */
@@ -85,10 +65,11 @@ static const PfsContainer *
 match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
 {
   const PfsContainer *match = NULL, *other = NULL;
+  size_t prefix = strcspn (rule->arg, "=");
 
   for (guint i = 0; i < live->len; i++) {
     const PfsContainer *c = g_ptr_array_index (live, i);
-    if (!g_str_has_prefix (c->id, rule->prefix) || (match && c->depth > match->depth))
+    if (strncmp (c->id, rule->arg, prefix) != 0 || (match && c->depth > match->depth))
       continue;
     other = match && match->depth == c->depth ? match : NULL;
     match = c;
@@ -99,13 +80,14 @@ match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
   return other ? NULL : match;
 }
 
-static const PfsNameRule *
-rule_for (const PfsTable *table, const PfsContainer *c)
+/* The name that the user has given to it, or NULL. */
+static const char *
+given_name (const PfsTable *table, const PfsContainer *c)
 {
   for (guint i = 0; i < table->rules->len; i++) {
-    const PfsNameRule *rule = g_ptr_array_index (table->rules, i);
+    const PfsNameRule *rule = &g_array_index (table->rules, PfsNameRule, i);
     if (rule->match == c)
-      return rule;
+      return strchr (rule->arg, '=') + 1;
   }
   return NULL;
 }
@@ -134,33 +116,21 @@ is_vouched (const PfsTable *table, const PfsContainer *c)
 static char *
 claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
 {
-  const PfsNameRule *rule = rule_for (table, c);
+  const char *given = given_name (table, c);
+  bool sandbox = is_sandbox (c, live);
 
-  if (!pfs_pods_is_shown (table, c))
+  if (!pfs_pods_is_shown (table, c) || (sandbox && !table->sandbox))
     return NULL;
-  if (is_sandbox (c, live) && !table->sandbox)
-    return NULL;
-  if (rule)
-    return claim (c, PFS_CLAIM_RULE, rule->name);
-  if (is_sandbox (c, live))
+  if (given)
+    return claim (c, PFS_CLAIM_RULE, given);
+  if (sandbox)
     return claim (c, PFS_CLAIM_MOUNT, SANDBOX_NAME);
   if (pfs_name_valid (c->kubelet.name))
     return claim (c, is_vouched (table, c) ? PFS_CLAIM_POD : PFS_CLAIM_MOUNT, c->kubelet.name);
   if (pfs_name_valid (c->machine))
     return claim (c, PFS_CLAIM_CGROUP, c->machine);
   c->claim = PFS_CLAIM_CGROUP;
-  return short_id (c);
-}
-
-/* Takes over name, which is unique in its pod alone. */
-static char *
-in_its_pod (const PfsTable *table, const PfsContainer *c, char *name)
-{
-  g_autofree char *own = name;
-
-  if (!own || table->scope != PFS_SCOPE_NODE)
-    return g_steal_pointer (&own);
-  return g_strdup_printf ("%s/%s", c->place, own);
+  return g_strndup (id_for_names (c), SHORT_ID);
 }
 
 /* Another name for one whose name is taken: more of the id until it is free. */
@@ -169,15 +139,14 @@ free_name (GHashTable *taken, const PfsContainer *c, const char *name)
 {
   const char *id = id_for_names (c);
   const char *slash = strrchr (name, '/');
-  gsize before = slash ? (gsize) (slash + 1 - name) : 0;
+  int len = slash ? NAME_MAX + (int) (slash + 1 - name) : NAME_MAX;
 
-  for (gsize digits = SHORT_ID;; digits++) {
-    g_autofree char *tail = digits <= strlen (id) || digits == SHORT_ID
-                                ? g_strdup_printf ("~%.*s", (int) digits, id)
-                                : g_strdup_printf ("~%.*s~%" G_GUINT64_FORMAT, SHORT_ID, id, c->serial);
-    gsize room = NAME_MAX > strlen (tail) ? NAME_MAX - strlen (tail) : 0;
-    g_autofree char *candidate = g_strdup_printf ("%.*s%s", (int) MIN (before + room, strlen (name)), name, tail);
-    if (!g_hash_table_contains (taken, candidate) || digits > strlen (id))
+  for (int digits = SHORT_ID;; digits++) {
+    bool by_id = digits <= (int) strlen (id) || digits == SHORT_ID;
+    g_autofree char *tail = by_id ? g_strdup_printf ("~%.*s", digits, id)
+                                  : g_strdup_printf ("~%.*s~%" G_GUINT64_FORMAT, SHORT_ID, id, c->serial);
+    g_autofree char *candidate = g_strdup_printf ("%.*s%s", len - (int) strlen (tail), name, tail);
+    if (!by_id || !g_hash_table_contains (taken, candidate))
       return g_steal_pointer (&candidate);
   }
 }
@@ -209,24 +178,33 @@ tell_conflict (PfsTable *table, PfsContainer *loser, const PfsContainer *winner)
   loser->told = true;
 }
 
+static void
+claim_names (PfsTable *table, GPtrArray *live)
+{
+  for (guint i = 0; i < table->rules->len; i++) {
+    PfsNameRule *rule = &g_array_index (table->rules, PfsNameRule, i);
+    rule->match = match_of (table, rule, live);
+  }
+  for (guint i = 0; i < live->len; i++) {
+    PfsContainer *c = live->pdata[i];
+    g_autofree char *name = claimed_name (table, c, live);
+    g_free (c->next_name);
+    /* It is unique in its pod alone. */
+    c->next_name = name && table->scope == PFS_SCOPE_NODE ? g_strdup_printf ("%s/%s", c->place, name)
+                                                          : g_steal_pointer (&name);
+  }
+}
+
 void
 pfs_assign_names (PfsTable *table, GPtrArray *live)
 {
   g_autoptr (GHashTable) taken = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) losers = g_ptr_array_new ();
 
-  for (guint i = 0; i < table->rules->len; i++) {
-    PfsNameRule *rule = g_ptr_array_index (table->rules, i);
-    rule->match = match_of (table, rule, live);
-  }
-  for (guint i = 0; i < live->len; i++) {
-    PfsContainer *c = g_ptr_array_index (live, i);
-    g_free (c->next_name);
-    c->next_name = in_its_pod (table, c, claimed_name (table, c, live));
-  }
+  claim_names (table, live);
   g_ptr_array_sort (live, compare_claims);
   for (guint i = 0; i < live->len; i++) {
-    PfsContainer *c = g_ptr_array_index (live, i);
+    PfsContainer *c = live->pdata[i];
     const PfsContainer *winner = c->next_name ? g_hash_table_lookup (taken, c->next_name) : NULL;
     if (winner) {
       tell_conflict (table, c, winner);
@@ -237,7 +215,7 @@ pfs_assign_names (PfsTable *table, GPtrArray *live)
   }
   /* After all claims, so that NAME~ID never takes a name that somebody is called by. */
   for (guint i = 0; i < losers->len; i++) {
-    PfsContainer *c = g_ptr_array_index (losers, i);
+    PfsContainer *c = losers->pdata[i];
     g_autofree char *claimed = c->next_name;
     c->next_name = free_name (taken, c, claimed);
     g_hash_table_insert (taken, c->next_name, c);

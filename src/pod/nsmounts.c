@@ -2,7 +2,7 @@
 /* The mounts of a process's mount namespace, whatever its own root is: /proc/<pid>/mountinfo leaves out what lies
  * outside of it (proc_pid_mountinfo(5)), which for a process that has chrooted itself may be everything. setns(2)
  * gives a thread the namespace's root. So a thread of its own joins, reads its own mountinfo and ends. */
-#include "nsmounts.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
-#include "state.h"
 
 typedef struct {
   gint refs;

@@ -5,7 +5,7 @@
  * name are in the kubelet's folders of logs, on the node's root: that of its init. Only the uids of containers that
  * live are looked for and kept, however many folders there are. That is a file system, and a scan reads
  * nothing but /proc: the caller reads the folders after a scan, and then scans again. */
-#include "pods.h"
+#include "state.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,17 +16,16 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
 #include "peerfs/parse/podlog.h"
-#include "peerfs/proc/procfile.h"
 #include "sockview.h"
-#include "state.h"
 
 #define LOG_FOLDER "var/log/pods"
 #define FOLDERS_MAX 65536         /* entries looked at */
 #define AGAIN_USEC G_USEC_PER_SEC /* uids that no folder has are looked for so often */
 #define SHORT_UID 12
 
-const char *
-pfs_pods_uid (const PfsTable *table, const PfsContainer *c)
+/* The uid of the container's pod; "" without one. */
+static const char *
+uid_of (const PfsTable *table, const PfsContainer *c)
 {
   if (c->outer_pod[0])
     return c->outer_pod;
@@ -58,9 +57,9 @@ static void
 take_folder (GHashTable *names, const char *folder)
 {
   PfsPodLog log;
-  const char *known;
+  const char *known = pfs_podlog_parse (folder, &log) ? g_hash_table_lookup (names, log.uid) : NULL;
 
-  if (!pfs_podlog_parse (folder, &log) || !(known = g_hash_table_lookup (names, log.uid)))
+  if (!known)
     return;
   g_hash_table_replace (names, g_strdup (log.uid),
                         *known ? g_strdup_printf ("_/%s", log.uid) : g_strdup_printf ("%s/%s", log.namespace, log.pod));
@@ -151,7 +150,7 @@ find_owners (PfsTable *table, GHashTable *names, const GPtrArray *live)
   GHashTable *owners = g_hash_table_new (g_str_hash, g_str_equal);
 
   for (guint i = 0; i < live->len; i++) {
-    const char *uid = pfs_pods_uid (table, live->pdata[i]);
+    const char *uid = uid_of (table, live->pdata[i]);
     char *name = g_hash_table_lookup (names, uid);
     if (name && g_hash_table_contains (owners, name) && g_strcmp0 (g_hash_table_lookup (owners, name), uid) != 0)
       uid = NULL;
@@ -186,7 +185,7 @@ pfs_pods_place (PfsTable *table, GPtrArray *live)
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];
     g_free (c->place);
-    c->place = place_of (names, owners, pfs_pods_uid (table, c));
+    c->place = place_of (names, owners, uid_of (table, c));
   }
 }
 
@@ -195,7 +194,7 @@ pfs_pods_is_shown (const PfsTable *table, const PfsContainer *c)
 {
   if (table->scope != PFS_SCOPE_POD)
     return true;
-  return g_str_equal (pfs_podlog_is_uid (table->pod) ? pfs_pods_uid (table, c) : c->place, table->pod);
+  return g_str_equal (pfs_podlog_is_uid (table->pod) ? uid_of (table, c) : c->place, table->pod);
 }
 
 static int
@@ -229,7 +228,7 @@ pfs_pods_list (const PfsTable *table, GPtrArray *live)
       continue;
     PfsPod *pod = g_new0 (PfsPod, 1);
     pod->place = g_strdup (c->place);
-    pod->uid = g_strdup (pfs_pods_uid (table, c));
+    pod->uid = g_strdup (uid_of (table, c));
     g_ptr_array_add (pods, pod);
   }
   g_ptr_array_sort (pods, compare_places);

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One scan: from the processes there are to the containers that are listed. */
-#include "scan.h"
+#include "state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
-#include "group.h"
-#include "identity.h"
-#include "main_process.h"
-#include "naming.h"
-#include "pods.h"
+#include "peerfs/base/fd.h"
 
 #define SETTLE_SECONDS 10 /* a process joins its container's cgroup within this time */
 
@@ -25,6 +22,53 @@ boot_ticks (const PfsTable *table)
          + (guint64) now.tv_nsec * table->ticks_per_second / G_GUINT64_CONSTANT (1000000000);
 }
 
+/* Returns 1, 0, or -errno if that cannot be told: to forget what is known of the process could end its container. */
+static int
+is_same_process (PfsTable *table, const PfsProcessInfo *info, const PfsPidEntry *entry)
+{
+  PfsStat stat;
+
+  /* Numbers of other filesystems are used again. */
+  if (info->ino == entry->ino && pfs_proc_is_live (table->proc))
+    return 1;
+  pfs_autofd dir = pfs_proc_open_pid (table->proc, entry->pid, O_PATH);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
+  return stat.start_time == info->start_time;
+}
+
+/* Carries what is known over to the pids that are there now; both sides are in the order of pids. Returns 0 or -errno:
+ * then nothing has changed. */
+static int
+read_processes (PfsTable *table)
+{
+  const PfsProcessInfo *known = (const PfsProcessInfo *) table->processes->data, *end = known + table->processes->len;
+  g_autoptr (GArray) entries = g_array_sized_new (FALSE, FALSE, sizeof (PfsPidEntry), table->processes->len + 64);
+  g_autoptr (GArray) processes = NULL;
+
+  int r = pfs_proc_list_pids (table->proc, entries);
+  if (r < 0)
+    return r;
+  processes = g_array_sized_new (FALSE, FALSE, sizeof (PfsProcessInfo), entries->len);
+  for (guint i = 0; i < entries->len; i++) {
+    const PfsPidEntry *entry = &g_array_index (entries, PfsPidEntry, i);
+    PfsProcessInfo info = { .pid = entry->pid };
+    while (known < end && known->pid < entry->pid)
+      known++;
+    int same = known < end && known->pid == entry->pid ? is_same_process (table, known, entry) : 0;
+    if (same < 0)
+      return same;
+    if (same)
+      info = *known;
+    info.ino = entry->ino;
+    g_array_append_val (processes, info);
+  }
+  g_array_unref (table->processes);
+  table->processes = g_steal_pointer (&processes);
+  return 0;
+}
+
 static void
 collect_members (PfsTable *table)
 {
@@ -33,11 +77,11 @@ collect_members (PfsTable *table)
 
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_array_set_size (((PfsContainer *) value)->members, 0);
+    g_ptr_array_set_size (((PfsContainer *) value)->members, 0);
   for (guint i = 0; i < table->processes->len; i++) {
-    PfsContainer *c = g_array_index (table->processes, PfsProcessInfo, i).container;
-    if (c)
-      g_array_append_val (c->members, i);
+    PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
+    if (info->container)
+      g_ptr_array_add (info->container->members, info);
   }
 }
 
@@ -46,13 +90,14 @@ static void
 end_instance (PfsTable *table, PfsContainer *c)
 {
   for (guint i = 0; i < c->members->len; i++) {
-    PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i));
+    PfsProcessInfo *info = c->members->pdata[i];
     info->container = NULL;
     info->kind = PFS_KIND_PENDING;
     info->rank = PFS_RANK_UNKNOWN;
   }
+  g_atomic_int_set (&c->ended, 1);
   pthread_mutex_lock (&table->lock);
-  PfsProcess *process = pfs_container_end (c);
+  PfsProcess *process = pfs_container_unpin (c);
   table->n_ended++;
   void (*func) (gpointer data) = table->pinned_func;
   gpointer data = table->pinned_data;
@@ -80,23 +125,6 @@ end_instances (PfsTable *table)
   }
 }
 
-static bool
-needs_look (const PfsTable *table, const PfsProcessInfo *info)
-{
-  switch ((PfsKind) info->kind) {
-  case PFS_KIND_NEW:
-  case PFS_KIND_PENDING:
-  case PFS_KIND_WITHOUT_ID:
-  case PFS_KIND_BESIDE:
-    return true;
-  case PFS_KIND_OUTSIDE:
-    return pfs_table_is_young (table, info->start_time, SETTLE_SECONDS);
-  case PFS_KIND_MEMBER:
-    break;
-  }
-  return false;
-}
-
 /* Returns how many are left whose cgroup names no container. */
 static guint
 classify_all (PfsTable *table)
@@ -105,11 +133,9 @@ classify_all (PfsTable *table)
 
   for (guint i = 0; i < table->processes->len; i++) {
     PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
-    if (!needs_look (table, info))
-      continue;
-    pfs_classify (table, info);
-    if (info->container)
-      g_array_append_val (info->container->members, i);
+    if (info->kind == PFS_KIND_PENDING
+        || (info->kind == PFS_KIND_OUTSIDE && pfs_table_is_young (table, info->start_time, SETTLE_SECONDS)))
+      pfs_classify (table, info);
     n += info->kind == PFS_KIND_WITHOUT_ID || info->kind == PFS_KIND_BESIDE;
   }
   return n;
@@ -120,11 +146,8 @@ classify_rest (PfsTable *table)
 {
   for (guint i = 0; i < table->processes->len; i++) {
     PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
-    if (info->kind != PFS_KIND_WITHOUT_ID && info->kind != PFS_KIND_BESIDE)
-      continue;
-    pfs_classify_without_id (table, info);
-    if (info->container)
-      g_array_append_val (info->container->members, i);
+    if (info->kind == PFS_KIND_WITHOUT_ID || info->kind == PFS_KIND_BESIDE)
+      pfs_classify_without_id (table, info);
   }
 }
 
@@ -154,8 +177,8 @@ compare_depth (gconstpointer a, gconstpointer b)
   return x->depth < y->depth ? -1 : x->depth > y->depth;
 }
 
-/* Main processes of all that have none yet, or one that a new process may be better than. Outer containers come first:
- * what their root is has to be known of those within. */
+/* After processes have joined. Main processes of all that have none yet, or one that a new process may be better than.
+ * Outer containers come first: what their root is has to be known of those within. */
 static void
 choose_all (PfsTable *table)
 {
@@ -163,6 +186,7 @@ choose_all (PfsTable *table)
   GHashTableIter iter;
   gpointer value;
 
+  collect_members (table);
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     if (((PfsContainer *) value)->main_rank != PFS_RANK_OWN_ROOT)
@@ -172,106 +196,59 @@ choose_all (PfsTable *table)
     pfs_choose_main (table, open->pdata[i]);
 }
 
-static int
-compare_guints (gconstpointer a, gconstpointer b)
-{
-  guint x = *(const guint *) a, y = *(const guint *) b;
-
-  return x < y ? -1 : x > y;
-}
-
-/* Only processes that have just joined are out of order. */
-static void
-sort_members (PfsContainer *c)
-{
-  for (guint i = 1; i < c->members->len; i++)
-    if (g_array_index (c->members, guint, i - 1) > g_array_index (c->members, guint, i)) {
-      g_array_sort (c->members, compare_guints);
-      return;
-    }
-}
-
-/* The pids for publishing: the array that others may hold if nothing has changed, else a new one. */
 static GArray *
-member_pids (PfsTable *table, PfsContainer *c)
+member_pids (const PfsContainer *c)
 {
-  bool same = c->pids && c->pids->len == c->members->len;
-
-  sort_members (c);
-  for (guint i = 0; i < c->members->len && same; i++)
-    same = g_array_index (c->pids, pid_t, i)
-           == g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)).pid;
-  if (same)
-    return g_array_ref (c->pids);
   GArray *pids = g_array_sized_new (FALSE, FALSE, sizeof (pid_t), c->members->len);
+
   for (guint i = 0; i < c->members->len; i++)
-    g_array_append_val (pids,
-                        g_array_index (table->processes, PfsProcessInfo, g_array_index (c->members, guint, i)).pid);
+    g_array_append_val (pids, ((const PfsProcessInfo *) c->members->pdata[i])->pid);
   return pids;
 }
 
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return g_strcmp0 ((*(PfsContainer *const *) a)->next_name, (*(PfsContainer *const *) b)->next_name);
+  return strcmp ((*(PfsContainer *const *) a)->next_name, (*(PfsContainer *const *) b)->next_name);
 }
 
-/* By the name, and by what is before each '/' of it. */
-static void
-index_listed (const GPtrArray *listed, GHashTable *by_name, GHashTable *by_group)
+static GPtrArray *
+list_by_name (const GPtrArray *live)
 {
-  for (guint i = 0; i < listed->len; i++) {
-    PfsContainer *c = g_ptr_array_index (listed, i);
-    g_hash_table_insert (by_name, g_strdup (c->next_name), c);
-    for (const char *slash = strchr (c->next_name, '/'); slash; slash = strchr (slash + 1, '/'))
-      g_hash_table_insert (by_group, g_strndup (c->next_name, (gsize) (slash - c->next_name)), c);
-  }
-}
+  GPtrArray *listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
 
-#define SWAP(a, b)                                                                                                     \
-  do {                                                                                                                 \
-    gpointer swapped_ = (a);                                                                                           \
-    (a) = (b);                                                                                                         \
-    (b) = swapped_;                                                                                                    \
-  } while (0)
+  for (guint i = 0; i < live->len; i++)
+    if (((PfsContainer *) live->pdata[i])->next_name)
+      g_ptr_array_add (listed, pfs_container_ref (live->pdata[i]));
+  g_ptr_array_sort (listed, compare_names);
+  return listed;
+}
 
 static void
 publish (PfsTable *table, GPtrArray *live)
 {
-  g_autoptr (GPtrArray) listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
-  g_autoptr (GHashTable) by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GHashTable) by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GPtrArray) pids = g_ptr_array_new ();
   g_autoptr (GPtrArray) pods = pfs_pods_list (table, live);
+  GPtrArray *listed = list_by_name (live), *listed_before;
   const PfsProcessInfo *first = table->processes->len > 0 ? &g_array_index (table->processes, PfsProcessInfo, 0) : NULL;
-
-  for (guint i = 0; i < live->len; i++) {
-    PfsContainer *c = g_ptr_array_index (live, i);
-    g_ptr_array_add (pids, member_pids (table, c));
-    if (c->next_name)
-      g_ptr_array_add (listed, pfs_container_ref (c));
-  }
-  g_ptr_array_sort (listed, compare_names);
-  index_listed (listed, by_name, by_group);
 
   pthread_mutex_lock (&table->lock);
   for (guint i = 0; i < live->len; i++) {
-    PfsContainer *c = g_ptr_array_index (live, i);
-    if (c->pids)
-      g_array_unref (c->pids);
-    c->pids = g_ptr_array_index (pids, i);
+    PfsContainer *c = live->pdata[i];
+    g_array_unref (c->pids);
+    c->pids = member_pids (c);
     if (c->next_name && g_strcmp0 (c->name, c->next_name) != 0) {
       g_free (c->name);
       c->name = g_strdup (c->next_name);
     }
   }
-  /* What was there before goes after unlocking: the last reference to a container may go with it. */
-  SWAP (table->listed, listed);
-  SWAP (table->by_name, by_name);
-  SWAP (table->by_group, by_group);
-  SWAP (table->pods, pods);
+  listed_before = table->listed;
+  table->listed = listed;
+  g_ptr_array_unref (table->pods);
+  table->pods = g_steal_pointer (&pods);
   table->shows_node = first && first->pid == 1 && !first->container;
   pthread_mutex_unlock (&table->lock);
+  /* Without the lock: the last reference to a container may go with it. */
+  g_ptr_array_unref (listed_before);
 }
 
 static void
@@ -292,12 +269,13 @@ int
 pfs_table_scan (PfsTable *table)
 {
   g_autoptr (GPtrArray) live = g_ptr_array_new ();
-  const PfsSelf *self;
   GHashTableIter iter;
   gpointer value;
 
   table->now = boot_ticks (table);
-  int r = pfs_processes_read (table);
+  int r = pfs_self_read (table);
+  if (r == 0)
+    r = read_processes (table);
   if (r < 0)
     return r;
   collect_members (table);
@@ -316,10 +294,6 @@ pfs_table_scan (PfsTable *table)
     if (c->main_pid > 0 && (c->main_rank != PFS_RANK_UNKNOWN || c->main_error != -ESRCH))
       g_ptr_array_add (live, c);
   }
-  /* Whether a name is our own pod's needs to be known; without that, names stay. */
-  r = pfs_self_get (table, &self);
-  if (r < 0)
-    return r;
   pfs_pods_place (table, live);
   pfs_assign_names (table, live);
   publish (table, live);

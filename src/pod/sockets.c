@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "container.h"
 #include "peerfs/base/fd.h"
-#include "peerfs/proc/procfile.h"
 #include "sock.h"
 #include "state.h"
 

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table's life, its answers, and the rule by which concurrent callers share scans. */
-#include "container.h"
-
-#include <errno.h>
-#include <unistd.h>
-
-#include "naming.h"
-#include "pods.h"
-#include "processes.h"
-#include "scan.h"
 #include "state.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 static void
-add_rules (PfsTable *table, const GPtrArray *names)
+add_rule (gpointer arg, gpointer rules)
 {
-  for (guint i = 0; names && i < names->len; i++) {
-    g_autofree PfsNameRule *rule = g_new0 (PfsNameRule, 1);
-    if (pfs_name_rule_parse (g_ptr_array_index (names, i), rule))
-      g_ptr_array_add (table->rules, g_steal_pointer (&rule));
-  }
+  PfsNameRule rule = { .arg = g_strdup (arg) };
+
+  g_array_append_val ((GArray *) rules, rule);
+}
+
+static void
+rule_clear (gpointer data)
+{
+  g_free (((PfsNameRule *) data)->arg);
 }
 
 static void
@@ -46,15 +45,15 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->sandbox = options && options->sandbox;
   table->scope = options ? options->scope : PFS_SCOPE_OWN;
   table->pod = g_strdup (options ? options->pod : NULL);
-  table->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_name_rule_free);
-  add_rules (table, options ? options->names : NULL);
+  table->rules = g_array_new (FALSE, FALSE, sizeof (PfsNameRule));
+  g_array_set_clear_func (table->rules, rule_clear);
+  if (options && options->names)
+    g_ptr_array_foreach (options->names, add_rule, table->rules);
   pthread_mutex_init (&table->lock, NULL);
   pthread_cond_init (&table->scanned, NULL);
   g_queue_init (&table->pinned);
   table->notices = g_ptr_array_new_with_free_func (notice_free);
   table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
-  table->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  table->by_group = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   table->pods = g_ptr_array_new ();
   table->pod_names = g_hash_table_new (g_str_hash, g_str_equal);
   table->processes = g_array_new (FALSE, FALSE, sizeof (PfsProcessInfo));
@@ -71,39 +70,43 @@ pfs_table_ref (PfsTable *table)
 }
 
 /* The table holds its containers and they hold its memory: with its last user it lets go of them. */
-static void
-dispose (PfsTable *table)
+void
+pfs_table_unref (PfsTable *table)
 {
   g_autoptr (GPtrArray) processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
   GHashTableIter iter;
   gpointer value;
 
+  if (!g_atomic_int_dec_and_test (&table->users))
+    return;
   pthread_mutex_lock (&table->lock);
   while (table->scanning)
     pthread_cond_wait (&table->scanned, &table->lock);
   g_hash_table_iter_init (&iter, table->instances);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsProcess *process = pfs_container_end (value);
-    if (process)
-      g_ptr_array_add (processes, process);
+    PfsContainer *c = value;
+    g_atomic_int_set (&c->ended, 1);
+    if (c->process)
+      g_ptr_array_add (processes, pfs_container_unpin (c));
   }
   GPtrArray *listed = g_steal_pointer (&table->listed);
   GHashTable *instances = g_steal_pointer (&table->instances);
-  g_hash_table_remove_all (table->by_name);
-  g_hash_table_remove_all (table->by_group);
   pthread_mutex_unlock (&table->lock);
-
   g_ptr_array_unref (listed);
   g_hash_table_unref (instances);
+  pfs_table_memory_unref (table);
 }
 
-void
-pfs_table_unref (PfsTable *table)
+PfsProc *
+pfs_table_proc (const PfsTable *table)
 {
-  if (!g_atomic_int_dec_and_test (&table->users))
-    return;
-  dispose (table);
-  pfs_table_memory_unref (table);
+  return table->proc;
+}
+
+PfsScope
+pfs_table_scope (const PfsTable *table)
+{
+  return table->scope;
 }
 
 bool
@@ -122,17 +125,6 @@ pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data)
   table->notice_func = func;
   table->notice_data = data;
   pthread_mutex_unlock (&table->lock);
-}
-
-bool
-pfs_table_check_name (const char *arg)
-{
-  g_autofree PfsNameRule *rule = g_new0 (PfsNameRule, 1);
-
-  if (!pfs_name_rule_parse (arg, rule))
-    return false;
-  pfs_name_rule_free (g_steal_pointer (&rule));
-  return true;
 }
 
 /* Waits for a scan that begins after this call. Returns its result. */
@@ -176,23 +168,34 @@ pfs_table_list (PfsTable *table, GPtrArray **ret)
   int r = rescan_with_pods (table);
 
   pthread_mutex_lock (&table->lock);
-  if (r == 0) {
-    GPtrArray *list = g_ptr_array_new_full (table->listed->len, (GDestroyNotify) pfs_container_unref);
-    for (guint i = 0; i < table->listed->len; i++)
-      g_ptr_array_add (list, pfs_container_ref (g_ptr_array_index (table->listed, i)));
-    *ret = list;
-  }
+  if (r == 0)
+    *ret = g_ptr_array_ref (table->listed);
   pthread_mutex_unlock (&table->lock);
   return r;
 }
 
+/* A reference of the container of that name, or of one in that group; NULL if there is none. */
 static PfsContainer *
 lookup (PfsTable *table, bool group, const char *name)
 {
+  g_autofree char *wanted = group ? g_strconcat (name, "/", NULL) : g_strdup (name);
+  PfsContainer *c = NULL;
+  guint low = 0;
+
   pthread_mutex_lock (&table->lock);
-  PfsContainer *c = g_hash_table_lookup (group ? table->by_group : table->by_name, name);
-  if (c)
+  for (guint high = table->listed->len; low < high;) {
+    guint middle = low + (high - low) / 2;
+    if (strcmp (((PfsContainer *) table->listed->pdata[middle])->name, wanted) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low < table->listed->len)
+    c = table->listed->pdata[low];
+  if (c && (group ? g_str_has_prefix (c->name, wanted) : g_str_equal (c->name, wanted)))
     pfs_container_ref (c);
+  else
+    c = NULL;
   pthread_mutex_unlock (&table->lock);
   return c;
 }

@@ -15,8 +15,8 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/stat.h"
-#include "peerfs/proc/procfile.h"
 
+#define DENTS_SIZE 65536
 #define IO_WORKER 0x10 /* PF_IO_WORKER of include/linux/sched.h */
 
 struct PfsProc {
@@ -32,40 +32,35 @@ pfs_pid_of_name (const char *name)
 {
   guint64 pid = 0;
 
-  if (*name == '0')
+  if (*name == '0' || !g_ascii_string_to_unsigned (name, 10, 1, G_MAXINT32, &pid, NULL))
     return 0;
-  for (; *name; name++) {
-    if (!g_ascii_isdigit (*name) || pid > G_MAXINT32 / 10)
-      return 0;
-    pid = pid * 10 + (guint64) (*name - '0');
-  }
-  return pid > G_MAXINT32 ? 0 : (pid_t) pid;
+  return (pid_t) pid;
 }
 
 int
 pfs_proc_stat_at (int piddir, PfsStat *ret)
 {
   g_autoptr (GBytes) bytes = NULL;
+  gsize len;
   int r = pfs_read_at (piddir, "stat", PFS_STAT_MAX, &bytes);
 
   if (r < 0)
     return r;
-  gsize len;
   const char *content = g_bytes_get_data (bytes, &len);
-  return pfs_stat_parse (content ? content : "", len, ret);
+  return pfs_stat_parse (content, len, ret);
 }
 
 int
 pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret)
 {
   g_autoptr (GBytes) bytes = NULL;
+  gsize len;
   int r = pfs_read_at (dirfd, name, PFS_STATUS_MAX, &bytes);
 
   if (r < 0)
     return r;
-  gsize len;
   const char *content = g_bytes_get_data (bytes, &len);
-  return pfs_status_parse (content ? content : "", len, ret);
+  return pfs_status_parse (content, len, ret);
 }
 
 bool
@@ -93,24 +88,57 @@ pfs_proc_open_pid (const PfsProc *proc, pid_t pid, int flags)
 }
 
 static int
-check_has_process (int fd)
+compare_entries (gconstpointer a, gconstpointer b)
 {
-  int copy = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const PfsPidEntry *x = a, *y = b;
 
-  if (copy < 0)
+  return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+int
+pfs_proc_list_pids (const PfsProc *proc, GArray *entries)
+{
+  pfs_autofd dir = openat (proc->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_autofree char *buf = g_malloc (DENTS_SIZE);
+  bool sorted = true;
+  pid_t last = 0;
+  ssize_t n;
+
+  if (dir < 0)
     return -errno;
-  DIR *dir = fdopendir (copy);
-  if (!dir) {
-    int r = -errno;
-    close (copy);
-    return r;
-  }
-  int r = -ENODATA;
-  for (struct dirent *entry; r && (entry = readdir (dir));)
-    if (pfs_pid_of_name (entry->d_name) > 0)
-      r = 0;
-  closedir (dir);
-  return r;
+  while ((n = getdents64 (dir, buf, DENTS_SIZE)) > 0)
+    for (ssize_t at = 0; at < n;) {
+      const struct dirent64 *d = (const struct dirent64 *) (const void *) (buf + at);
+      PfsPidEntry entry = { .ino = d->d_ino, .pid = pfs_pid_of_name (d->d_name) };
+      at += d->d_reclen;
+      if (entry.pid == 0)
+        continue;
+      sorted = sorted && entry.pid > last;
+      last = entry.pid;
+      g_array_append_val (entries, entry);
+    }
+  if (n < 0)
+    return -errno;
+  if (!sorted)
+    g_array_sort (entries, compare_entries);
+  return 0;
+}
+
+/* The root's link tells that it lives by one call; its stat file tells all. */
+int
+pfs_proc_pid_alive (const PfsProc *proc, pid_t pid)
+{
+  char name[32], buf[2];
+  PfsStat stat;
+
+  g_snprintf (name, sizeof name, "%d/root", pid);
+  if (proc->live && readlinkat (proc->fd, name, buf, sizeof buf) > 0)
+    return 1;
+  pfs_autofd dir = pfs_proc_open_pid (proc, pid, O_PATH);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  if (r < 0)
+    return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
+  return !pfs_stat_is_dead (&stat);
 }
 
 /* An ancestor's procfs also has a "self", with another number that may happen to be ours: NSpid (proc_pid_status(5))
@@ -141,28 +169,26 @@ int
 pfs_proc_open (const char *dir, PfsProc **ret)
 {
   pfs_autofd fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (PfsPidEntry));
   struct statfs fs;
 
-  if (fd < 0)
+  if (fd < 0 || fstatfs (fd, &fs) < 0)
     return -errno;
-  if (fstatfs (fd, &fs) < 0)
-    return -errno;
-  int r = check_has_process (fd);
-  if (r < 0)
-    return r;
-
   char *path = realpath (dir, NULL);
   if (!path)
     return -errno;
 
-  PfsProc *proc = g_new0 (PfsProc, 1);
+  g_autoptr (PfsProc) proc = g_new0 (PfsProc, 1);
   proc->refs = 1;
   proc->live = fs.f_type == PROC_SUPER_MAGIC;
   proc->own = proc->live && is_own_namespace (fd);
   proc->path = g_strdup (path);
   proc->fd = pfs_fd_steal (&fd);
   free (path);
-  *ret = proc;
+  int r = pfs_proc_list_pids (proc, entries);
+  if (r < 0 || entries->len == 0)
+    return r < 0 ? r : -ENODATA;
+  *ret = g_steal_pointer (&proc);
   return 0;
 }
 

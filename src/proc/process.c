@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
-#include "peerfs/proc/procfile.h"
 
 struct PfsProcess {
   gint refs;

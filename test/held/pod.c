@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See held.c: what in /proc is waited for as for a lock, and which folders are a /proc. */
 /* clang-format off: CMake reads the lines that begin with WRAP. */
-#include "../../src/pod/scan.h"
+#include "../../src/pod/state.h"
 #include "held.h"
 
 WRAP (int, pfs_proc_open, const char *dir, PfsProc **ret)

@@ -20,14 +20,12 @@ typedef struct {
   char outer_pod[64]; /* the outermost pod's uid: a container that makes a cgroup below its own cannot choose it */
   bool beside_us;     /* in the same parent cgroup as ours: of our own pod, if we are of one */
   char machine[64];   /* LXC's or nspawn's machine, Nomad's task; else "" */
+  bool outside; /* one of its paths leads out of our own cgroup namespace ("/../other"): it is not of our container */
 } PfsCgroup;
 
 /* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret if there is one,
- * else false with *ret zeroed. A form that it does not know is no container. */
+ * else false with *ret zeroed but for outside. A form that it does not know is no container. */
 bool pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret);
-
-/* True if one of its paths leads out of our own cgroup namespace ("/../other"): the process is not of our container. */
-bool pfs_cgroup_is_outside (const char *content, size_t len);
 
 /* Is the program called as one that holds the namespaces of a pod: Kubernetes' pause, or podman's catatonit? */
 bool pfs_runtime_is_sandbox (const char *comm);

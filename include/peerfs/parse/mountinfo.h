@@ -53,10 +53,9 @@ bool pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b);
 /* The same, and of one pod. */
 bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
-/* The process's own "/": the last line mounted at "/". *ret_key tells one root mount from another without opening it:
- * "<major>:<minor> <root> <source> <super options>" (g_free). Returns false if there is no such line (a chrooted
- * process). */
-bool pfs_mountinfo_root (const char *content, size_t len, unsigned long *ret_mount_id, char **ret_key);
+/* The process's own "/", the last line mounted there: "<major>:<minor> <root> <source> <super options>" (g_free), which
+ * tells one root mount from another without opening it. NULL if there is no such line (a chrooted process). */
+char *pfs_mountinfo_root (const char *content, size_t len);
 
 /* The filesystem type of the mount with that device number ("" in buf if it is unknown). Returns true if found. */
 bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,

@@ -13,9 +13,8 @@
 
 typedef struct {
   pid_t pid;
-  char comm[65]; /* as the kernel cut it; may hold any byte but NUL */
-  char state;    /* 'Z' and 'X' are dead */
-  pid_t ppid;
+  char comm[65];       /* as the kernel cut it; may hold any byte but NUL */
+  char state;          /* 'Z' and 'X' are dead */
   uint32_t flags;      /* PF_* of the kernel's include/linux/sched.h */
   uint64_t start_time; /* clock ticks since boot; with the pid, a process's identity */
 } PfsStat;
@@ -24,11 +23,11 @@ typedef struct {
 int pfs_stat_parse (const char *content, size_t len, PfsStat *ret);
 
 typedef struct {
-  uid_t uid, euid, suid, fsuid;
-  gid_t gid, egid, sgid, fsgid;
+  uid_t uid, euid, suid;
+  gid_t gid, egid, sgid;
   gid_t *groups; /* g_free; NULL if n_groups is 0 */
   size_t n_groups;
-  uint64_t cap_eff, cap_prm, cap_bnd;
+  uint64_t cap_prm, cap_bnd;
   bool no_new_privs; /* it can never gain privileges (prctl(2)) */
 } PfsStatus;
 

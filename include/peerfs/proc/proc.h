@@ -28,6 +28,51 @@ bool pfs_proc_is_own (const PfsProc *proc);
 /* True if it is a procfs at all, not a saved copy. */
 bool pfs_proc_is_live (const PfsProc *proc);
 
+/* --- the processes that it shows --- */
+
+/* The pid that a directory of /proc is named after, or 0 for any other name. */
+pid_t pfs_pid_of_name (const char *name);
+
+/* procfs gives the directory of a process a new inode number whenever it makes one, and throws the old one away when
+ * the process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()). So a pid
+ * with the number it had is the process it was. The number may also change under memory pressure: then compare the
+ * start time. Numbers of a saved copy say nothing. */
+typedef struct {
+  guint64 ino; /* of /proc/<pid> */
+  pid_t pid;
+} PfsPidEntry;
+
+/* Appends an entry for each process to entries, a GArray of PfsPidEntry, by pid. One getdents64(2) for many of them;
+ * nothing else is read. 0 or -errno. */
+int pfs_proc_list_pids (const PfsProc *proc, GArray *entries);
+
+/* Opens /proc/<pid> with flags (O_PATH or O_RDONLY). Returns a descriptor owned by the caller, or -errno. */
+int pfs_proc_open_pid (const PfsProc *proc, pid_t pid, int flags);
+
+/* Reads and parses the stat file of an open process directory. 0 or -errno: -ESRCH, -ENOENT once it has ended. */
+int pfs_proc_stat_at (int piddir, PfsStat *ret);
+
+static inline bool
+pfs_stat_is_dead (const PfsStat *stat)
+{
+  return stat->state == 'Z' || stat->state == 'X' || stat->state == 'x';
+}
+
+/* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of
+ * a process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
+int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);
+
+/* Is the process that has the pid alive? A zombie is not, nor a leader that has ended before its threads: it has no
+ * root (ENOENT). Returns 1, 0 if it has ended, or -errno if that cannot be told. */
+int pfs_proc_pid_alive (const PfsProc *proc, pid_t pid);
+
+/* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request, but capget(2)
+ * and its status file tell its own, which may be those of a time when its process had more. True also if that cannot be
+ * told. proc_fd is a /proc of our own PID namespace. */
+bool pfs_proc_is_worker (int proc_fd, pid_t pid);
+
+/* --- one process, pinned --- */
+
 /* A process pinned by a descriptor of its directory (whose files fail with ESRCH once it has ended, even when the pid
  * is used again) and, where possible, by a pidfd. Immutable; shared between threads; refcounted. */
 typedef struct PfsProcess PfsProcess;
@@ -45,12 +90,3 @@ int pfs_process_pidfd (const PfsProcess *process);
 
 /* False once the process has ended (zombies have). */
 bool pfs_process_alive (const PfsProcess *process);
-
-/* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request, but capget(2)
- * and its status file tell its own, which may be those of a time when its process had more. True also if that cannot be
- * told. proc_fd is a /proc of our own PID namespace. */
-bool pfs_proc_is_worker (int proc_fd, pid_t pid);
-
-/* Reads and parses a status file (proc_pid_status(5)): name is its path below the directory dirfd, "status" for that of
- * a process. Clear *ret as pfs_status_parse() says. 0 or -errno. */
-int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);

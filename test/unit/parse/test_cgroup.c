@@ -131,10 +131,13 @@ test_chains (void **state G_GNUC_UNUSED)
     assert_true (pfs_cgroup_parse (text, strlen (text), &cg));
     assert_string_equal (cg.chain, rows[i].chain);
     assert_int_equal (cg.depth, rows[i].depth);
-    assert_int_equal (pfs_cgroup_is_outside (text, strlen (text)), g_str_has_prefix (rows[i].path, "/.."));
+    assert_int_equal (cg.outside, g_str_has_prefix (rows[i].path, "/.."));
   }
-  assert_false (pfs_cgroup_is_outside ("0::/..x\n", 8));
-  assert_true (pfs_cgroup_is_outside ("1:cpu:/\n0::/..\n", 15));
+  PfsCgroup cg;
+  assert_false (pfs_cgroup_parse ("0::/..x\n", 8, &cg));
+  assert_false (cg.outside);
+  assert_false (pfs_cgroup_parse ("1:cpu:/\n0::/..\n", 15, &cg));
+  assert_true (cg.outside);
 }
 
 /* Longer than any path: what does not fit belongs to the last that does. */

@@ -2,8 +2,6 @@
 /* The table over the kernel's own /proc. */
 #include "live.h"
 
-#include "../../../src/pod/processes.h"
-
 #define SETTLE_SECONDS 11 /* as scan.c, and one more */
 
 /* Does a listing show it? Others may be there, and end meanwhile. */
@@ -51,7 +49,12 @@ finds_a_real_container (void **state)
   assert_int_equal (pfs_process_pid (pin), second);
   g_clear_pointer (&pin, pfs_process_unref);
 
+  g_autoptr (GPtrArray) pinned = pfs_table_pinned (l->table);
+  assert_int_equal (pinned->len, 1);
   kill_and_leave (second);
+  pfs_table_drop_dead (l->table);
+  g_autoptr (GPtrArray) left = pfs_table_pinned (l->table);
+  assert_int_equal (left->len, 0);
   assert_int_equal (pfs_container_main (c, &pin), -ESRCH);
   assert_true (pfs_container_ended (c));
   assert_null (find_live (l));

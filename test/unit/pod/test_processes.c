@@ -8,8 +8,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "../../../src/pod/processes.h"
-#include "../../../src/pod/scan.h"
 #include "../../../src/pod/state.h"
 
 #define N_CHILDREN 20

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 
 #include "peerfs/parse/stat.h"
-#include "peerfs/proc/pids.h"
 
 static void
 lists_processes_by_pid (void **state)

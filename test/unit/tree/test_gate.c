@@ -23,7 +23,7 @@
 #include <cmocka.h>
 
 #include "peerfs/tree/peer.h"
-#include "peerfs/proc/procfile.h"
+#include "peerfs/proc/proc.h"
 #include "peerfs/base/fd.h"
 
 #define ALL_CAPS UINT64_MAX
