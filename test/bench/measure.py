@@ -80,8 +80,8 @@ class Mount:
     def command(self):
         if self.way == "bindfs":
             return ["bindfs", "-f", f"/proc/{self.bench.pid}/root", self.mnt]
-        options = [] if self.way == "passthrough" else ["-o", "passthrough=off"]
-        return [f"{self.bench.work}/peerfs", "-f", *options, self.mnt]
+        options = ["-o", "passthrough=off"] if self.way == "daemon" else []
+        return [f"{self.bench.work}/{'before' if self.way == 'before' else 'peerfs'}", "-f", *options, self.mnt]
 
     def start(self, files=None):
         if self.way == "direct":
@@ -162,7 +162,8 @@ class Bench:
         self.scale = 10 if self.quick else 1
         self.make_files()
         self.start_container()
-        self.mounts = {way: Mount(self, way) for way in WAYS}
+        self.ways = ["direct", "passthrough", "before"] if os.path.exists(f"{self.work}/before") else WAYS
+        self.mounts = {way: Mount(self, way) for way in self.ways}
 
     def wants(self, part):
         return not self.args.only or re.search(self.args.only, part) is not None
@@ -221,7 +222,7 @@ class Bench:
 
     def rounds(self, name, unit, work, ways=None, prepare=None, runs=None):
         """In each round once each way; each round begins with another one."""
-        ways = ways or WAYS
+        ways = ways or self.ways
         for run in range(runs or self.runs):
             for way in ways[run % len(ways):] + ways[:run % len(ways)]:
                 mount = self.mounts[way]
@@ -231,7 +232,16 @@ class Bench:
                 value = work(mount)
                 self.record(name, unit, way, value, mount.cpu() - before)
         say(f"{name}: " + "  ".join(f"{way} {statistics.median(v):.4g}"
-                                    for way, v in self.results[name]["values"].items()) + f" {unit}")
+                                    for way, v in self.results[name]["values"].items()) + f" {unit}"
+            + self.against_before(self.results[name]["values"]))
+
+    @staticmethod
+    def against_before(values):
+        """The median of the rounds' ratios: within a round both saw the same machine."""
+        if "before" not in values:
+            return ""
+        ratios = [now / before for now, before in zip(values["passthrough"], values["before"])]
+        return f"  of before {statistics.median(ratios):.3f}"
 
     def start_mounts(self):
         for mount in self.mounts.values():
