@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "dispatch.h"
-
 #include <errno.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "request.h"
-#include "tend.h"
-#include "jobs.h"
+#include "requests.h"
 
-#define HERE_MAX 512u  /* requests that are done by the thread that received them */
+#define HERE_MAX 512u  /* requests under way, up to which the thread that received one does it */
 #define QUEUE_MAX 256u /* requests for one mount */
 #define LARGE_MAX 64u  /* requests for one mount, from which on no large one is queued */
 #define LARGE 8192u    /* bytes */
-#define SAY_AGAIN_MS 60000
-#define STRANGER_MS                                                                                                    \
-  4 /* too short for a number to be given out again: for that all the others have to be, at least 300 */
+#define STRANGER_MS 4  /* too short for a pid to be given out again: all others come before it, at least 300 */
 
 /* --- what a request is about --- */
 
@@ -74,7 +69,7 @@ hold_file (PfsRequest *request, guint i, guint64 number)
   request->files[i] = number ? pfs_file_ref (pfs_request_file (&fi)) : NULL;
 }
 
-/* The kernel lets go of nothing that it still waits for an answer about: what it names is there. */
+/* What a request names is there: the kernel forgets no node and releases no file while it waits for an answer. */
 static void
 hold (PfsTree *tree, PfsRequest *request)
 {
@@ -91,28 +86,30 @@ hold (PfsTree *tree, PfsRequest *request)
 /* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights
  * in the place of the caller's, and wait for ourselves. */
 static bool
-is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsStranger *strangers)
+is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsReceiver *receiver)
 {
   uint32_t opcode = request->in->opcode;
   pid_t pid = (pid_t) request->in->pid;
-  PfsStranger *stranger = &strangers[request->in->pid % PFS_STRANGERS];
+  guint i = request->in->pid % PFS_STRANGERS;
 
   if (pid <= 0 || opcode == FUSE_FORGET || opcode == FUSE_INTERRUPT || pfs_request_lets_go (request))
     return false;
-  if (stranger->pid == pid && request->since < stranger->until)
+  if (receiver->strangers[i].pid == pid && request->since < receiver->strangers[i].until)
     return false;
   if (syscall (SYS_tgkill, jobs->session->pid, pid, 0) == 0)
     return true;
-  *stranger = (PfsStranger) { .pid = pid, .until = request->since + STRANGER_MS };
+  receiver->strangers[i].pid = pid;
+  receiver->strangers[i].until = request->since + STRANGER_MS;
   return false;
 }
 
 PfsRequest
-pfs_dispatch_look (PfsJobs *jobs, const struct fuse_in_header *in, PfsStranger *strangers)
+pfs_dispatch_look (PfsJobs *jobs, PfsReceiver *receiver)
 {
+  const struct fuse_in_header *in = receiver->buf.mem;
   PfsRequest request = { .in = in, .since = pfs_now () };
 
-  request.own = is_our_own (jobs, &request, strangers);
+  request.own = is_our_own (jobs, &request, receiver);
   if (in->nodeid != 0 && in->opcode != FUSE_FORGET && !request.own)
     hold (jobs->session->tree, &request);
   return request;
@@ -126,13 +123,13 @@ typedef enum {
   REFUSE,
 } Way;
 
-/* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
- * container may take half of what all others have left. A large request (a write) does not wait behind many, for it
- * takes a mebibyte along: it is the only one that is ever turned away. */
+/* However many wait, for a lease of the peer's or a slow disk, others have their threads: a container's requests may
+ * take half of what all others have left. A large request (a write) does not wait behind many, as it takes a mebibyte
+ * along: it is the only one that is ever turned away. */
 static Way
-way_of_local (const PfsCount *count, const PfsRequest *request)
+way_of_local (const PfsJobs *jobs, const PfsCount *count, const PfsRequest *request)
 {
-  bool fits = 2 * count->here_of_container + count->here < HERE_MAX;
+  bool fits = count->in_container + jobs->requests.length < HERE_MAX;
 
   if (fits && count->on_mount < PFS_MOUNT_THREADS)
     return HERE;
@@ -141,7 +138,7 @@ way_of_local (const PfsCount *count, const PfsRequest *request)
   return fits ? HERE : REFUSE;
 }
 
-/* What `ls -l /peers` asks about each container: it waits for none of them, nor for their callers. */
+/* `ls -l /peers` asks this about each container, and must wait for none. */
 static bool
 is_about_peer (const PfsRequest *request)
 {
@@ -161,7 +158,7 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
   if (jobs->requests.length >= PFS_MOUNT_THREADS)
     count = pfs_requests_count_locked (jobs, place);
   if (!place->remote)
-    return way_of_local (&count, request);
+    return way_of_local (jobs, &count, request);
   if (pfs_request_lets_go (request))
     return JOB;
   if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= PFS_JOBS_MAX / 3
@@ -173,18 +170,13 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
 static void
 say_stalled (PfsJobs *jobs, const PfsNodeMount *place)
 {
-  g_autofree char *name = pfs_container_name (place->container);
-  guint64 serial = pfs_container_serial (place->container);
-  gint64 now = pfs_now ();
-
   g_mutex_lock (&jobs->lock);
-  bool say = jobs->said != serial || now - jobs->said_at >= SAY_AGAIN_MS;
-  if (say)
-    jobs->said = serial, jobs->said_at = now;
-  guint waiting = pfs_requests_count_locked (jobs, place).in_container;
+  guint waiting = pfs_jobs_say_locked (jobs, place) ? pfs_requests_count_locked (jobs, place).in_container : 0;
   g_mutex_unlock (&jobs->lock);
-  if (say)
-    fuse_log (FUSE_LOG_WARNING, "event=stalled name=%s waiting=%u\n", name, waiting);
+  if (waiting == 0)
+    return;
+  g_autofree char *name = pfs_container_name (place->container);
+  fuse_log (FUSE_LOG_WARNING, "event=stalled name=%s waiting=%u\n", name, waiting);
 }
 
 /* True: a job does the request, of which it has a copy. */
@@ -202,7 +194,7 @@ hand_over_locked (PfsJobs *jobs, const PfsRequest *request)
   return false;
 }
 
-/* A signal may come before its request is in the list; then the kernel sends it again. libfuse knows of neither. */
+/* A signal may come before its request is in the list. After EAGAIN the kernel sends it again. libfuse does neither. */
 static void
 interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
 {
@@ -219,7 +211,7 @@ interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
 static void
 do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
 {
-  request->running = request->here = true;
+  request->running = true;
   request->thread = pthread_self ();
   pfs_request_add_locked (jobs, request);
   g_mutex_unlock (&jobs->lock);

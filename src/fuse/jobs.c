@@ -13,6 +13,7 @@ typedef struct {
   PfsNodeMount place;
   guint running;
   GQueue waiting; /* of PfsRequest */
+  bool said;      /* that it is stalled */
 } Pool;
 
 bool
@@ -34,24 +35,7 @@ pfs_thread_call_locked (PfsJobs *jobs)
   return true;
 }
 
-void
-pfs_request_let_go (PfsRequest *request)
-{
-  for (guint i = 0; i < 2; i++) {
-    g_clear_pointer (&request->files[i], pfs_file_unref);
-    if (request->nodes[i])
-      pfs_node_forget (request->nodes[i], 1);
-  }
-}
-
-bool
-pfs_request_lets_go (const PfsRequest *request)
-{
-  uint32_t opcode = request->in ? request->in->opcode : 0;
-
-  return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_FLUSH;
-}
-
+/* NULL: the mount has no jobs. */
 static Pool *
 pool_of_locked (PfsJobs *jobs, const PfsNodeMount *place)
 {
@@ -61,10 +45,31 @@ pool_of_locked (PfsJobs *jobs, const PfsNodeMount *place)
     if (pool->place.container == place->container && pool->place.mount == place->mount)
       return pool;
   }
-  Pool *pool = g_new0 (Pool, 1);
+  return NULL;
+}
+
+static Pool *
+pool_make_locked (PfsJobs *jobs, const PfsNodeMount *place)
+{
+  Pool *pool = pool_of_locked (jobs, place);
+
+  if (pool)
+    return pool;
+  pool = g_new0 (Pool, 1);
   pool->place = *place;
   g_ptr_array_add (jobs->pools, pool);
   return pool;
+}
+
+bool
+pfs_jobs_say_locked (PfsJobs *jobs, const PfsNodeMount *place)
+{
+  Pool *pool = pool_of_locked (jobs, place);
+  bool say = pool && !pool->said;
+
+  if (say)
+    pool->said = true;
+  return say;
 }
 
 static void
@@ -74,8 +79,8 @@ pool_drop_empty_locked (PfsJobs *jobs, Pool *pool)
     g_ptr_array_remove_fast (jobs->pools, pool);
 }
 
-/* A container may take half of what all others have left of the threads, so that there is always something left for the
- * next one. One thread is enough for locks that nobody waits for. */
+/* A container may take half of the threads that all others have left, so the next one always finds some. One thread is
+ * enough to retry locks. */
 static bool
 may_run_locked (PfsJobs *jobs, const Pool *pool)
 {
@@ -92,14 +97,14 @@ may_run_locked (PfsJobs *jobs, const Pool *pool)
 bool
 pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  Pool *pool = pool_of_locked (jobs, &request->place);
+  Pool *pool = pool_make_locked (jobs, &request->place);
 
   request->waiting.data = request;
   if (pfs_request_lets_go (request))
     g_queue_push_head_link (&pool->waiting, &request->waiting);
   else
     g_queue_push_tail_link (&pool->waiting, &request->waiting);
-  /* If it may not run yet, or enough threads are on their way, one of them takes it next. */
+  /* Else a thread that is busy, or on its way, takes it next. */
   bool call = may_run_locked (jobs, pool) && pool->running + pool->waiting.length <= PFS_MOUNT_THREADS;
   if (call && !pfs_thread_call_locked (jobs) && pool->running == 0) {
     g_queue_unlink (&pool->waiting, &request->waiting);
@@ -164,7 +169,7 @@ do_one_locked (PfsJobs *jobs, Pool *pool)
   }
 }
 
-/* One thread has no job, to receive requests even if no other thread is to be had. */
+/* One thread takes no job. It receives requests even if no other thread is to be had. */
 bool
 pfs_jobs_do_locked (PfsJobs *jobs)
 {

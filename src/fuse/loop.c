@@ -4,8 +4,8 @@
  * A client that waits for each answer before it asks on (nearly all do) is served fastest by one thread that looks
  * again for a moment before it sleeps: to be woken costs it more than most answers, and every further thread that
  * waited as well would be woken in its place. So one receives at a time. The main thread looks now and then whether
- * anybody was waiting for a request at all. If nobody was, because all are at work, it calls one more. While there is
- * nothing to do, all of them sleep. */
+ * any thread was waiting for a request. If none was, because all are at work, it calls one more. While there is nothing
+ * to do, all of them sleep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,18 +14,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "dispatch.h"
 #include "read_buffer.h"
-#include "tend.h"
-#include "jobs.h"
+#include "requests.h"
 
-#define IDLE_MAX 6u                          /* more of them are not needed any more */
-#define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those who are busy */
+#define IDLE_MAX 6u                          /* threads that sleep; more of them leave */
+#define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those that are busy */
 #define LOOK_US 20                           /* before a thread sleeps that waits for a request */
-#define IN_VAIN_MAX 4u /* looks without a request, one after the other; from then on one of IN_VAIN_SKIP */
-#define IN_VAIN_SKIP 16u
-#define TICK_MS 2      /* between two looks of the main thread */
-#define CALM_TICKS 50u /* after which fewer threads may wait */
+#define TICK_MS 2                            /* between two looks of the main thread */
+#define CALM_TICKS 50u                       /* after which fewer threads may wait */
 
 /* False: the thread is not needed any more. */
 static bool
@@ -47,61 +43,60 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
   return true;
 }
 
+/* Looks again for a moment before it sleeps. */
+static int
+take_next (PfsJobs *jobs, struct fuse_buf *buf, bool alone)
+{
+  struct fuse_session *fuse = jobs->session->fuse;
+  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
+  gint64 end = alone && jobs->cpus > 1 ? g_get_monotonic_time () + LOOK_US : 0;
+  int r = -EAGAIN;
+
+  while (r == -EAGAIN && end > 0 && g_get_monotonic_time () < end)
+    r = fuse_session_receive_buf (fuse, buf);
+  if (r != -EAGAIN)
+    return r;
+  poll (fds, G_N_ELEMENTS (fds), -1);
+  return fuse_session_receive_buf (fuse, buf);
+}
+
+/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. */
+static int
+take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, bool *ret_drained)
+{
+  struct fuse_session *fuse = jobs->session->fuse;
+  int r = fuse_session_receive_buf (fuse, buf);
+
+  *ret_drained = r == -EAGAIN;
+  while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse))
+    r = take_next (jobs, buf, alone);
+  return r;
+}
+
 static void
 took_locked (PfsJobs *jobs, bool drained)
 {
   jobs->receiving--;
   jobs->taken++;
   jobs->drained += drained;
-  if (!jobs->asleep)
-    return;
-  jobs->woken = true;
+  if (jobs->asleep)
+    pfs_eventfd_raise (jobs->wake);
   jobs->asleep = false;
-  pfs_eventfd_raise (jobs->wake);
-}
-
-/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. To
- * look again costs time of a core: that stops if it leads to nothing, and is tried again now and then. */
-static int
-take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, guint *in_vain, bool *ret_drained)
-{
-  struct fuse_session *fuse = jobs->session->fuse;
-  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
-  int r = fuse_session_receive_buf (fuse, buf);
-
-  *ret_drained = r == -EAGAIN;
-  while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse)) {
-    if (alone && jobs->cpus > 1 && (*in_vain < IN_VAIN_MAX || *in_vain % IN_VAIN_SKIP == 0)) {
-      gint64 end = g_get_monotonic_time () + LOOK_US;
-      do
-        r = fuse_session_receive_buf (fuse, buf);
-      while (r == -EAGAIN && g_get_monotonic_time () < end);
-    }
-    if (r == -EAGAIN || r == -EINTR) {
-      ++*in_vain;
-      poll (fds, G_N_ELEMENTS (fds), -1);
-      r = fuse_session_receive_buf (fuse, buf);
-    } else {
-      *in_vain = 0;
-    }
-  }
-  return r;
 }
 
 static void
-receive_locked (PfsJobs *jobs, struct fuse_buf *buf, guint *in_vain, PfsStranger *strangers)
+receive_locked (PfsJobs *jobs, PfsReceiver *receiver)
 {
-  bool alone = ++jobs->receiving == 1;
-  bool drained;
+  bool alone = ++jobs->receiving == 1, drained;
 
   g_mutex_unlock (&jobs->lock);
-  int r = take (jobs, buf, alone, in_vain, &drained);
+  int r = take (jobs, &receiver->buf, alone, &drained);
   if (r > 0) {
-    PfsRequest request = pfs_dispatch_look (jobs, buf->mem, strangers);
+    PfsRequest request = pfs_dispatch_look (jobs, receiver);
 
     g_mutex_lock (&jobs->lock);
     took_locked (jobs, drained);
-    pfs_dispatch_locked (jobs, &request, buf);
+    pfs_dispatch_locked (jobs, &request, &receiver->buf);
     return;
   }
   fuse_session_exit (jobs->session->fuse);
@@ -117,9 +112,7 @@ static gpointer
 work (gpointer data)
 {
   PfsJobs *jobs = data;
-  struct fuse_buf buf = { 0 };
-  PfsStranger strangers[PFS_STRANGERS] = { 0 };
-  guint in_vain = 0;
+  PfsReceiver receiver = { 0 };
   bool stay = true;
 
   g_mutex_lock (&jobs->lock);
@@ -129,11 +122,11 @@ work (gpointer data)
     if (jobs->stopping)
       stay = false;
     else if (jobs->receiving < jobs->receiving_max)
-      receive_locked (jobs, &buf, &in_vain, strangers);
+      receive_locked (jobs, &receiver);
     else
-      stay = idle_locked (jobs, &buf);
+      stay = idle_locked (jobs, &receiver.buf);
   }
-  free (buf.mem);
+  free (receiver.buf.mem);
   jobs->threads--;
   g_cond_signal (&jobs->left);
   g_mutex_unlock (&jobs->lock);
@@ -141,30 +134,24 @@ work (gpointer data)
 }
 
 /* One more is needed if no thread has found nothing to do since the last look, and something was done meanwhile, or
- * nobody is left to do it. Returns milliseconds until the next look; -1: until a request comes. */
-static int
-look_after (PfsJobs *jobs)
+ * none is left to do it. */
+static void
+look_after_locked (PfsJobs *jobs)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
-  bool taken = jobs->taken != jobs->seen_taken;
-
-  if (!jobs->woken && jobs->drained == jobs->seen_drained && (taken || jobs->receiving == 0)) {
+  if (jobs->drained == 0 && (jobs->taken > 0 || jobs->receiving == 0)) {
     jobs->receiving_max = MIN (jobs->receiving_max + 1, MAX (jobs->cpus, 1));
     pfs_thread_call_locked (jobs);
   } else if (++jobs->calm >= CALM_TICKS && jobs->receiving_max > 1) {
     jobs->receiving_max--;
     jobs->calm = 0;
   }
-  jobs->seen_taken = jobs->taken;
-  jobs->seen_drained = jobs->drained;
-  jobs->asleep = !jobs->woken && !taken && jobs->receiving > 0;
-  jobs->woken = false;
+  jobs->asleep = jobs->taken == 0 && jobs->receiving > 0;
   if (jobs->asleep)
     jobs->receiving_max = 1;
-  return jobs->asleep ? -1 : TICK_MS;
+  jobs->taken = jobs->drained = 0;
 }
 
-/* True: all threads have left. Whoever waits for a peer may never leave. */
+/* True: all threads have left. One that waits for a peer may never leave. */
 static bool
 stop (PfsJobs *jobs)
 {
@@ -179,10 +166,20 @@ stop (PfsJobs *jobs)
   return jobs->threads == 0;
 }
 
+/* Sleeps until the next look: at requests, or at callers that wait in vain. */
+static void
+tick (PfsJobs *jobs, bool asleep)
+{
+  struct pollfd fds[] = { { .fd = jobs->ended, .events = POLLIN }, { .fd = jobs->wake, .events = POLLIN } };
+  int tend_ms = pfs_requests_tend (jobs);
+
+  poll (fds, G_N_ELEMENTS (fds), asleep || (tend_ms >= 0 && tend_ms < TICK_MS) ? tend_ms : TICK_MS);
+  pfs_eventfd_clear (jobs->wake);
+}
+
 int
 pfs_loop_run (PfsJobs *jobs, bool *ret_idle)
 {
-  struct pollfd fds[] = { { .fd = jobs->ended, .events = POLLIN }, { .fd = jobs->wake, .events = POLLIN } };
   int fd = fuse_session_fd (jobs->session->fuse);
 
   if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
@@ -192,11 +189,14 @@ pfs_loop_run (PfsJobs *jobs, bool *ret_idle)
   g_mutex_unlock (&jobs->lock);
   if (!started)
     return -EAGAIN;
-  while (!fuse_session_exited (jobs->session->fuse)) {
-    int look_ms = look_after (jobs), tend_ms = pfs_requests_tend (jobs);
-
-    poll (fds, G_N_ELEMENTS (fds), look_ms < 0 || (tend_ms >= 0 && tend_ms < look_ms) ? tend_ms : look_ms);
-    pfs_eventfd_clear (jobs->wake);
+  for (bool asleep = false; !fuse_session_exited (jobs->session->fuse);) {
+    tick (jobs, asleep);
+    g_mutex_lock (&jobs->lock);
+    /* What has just woken it has had no time yet. */
+    if (!asleep)
+      look_after_locked (jobs);
+    asleep = jobs->asleep;
+    g_mutex_unlock (&jobs->lock);
   }
   *ret_idle = stop (jobs);
   return jobs->error;

@@ -6,8 +6,8 @@
 
 #include "jobs.h"
 
-#define STALLED_MS 1000 /* whoever has waited for so long may do so for ever */
-#define SOON_MS 1       /* until the second try; the longer somebody waits, the longer he waits for the next */
+#define STALLED_MS 1000 /* what has waited for so long may do so for ever */
+#define SOON_MS 1       /* until the second try; the longer one waits, the longer it waits for the next try */
 #define LATE_MS 50
 
 static GPrivate mine_key; /* of PfsRequest */
@@ -41,6 +41,24 @@ pfs_request_process (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *
   g_private_set (&mine_key, request);
   fuse_session_process_buf (jobs->session->fuse, buf);
   g_private_set (&mine_key, NULL);
+}
+
+void
+pfs_request_let_go (PfsRequest *request)
+{
+  for (guint i = 0; i < 2; i++) {
+    g_clear_pointer (&request->files[i], pfs_file_unref);
+    if (request->nodes[i])
+      pfs_node_forget (request->nodes[i], 1);
+  }
+}
+
+bool
+pfs_request_lets_go (const PfsRequest *request)
+{
+  uint32_t opcode = request->in ? request->in->opcode : 0;
+
+  return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_FLUSH;
 }
 
 bool
@@ -87,8 +105,6 @@ pfs_requests_count_locked (PfsJobs *jobs, const PfsNodeMount *place)
     bool same_mount = same && request->place.mount == place->mount;
     bool stalled = now - request->since >= STALLED_MS;
 
-    count.here += request->here;
-    count.here_of_container += request->here && same;
     count.in_container += same;
     count.on_mount += same_mount;
     count.stalled_in_container += stalled && same;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A thread that waits for what may never come is lost for as long as that lasts: below FUSE the kernel lets only a
- * process that dies go (fs/fuse/dev.c, request_wait_answer), on NFS likewise. So its caller is answered as soon as he
- * is killed; or after a while, if others wait for him in the kernel, who cannot be killed. */
-#include "tend.h"
-
+/* A thread that waits for what may never come is lost for as long as that lasts. Below FUSE and NFS, the kernel lets
+ * only a dying process go (fs/fuse/dev.c, request_wait_answer). So a caller is answered as soon as it is killed. It is
+ * answered after a while in any case, if others wait for it in the kernel, where they cannot be killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +9,7 @@
 #include <string.h>
 
 #include "peerfs/base/read.h"
-#include "jobs.h"
+#include "requests.h"
 
 #define TEND_MS 100
 #define GRACE_MS 200      /* for the thread to answer by itself */
@@ -19,7 +17,7 @@
 #define WAITING_MAX 1024u /* for locks */
 #define AGAIN_MS 50       /* until the next try to have one tried again, if no thread was to be had */
 
-/* Of one that is to be tried again there are two for a moment. */
+/* A request that is to be tried again is in the list twice for a moment. */
 bool
 pfs_request_interrupt_locked (PfsJobs *jobs, guint64 unique)
 {
@@ -49,7 +47,7 @@ pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r)
     return;
 }
 
-/* Whoever dies has SIGKILL pending, whichever signal it was that kills him (kernel/signal.c, complete_signal). */
+/* A dying process has SIGKILL pending, whichever signal kills it (kernel/signal.c, complete_signal). */
 static bool
 is_dying (pid_t caller)
 {
@@ -64,16 +62,16 @@ is_dying (pid_t caller)
   return pending && (strtoull (pending + strlen ("\nSigPnd:\t"), NULL, 16) & (1u << (SIGKILL - 1)));
 }
 
-/* Has somebody waited so long on the same mount that it seems dead? */
+/* Has another request waited so long on the same mount that it seems dead? */
 static bool
 is_dead_locked (PfsJobs *jobs, const PfsRequest *request)
 {
   return request->place.mount && pfs_requests_count_locked (jobs, &request->place).stalled_on_mount > 0;
 }
 
-/* What the request shall be answered with in the place of its thread; 0: nothing yet. A caller who does not die goes on
- * waiting, as he would for the peer's file itself, unless its server lets him go, or he waits for the end of a lease:
- * the signal is for that. It is sent again and again, as the first one may come before the system call. */
+/* The answer to give before the thread does; 0: none yet. A caller that does not die goes on waiting, as it would for
+ * the peer's file itself. But the file's server may let it go, and so does a lease: the signal is for that. It is sent
+ * again and again, as the first one may come before the system call. */
 static int
 verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
 {
@@ -91,7 +89,7 @@ verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
   return -EINTR;
 }
 
-/* The request keeps its references until its thread is done with it, or passes over it as it is answered. */
+/* The request keeps its references until its thread is done with it. */
 static void
 answer_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
 {
@@ -135,7 +133,7 @@ pfs_requests_tend (PfsJobs *jobs)
   return next == G_MAXINT64 ? -1 : (int) MAX (next - now, 1);
 }
 
-/* --- those that have to wait for a lock --- */
+/* --- requests that wait for a lock --- */
 
 void
 pfs_requests_end_locked (PfsJobs *jobs)
@@ -150,7 +148,7 @@ pfs_requests_end_locked (PfsJobs *jobs)
   }
 }
 
-/* A container's callers may take half of what others have left. */
+/* One container's callers may take half of what all others have left. */
 static bool
 may_wait_locked (PfsJobs *jobs, const PfsContainer *container)
 {

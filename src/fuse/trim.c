@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A walk over a million files makes a million nodes, which the kernel forgets only when it is short of memory. Beyond a
- * bound it is asked to forget those that nobody uses. That is a job: the kernel takes the lock of the directory, which
- * a caller that waits for a dead mount may hold. */
+ * bound it is asked to forget idle ones. That is a job: the kernel takes the lock of the directory, which a caller that
+ * waits for a dead mount may hold. */
 #include "trim.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #define NODES_OF_LIMIT (3 * 192) /* and a third of what the container may have, a node being 192 bytes */
 #define NODES_BATCH 4096u
 #define FRUITLESS_MAX 100u            /* rounds after which all that is left is taken to be in use */
-#define ENDED_US (G_USEC_PER_SEC / 4) /* from a container's end until nobody should be busy with it */
+#define ENDED_US (G_USEC_PER_SEC / 4) /* from a container's end until its callers should be gone */
 #define GIVE_BACK_MIN 1024            /* nodes whose memory is worth giving back: 128 KiB */
 /* Bytes: from there on memory comes from the system alone, and goes back to it at once. */
 #define MMAP_MIN (128 * 1024)
@@ -60,8 +60,8 @@ pfs_trim_poke (PfsSession *session)
     pfs_jobs_start (session->jobs, trim, session);
 }
 
-/* What a caller was busy with while its container ended, the kernel keeps by its name as long as it likes. A moment
- * later it is asked for that again; for what somebody is busy with even then, at the next container's end. */
+/* The kernel keeps the names that a caller used while their container ended. A moment later it is asked to forget them,
+ * and again at the next container's end. */
 static void
 forget_ended (gpointer data)
 {
@@ -78,8 +78,8 @@ pfs_trim_ended (PfsSession *session)
   pfs_jobs_start (session->jobs, forget_ended, session);
 }
 
-/* The C library keeps what was freed, wherever it lies, until it is asked for it. That takes the longer the more there
- * is: so it is asked each time an eighth of the nodes is gone. */
+/* The C library keeps freed memory until it is asked for it. That takes longer the more there is. So it is asked each
+ * time an eighth of the nodes is gone. */
 void
 pfs_trim_forgot (PfsSession *session, size_t n)
 {
@@ -91,7 +91,7 @@ pfs_trim_forgot (PfsSession *session, size_t n)
   malloc_trim (0);
 }
 
-/* Of our cgroup, as a container sees it (version 2 and 1); 0: none, as on the machine itself. */
+/* The limit of our cgroup, as a container sees it (version 2 or 1); 0: none, as on the machine itself. */
 static guint64
 memory_limit (void)
 {
@@ -115,7 +115,7 @@ pfs_trim_init (PfsSession *session)
   guint64 limit = memory_limit ();
 
   session->nodes_max = limit ? (guint) MIN (NODES_MAX, limit / NODES_OF_LIMIT) : NODES_MAX;
-  /* One heap: what several threads made is given back only where no other's is left in between. */
+  /* One heap for all threads: memory goes back to the system only if nothing in use lies between. */
   mallopt (M_ARENA_MAX, 1);
   mallopt (M_MMAP_THRESHOLD, MMAP_MIN);
 }

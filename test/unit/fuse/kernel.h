@@ -8,8 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "../../../src/fuse/dispatch.h"
-#include "../../../src/fuse/tend.h"
+#include "../../../src/fuse/requests.h"
 
 typedef struct {
   Roots *roots;
