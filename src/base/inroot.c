@@ -18,6 +18,7 @@
 #define LINKS_MAX 40             /* MAXSYMLINKS of the kernel, include/linux/namei.h */
 #define STEPS_MAX (PATH_MAX / 2) /* components that come out of links: as many as one path may have */
 #define STEP_REOPEN 32           /* components of a path that is opened at once, and takes about as long as a step */
+#define FDS_MAX 8                /* a ".." out of more directories than that opens the one above by its path */
 
 static int
 openat2_in_root (int dirfd, const char *path, int flags)
@@ -60,33 +61,46 @@ typedef struct {
   PfsAvoid avoid;
   GHashTable *closed; /* physical paths that do not exist; may be NULL */
   char *path;         /* of the directory reached: "" for the root, else "/a/b" */
-  int fd;             /* of that directory; -1 if it has to be opened by its path */
-  bool at_avoid;      /* it is on the device to avoid */
-  bool is_dir;        /* false after any other file: no component may follow */
+  int fds[FDS_MAX];   /* of the last directories on the way down to it, itself the last. None: open it by its path */
+  guint n_fds;
+  bool at_avoid; /* it is on the device to avoid */
+  bool is_dir;   /* false after any other file: no component may follow */
   guint links, steps;
   char *text, *rest; /* what is still to be resolved is the end of text that begins at rest */
   char *failed;      /* the component that failed; NULL if the directory reached says enough */
 } Resolver;
 
 static void
+reach_root (Resolver *at)
+{
+  while (at->n_fds > 0)
+    pfs_fd_cleanup (&at->fds[--at->n_fds]);
+  at->path[0] = '\0';
+  at->at_avoid = false;
+}
+
+static void
 resolver_clear (Resolver *at)
 {
-  pfs_fd_cleanup (&at->fd);
+  reach_root (at);
   g_free (at->path);
   g_free (at->text);
   g_free (at->failed);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Resolver, resolver_clear)
 
-/* Takes over path. */
+/* Takes over both. */
 static void
-reach (Resolver *at, char *path, int fd)
+reach_below (Resolver *at, char *path, int fd)
 {
   g_free (at->path);
   at->path = path;
-  pfs_fd_cleanup (&at->fd);
-  at->fd = fd;
-  at->at_avoid = false;
+  if (at->n_fds == FDS_MAX) {
+    pfs_fd_cleanup (&at->fds[0]);
+    memmove (at->fds, at->fds + 1, sizeof at->fds - sizeof at->fds[0]);
+    at->n_fds--;
+  }
+  at->fds[at->n_fds++] = fd;
 }
 
 /* Puts text, and its components, before what is still to be resolved. */
@@ -109,13 +123,12 @@ depth_of (const char *path)
   return depth;
 }
 
-/* Opens a name in the directory reached. After a ".." that directory has no descriptor: the ".." of a moved directory
- * could lead anywhere. */
+/* Opens a name in the directory reached. That is never the ".." of another directory, which may have been moved. */
 static int
 open_name (Resolver *at, const char *name)
 {
-  if (at->fd >= 0)
-    return pfs_inroot_open (at->fd, name, O_PATH | O_NOFOLLOW);
+  if (at->n_fds > 0)
+    return pfs_inroot_open (at->fds[at->n_fds - 1], name, O_PATH | O_NOFOLLOW);
   g_autofree char *path = g_strconcat (at->path, "/", name, NULL);
   at->steps += depth_of (path) / STEP_REOPEN;
   return pfs_inroot_open (at->rootfd, path, O_PATH | O_NOFOLLOW);
@@ -129,8 +142,12 @@ stay_or_go_up (Resolver *at, bool up)
 
   if (fd < 0 && !at->at_avoid)
     return fd;
-  if (up && *at->path)
-    reach (at, g_strndup (at->path, (gsize) (strrchr (at->path, '/') - at->path)), -1);
+  if (!up || !*at->path)
+    return 0;
+  *strrchr (at->path, '/') = '\0';
+  if (at->n_fds > 0)
+    pfs_fd_cleanup (&at->fds[--at->n_fds]);
+  at->at_avoid = false;
   return 0;
 }
 
@@ -148,7 +165,7 @@ follow (Resolver *at, int linkfd)
     return -ENOENT;
   resolve_first (at, target);
   if (target[0] == '/')
-    reach (at, g_strdup (""), -1);
+    reach_root (at);
   return 0;
 }
 
@@ -167,7 +184,7 @@ go_down (Resolver *at, const char *name)
     return -errno;
   if (S_ISLNK (st.stx_mode))
     return follow (at, fd);
-  reach (at, g_steal_pointer (&path), pfs_fd_steal (&fd));
+  reach_below (at, g_steal_pointer (&path), pfs_fd_steal (&fd));
   at->at_avoid = at->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == at->avoid;
   at->is_dir = S_ISDIR (st.stx_mode);
   return 0;
@@ -214,7 +231,7 @@ resolver_at_root (int rootfd, const char *path)
 {
   char *text = g_strdup (path);
 
-  return (Resolver) { .rootfd = rootfd, .path = g_strdup (""), .fd = -1, .is_dir = true, .text = text, .rest = text };
+  return (Resolver) { .rootfd = rootfd, .path = g_strdup (""), .is_dir = true, .text = text, .rest = text };
 }
 
 int
@@ -225,7 +242,7 @@ pfs_inroot_physical (int rootfd, const char *path, GHashTable *closed, char **re
   at.closed = closed;
   int r = resolve (&at);
   if (r == 0)
-    *ret_physical = *at.path ? g_steal_pointer (&at.path) : g_strdup ("/");
+    *ret_physical = g_strdup (*at.path ? at.path : "/");
   return r;
 }
 
@@ -312,7 +329,7 @@ contain_resolved (int rootfd, const char *dir, const char *target, const char *r
     /* If the caller may not reach dir, resolving that finds the closed component. */
     int fd = pfs_inroot_open (rootfd, dir, O_PATH | O_DIRECTORY);
     if (fd >= 0)
-      reach (&at, g_strdup (dir), fd);
+      reach_below (&at, g_strdup (dir), fd);
     else
       resolve_first (&at, dir);
   }
