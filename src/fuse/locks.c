@@ -48,7 +48,7 @@ pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static int
 check_lockable (const PfsFile *file)
 {
-  return file->fd < 0 ? -ENOLCK : pfs_file_check (file);
+  return file->node->ops->fs ? pfs_file_check (file) : -ENOLCK;
 }
 
 /* --- asking for locks --- */

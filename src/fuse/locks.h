@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Locks of callers on peers' files, set on these very files: so the peer's processes are excluded too. locks.c has the
- * requests. owners.c has the owners of POSIX locks: each that the kernel names by a number gets a descriptor of its own
- * for a node, with open file description locks (fcntl(2)) on it. They conflict with POSIX locks and with each other. */
+ * requests. owners.c has the owners of POSIX locks: each that the kernel names by a number opens the node once for
+ * itself, and has open file description locks (fcntl(2)) on that. They conflict with POSIX locks and with each other.
+ */
 #pragma once
 
 #include <fcntl.h>

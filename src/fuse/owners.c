@@ -2,23 +2,19 @@
 #include "locks.h"
 
 #include <errno.h>
-#include <unistd.h>
 
-#include "peerfs/base/fd.h"
 #include "ranges.h"
 #include "request.h"
 
 typedef struct {
   gint refs; /* the table's, and of each thread that has entered it */
   PfsSession *session;
-  PfsNode *node; /* a reference */
   uint64_t id;
   GPtrArray *files; /* the open files that it locked through: borrowed; guarded by the lock of all, as is `busy` */
   bool busy;        /* one thread has what follows to itself, to ask the peer's file without that lock */
-  int fd;           /* -1, or counted as one of the container's callers' */
-  bool writable;
-  pid_t pid;    /* read with the lock, written if busy and with it */
-  GArray *held; /* of PfsRange; likewise */
+  PfsFile *own;     /* NULL, or that with its locks; counted as one of the container's callers' */
+  pid_t pid;        /* read with the lock, written if busy and with it */
+  GArray *held;     /* of PfsRange; likewise */
 } Owner;
 
 struct PfsLocks {
@@ -37,10 +33,8 @@ owner_unref (gpointer data)
 
   if (!g_atomic_int_dec_and_test (&owner->refs))
     return;
-  if (owner->fd >= 0)
-    pfs_session_drop_descriptor (owner->session, pfs_node_mount_container (owner->node));
-  pfs_fd_cleanup (&owner->fd);
-  pfs_node_unref (owner->node);
+  if (owner->own)
+    pfs_session_drop_file (owner->session, owner->own);
   g_ptr_array_unref (owner->files);
   g_array_unref (owner->held);
   g_free (owner);
@@ -103,7 +97,7 @@ owner_new_locked (PfsLocks *locks, PfsNode *node, uint64_t id)
   Owner *owner = g_new0 (Owner, 1);
   GPtrArray *owners = g_hash_table_lookup (locks->nodes, node);
 
-  *owner = (Owner) { .refs = 1, .session = locks->session, .node = pfs_node_ref (node), .id = id, .fd = -1 };
+  *owner = (Owner) { .refs = 1, .session = locks->session, .id = id };
   owner->files = g_ptr_array_new ();
   owner->held = pfs_ranges_new ();
   if (!owners) {
@@ -151,49 +145,36 @@ owner_leave (PfsLocks *locks, Owner *owner, const struct flock *done)
   owner_unref (owner);
 }
 
-/* A write lock takes a descriptor that can write, a read lock one that can read. Open for writing only if needed: on
- * overlayfs that copies the file up. */
-static int
-reopen (const PfsFile *file, bool write)
-{
-  char path[32];
-  int fd;
-
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d", file->fd);
-  fd = open (path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-  if (fd < 0 && write)
-    fd = open (path, (file->flags & O_ACCMODE) | O_CLOEXEC);
-  return fd < 0 ? -errno : fd;
-}
-
-/* The owner's descriptor, good for what the file is open for. The locks of an old one, all for reading, are set again
- * on the new one before it is closed. */
+/* The owner's file, good for what the other one is open for: a write lock takes one that can write, a read lock one
+ * that can read. Open for writing only if needed: on overlayfs that copies the file up. The locks of an old one, all
+ * for reading, are set again on the new one before it is closed. */
 static int
 owner_open (Owner *owner, const PfsFile *file)
 {
-  PfsContainer *container = pfs_node_mount_container (owner->node);
   bool write = (file->flags & O_ACCMODE) != O_RDONLY;
+  PfsFile *old = owner->own, *own;
 
-  if (owner->fd >= 0 && (owner->writable || !write))
+  if (old && (!write || (old->flags & O_ACCMODE) != O_RDONLY))
     return 0;
-  if (!pfs_session_add_descriptor (owner->session, container))
+  if (pfs_session_may_open (owner->session, file->node) < 0)
     return -ENOLCK;
-  int fd = reopen (file, write);
-  if (fd < 0 || owner->fd >= 0)
-    pfs_session_drop_descriptor (owner->session, container);
-  if (fd < 0)
-    return fd;
+  int r = pfs_file_reopen (file, write ? O_RDWR : O_RDONLY, &own);
+  if (r < 0 && write)
+    r = pfs_file_reopen (file, file->flags & O_ACCMODE, &own);
+  if (r < 0)
+    return r;
   for (guint i = 0; i < owner->held->len; i++) {
     struct flock lock = pfs_range_lock (&g_array_index (owner->held, PfsRange, i));
-    fcntl (fd, F_OFD_SETLK, &lock);
+    fcntl (own->fd, F_OFD_SETLK, &lock);
   }
-  pfs_fd_cleanup (&owner->fd);
-  owner->fd = fd;
-  owner->writable = write;
+  (void) pfs_session_add_file (owner->session, own); /* it keeps no memory: it fits */
+  owner->own = own;
+  if (old)
+    pfs_session_drop_file (owner->session, old);
   return 0;
 }
 
-/* The locks end when the descriptor is closed: at once, or by a thread that is busy with it. */
+/* The locks end when the owner's file is closed: at once, or by a thread that is busy with it. */
 bool
 pfs_locks_drop (PfsLocks *locks, const PfsFile *file, uint64_t id)
 {
@@ -226,7 +207,7 @@ pfs_locks_set (PfsLocks *locks, PfsFile *file, uint64_t id, const struct flock *
     return 0;
   asked.l_pid = 0;
   int r = owner_open (owner, file);
-  if (r == 0 && fcntl (owner->fd, F_OFD_SETLK, &asked) < 0)
+  if (r == 0 && fcntl (owner->own->fd, F_OFD_SETLK, &asked) < 0)
     r = -errno;
   owner_leave (locks, owner, r == 0 ? lock : NULL);
   return r;
@@ -266,7 +247,7 @@ pfs_locks_get (PfsLocks *locks, PfsFile *file, uint64_t id, struct flock *lock)
   guint at = 0;
 
   lock->l_pid = 0;
-  int r = fcntl (owner && owner->fd >= 0 ? owner->fd : file->fd, F_OFD_GETLK, lock) < 0 ? -errno : 0;
+  int r = fcntl (owner && owner->own ? owner->own->fd : file->fd, F_OFD_GETLK, lock) < 0 ? -errno : 0;
   if (owner)
     owner_leave (locks, owner, NULL);
   if (r < 0 || lock->l_type == F_UNLCK || lock->l_pid >= 0)

@@ -152,15 +152,6 @@ typedef struct {
   size_t size; /* bytes that they keep */
 } Open;
 
-/* May one more be opened? Half of what other containers have left. */
-static bool
-has_room_locked (PfsSession *session, PfsContainer *container)
-{
-  const Open *open = g_hash_table_lookup (session->open_files, container);
-
-  return (open ? open->files : 0) + session->n_open_files < session->open_files_max;
-}
-
 /* Counts a file: false if it does not fit. */
 static bool
 count_locked (PfsSession *session, PfsContainer *container, size_t size)
@@ -198,7 +189,9 @@ pfs_session_may_open (PfsSession *session, PfsNode *node)
   if (!container)
     return 0;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
-  return has_room_locked (session, container) ? 0 : -EMFILE;
+  const Open *open = g_hash_table_lookup (session->open_files, container);
+
+  return (open ? open->files : 0) + session->n_open_files < session->open_files_max ? 0 : -EMFILE;
 }
 
 /* The top belongs to no container, and is not counted. */
@@ -227,20 +220,4 @@ pfs_session_drop_file (PfsSession *session, PfsFile *file)
     uncount_locked (session, container, pfs_file_size_held (file));
   g_mutex_unlock (&session->lock);
   pfs_file_unref (file);
-}
-
-bool
-pfs_session_add_descriptor (PfsSession *session, PfsContainer *container)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
-
-  return has_room_locked (session, container) && count_locked (session, container, 0);
-}
-
-void
-pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&session->lock);
-
-  uncount_locked (session, container, 0);
 }

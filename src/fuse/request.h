@@ -49,7 +49,3 @@ int pfs_session_add_file (PfsSession *session, PfsFile *file);
  * callers cannot take them all. */
 int pfs_session_may_open (PfsSession *session, PfsNode *node);
 void pfs_session_drop_file (PfsSession *session, PfsFile *file);
-/* A descriptor that is opened beside those of files, for the container's callers, counts as theirs do. False: it does
- * not fit. */
-bool pfs_session_add_descriptor (PfsSession *session, PfsContainer *container);
-void pfs_session_drop_descriptor (PfsSession *session, PfsContainer *container);

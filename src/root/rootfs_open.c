@@ -63,6 +63,15 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   return pfs_rootfs_file_new (node, pfs_fd_steal (&fd), flags, pfs_mount_file_flags (found.mount), ret);
 }
 
+int
+pfs_file_reopen (const PfsFile *file, int flags, PfsFile **ret)
+{
+  char number[PFS_FD_NAME_MAX];
+  int fd = openat (file->node->tree->roots->self_fds, pfs_fd_name (file->fd, number), flags | O_CLOEXEC);
+
+  return fd < 0 ? -errno : pfs_rootfs_file_new (file->node, fd, flags, file->file_flags, ret);
+}
+
 /* The entry and the open file for what was just made; it may be anonymous (name "", O_TMPFILE). */
 static int
 adopt (PfsNode *dir, int dirfd, const char *name, int newfd, int flags, const PfsCaller *who, PfsEntry *ret,

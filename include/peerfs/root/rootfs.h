@@ -77,6 +77,11 @@ PfsContainer *pfs_node_mount_container (PfsNode *node);
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
 
+/* Opens an open file of root/ once more, with the daemon's rights. It ends with its container as any other. 0 or
+ * -errno.
+ */
+int pfs_file_reopen (const PfsFile *file, int flags, PfsFile **ret);
+
 /* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile.
  */
 int pfs_file_error (const PfsFile *file, int r);

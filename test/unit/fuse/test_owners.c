@@ -25,6 +25,7 @@ setup (void **state)
   l->session.tree = l->roots->nodes.tree;
   g_mutex_init (&l->session.lock);
   l->session.open_files = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  l->session.files = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) pfs_file_unref, NULL);
   l->session.open_files_max = 1000;
   l->locks = pfs_locks_new (&l->session);
   l->file = roots_open (l->roots, "f", O_RDWR);
@@ -42,6 +43,7 @@ teardown (void **state)
   pfs_locks_free (l->locks);
   assert_int_equal (l->session.n_open_files, 0);
   pfs_file_unref (l->file);
+  g_hash_table_unref (l->session.files);
   g_hash_table_unref (l->session.open_files);
   g_mutex_clear (&l->session.lock);
   g_free (l);
@@ -198,14 +200,30 @@ test_no_descriptor (void **state)
   assert_false (pfs_locks_any (l->locks, l->file->node));
 }
 
+/* What locks keep open ends with the container, though callers have the file open still. */
+static void
+test_ended (void **state)
+{
+  Locking *l = *state;
+  pfs_autofd fd = openat (l->roots->fd, "f", O_RDWR | O_CLOEXEC);
+  struct flock lock = range (F_WRLCK, 0, 0, 0);
+
+  assert_int_equal (set (l, l->file, ONE, F_WRLCK, 0, 1), 0);
+  assert_int_equal (fcntl (fd, F_OFD_SETLK, &lock), -1);
+  fixture_kill (l->roots->nodes.proc, 10);
+  pfs_tree_sweep (l->roots->nodes.tree, NULL, NULL);
+  assert_return_code (fcntl (fd, F_OFD_SETLK, &lock), errno);
+  assert_true (pfs_locks_drop (l->locks, l->file, ONE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
 
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    TEST (test_conflict), TEST (test_peer_sees), TEST (test_get),      TEST (test_pid),
-    TEST (test_upgrade),  TEST (test_drop),      TEST (test_deadlock), TEST (test_no_descriptor),
+    TEST (test_conflict), TEST (test_peer_sees), TEST (test_get),           TEST (test_pid),   TEST (test_upgrade),
+    TEST (test_drop),     TEST (test_deadlock),  TEST (test_no_descriptor), TEST (test_ended),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
