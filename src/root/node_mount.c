@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a node lies: what an operation on it may have to wait for. */
-#include "peerfs/tree/kinds.h"
 #include "rootfs_private.h"
-#include "peerfs/tree/tree.h"
 
 PfsContainer *
 pfs_node_mount_container (PfsNode *node)
 {
-  if (node->ops == &pfs_own_mount_ops || node->ops == &pfs_own_mount_file_ops)
+  if (pfs_is_own_mount (node))
     return NULL;
   return node->ops->fs ? pfs_rootfs_of (node)->container : pfs_node_container (node);
 }
@@ -15,23 +13,23 @@ pfs_node_mount_container (PfsNode *node)
 static PfsNodeMount
 mount_locked (PfsNode *node)
 {
-  PfsNodeMount place = { .container = pfs_node_mount_container (node), .is_peer = node->ops == &pfs_peer_ops };
-
   const PfsMount *mount = node->ops->fs ? pfs_rootnode (node)->mount : NULL;
 
-  if (mount)
-    place.remote = (mount->flags & PFS_MOUNT_REMOTE) != 0;
-  place.mount = mount;
-  return place;
+  return (PfsNodeMount) {
+    .container = pfs_node_mount_container (node),
+    .mount = mount,
+    .remote = mount && (mount->flags & PFS_MOUNT_REMOTE),
+    .is_peer = node->ops == &pfs_peer_ops,
+  };
 }
 
 PfsNodeMount
 pfs_node_mount (PfsNode *node)
 {
   pfs_tree_lock (node->tree);
-  PfsNodeMount place = mount_locked (node);
+  PfsNodeMount mount = mount_locked (node);
   pfs_tree_unlock (node->tree);
-  return place;
+  return mount;
 }
 
 PfsNode *

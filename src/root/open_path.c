@@ -96,13 +96,8 @@ open_dir (PfsNode *dir, PfsProcess *process, PfsDirFd **ret)
 }
 
 int
-pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
+pfs_rootfs_dir_of (PfsNode *dir, PfsProcess *process, PfsDirFd **ret)
 {
-  g_autoptr (PfsProcess) process = NULL;
-
-  int r = pfs_rootfs_process (pfs_rootfs_of (dir), &process);
-  if (r < 0)
-    return r;
   pfs_tree_lock (dir->tree);
   PfsDirFd *held = pfs_held_dir_locked (dir);
   pfs_tree_unlock (dir->tree);
@@ -113,28 +108,26 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 }
 
 int
-pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
+pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 {
   g_autoptr (PfsProcess) process = NULL;
-  g_autoptr (PfsNode) parent = NULL;
 
-  int r = pfs_rootfs_process (pfs_rootfs_of (node), &process);
-  if (r < 0)
-    return r;
+  int r = pfs_rootfs_process (pfs_rootfs_of (dir), &process);
+  return r < 0 ? r : pfs_rootfs_dir_of (dir, process, ret);
+}
+
+int
+pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
+{
   pfs_tree_lock (node->tree);
-  PfsDirFd *dir = pfs_held_dir_locked (node->parent);
-  if (!dir)
-    parent = pfs_node_ref_locked (node->parent);
+  g_autoptr (PfsNode) parent = pfs_node_ref_locked (node->parent);
   g_autofree char *name = g_strdup (node->name);
   pfs_tree_unlock (node->tree);
 
-  if (!dir)
-    r = open_dir (parent, process, &dir);
-  if (r < 0)
-    return r;
-  *ret_dir = dir;
-  *ret_name = g_steal_pointer (&name);
-  return 0;
+  int r = pfs_rootfs_dir (parent, ret_dir);
+  if (r == 0)
+    *ret_name = g_steal_pointer (&name);
+  return r;
 }
 
 static int

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is cut off below root/, wherever a peer sees it. Our own mount: an empty directory, without a request being sent
- * to ourselves. And procfs: who may do what there is decided by who asks, at every open, read, write and look at a
- * link; and it would be us. NAME/proc and NAME/pids lead to the real one. */
+ * to ourselves. And procfs: at every open, read, write and look at a link the kernel decides by who asks; that would be
+ * us. NAME/proc and NAME/pids lead to the real one. */
 #include <errno.h>
 #include <fcntl.h>
 
-#include "peerfs/base/statx.h"
 #include "rootfs_private.h"
 
 static int
@@ -14,7 +13,7 @@ own_mount_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct st
   const struct timespec epoch = { 0 };
 
   (void) file, (void) who;
-  pfs_node_stat (node, S_IFDIR | 0555, 0, 0, 0, &epoch, ret);
+  pfs_node_stat (node, node->ops->open ? S_IFREG : S_IFDIR | 0555, 0, 0, 0, &epoch, ret);
   return 0;
 }
 
@@ -34,20 +33,35 @@ own_mount_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 }
 
 static int
-own_mount_file_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  const struct timespec epoch = { 0 };
-
-  (void) file, (void) who;
-  pfs_node_stat (node, S_IFREG, 0, 0, 0, &epoch, ret);
-  return 0;
-}
-
-static int
-own_mount_file_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
+own_mount_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
   (void) node, (void) flags, (void) who, (void) ret;
   return -EACCES;
+}
+
+/* An empty directory. */
+static const PfsNodeOps own_mount_ops = {
+  .kind = "own-mount",
+  .attr_life = PFS_ATTR_FIXED,
+  .size = sizeof (PfsNode),
+  .getattr = own_mount_getattr,
+  .lookup = own_mount_lookup,
+  .opendir = own_mount_opendir,
+};
+
+/* A file of it, mounted elsewhere: not to be opened. */
+static const PfsNodeOps own_mount_file_ops = {
+  .kind = "own-mount-file",
+  .attr_life = PFS_ATTR_FIXED,
+  .size = sizeof (PfsNode),
+  .getattr = own_mount_getattr,
+  .open = own_mount_open,
+};
+
+bool
+pfs_is_own_mount (const PfsNode *node)
+{
+  return node->ops == &own_mount_ops || node->ops == &own_mount_file_ops;
 }
 
 PfsNode *
@@ -57,22 +71,5 @@ pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name)
   struct statx st;
   bool file = statx (dirfd, name, flags, STATX_TYPE, &st) == 0 && !S_ISDIR (st.stx_mode);
 
-  return pfs_node_child (dir, name, file ? &pfs_own_mount_file_ops : &pfs_own_mount_ops, NULL, NULL);
+  return pfs_node_child (dir, name, file ? &own_mount_file_ops : &own_mount_ops, NULL, NULL);
 }
-
-const PfsNodeOps pfs_own_mount_ops = {
-  .kind = "own-mount",
-  .attr_life = PFS_ATTR_FIXED,
-  .size = sizeof (PfsNode),
-  .getattr = own_mount_getattr,
-  .lookup = own_mount_lookup,
-  .opendir = own_mount_opendir,
-};
-
-const PfsNodeOps pfs_own_mount_file_ops = {
-  .kind = "own-mount-file",
-  .attr_life = PFS_ATTR_FIXED,
-  .size = sizeof (PfsNode),
-  .getattr = own_mount_file_getattr,
-  .open = own_mount_file_open,
-};

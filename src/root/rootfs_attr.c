@@ -13,23 +13,25 @@
 static int
 gate_attr (PfsNode *node, struct stat *ret)
 {
-  PfsRootfs *rootfs = pfs_rootfs_of (node);
+  g_autoptr (PfsProcess) process = NULL;
   g_autoptr (PfsDirFd) top = NULL;
   g_auto (PfsFound) found = { .mount = NULL };
-  struct timespec start;
+  struct stat start;
   uid_t uid;
   gid_t gid;
 
-  int r = pfs_peer_owner (rootfs->container, &uid, &gid, &start);
+  int r = pfs_rootfs_process (pfs_rootfs_of (node), &process);
+  if (r == 0)
+    r = pfs_process_owner (process, &uid, &gid);
   if (r < 0)
     return r == -ESRCH ? -ESTALE : r;
-  r = pfs_rootfs_dir (node, &top);
-  if (r == -EACCES || r == -EPERM) {
-    pfs_node_stat (node, S_IFDIR | 0700, uid, gid, 0, &start, ret);
+  r = pfs_rootfs_dir_of (node, process, &top);
+  if ((r == -EACCES || r == -EPERM) && fstat (pfs_process_fd (process), &start) == 0) {
+    pfs_node_stat (node, S_IFDIR | 0700, uid, gid, 0, &start.st_mtim, ret);
     return 0;
   }
   if (r == 0)
-    r = pfs_rootfs_statx (rootfs, top->fd, "", false, &found);
+    r = pfs_rootfs_statx (pfs_rootfs_of (node), top->fd, "", false, &found);
   if (r < 0)
     return r;
   pfs_rootfs_attr (&found.st, ret);

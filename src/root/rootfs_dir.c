@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +24,7 @@ typedef struct {
 } Dirent;
 
 typedef struct {
-  GRecMutex lock;      /* of one open directory: whoever has it may wait for the mount. No GMutex: test/held/ */
+  GRecMutex lock;      /* of one open directory; under it a thread may wait for the mount. No GMutex: test/held/ */
   size_t filled, used; /* bytes of the buffer */
   off_t at;            /* the offset of the entry at `used` */
   dev_t dev;
@@ -151,11 +150,9 @@ number_of (PfsNode *node, bool parent)
 {
   pfs_tree_lock (node->tree);
   g_autoptr (PfsNode) of = pfs_node_ref_locked (parent ? node->parent : node);
-  bool generated = !of->ops->fs || (of->flags & PFS_ROOTNODE_TOP);
-  dev_t dev = generated ? 0 : pfs_rootnode (of)->mount->dev;
-  uint64_t ino = generated ? 0 : pfs_rootnode (of)->ino;
   pfs_tree_unlock (node->tree);
-  return generated ? pfs_node_ino (of) : pfs_rootfs_ino (dev, ino);
+  bool generated = !of->ops->fs || (of->flags & PFS_ROOTNODE_TOP);
+  return generated ? pfs_node_ino (of) : pfs_rootnode (of)->shown_ino;
 }
 
 /* The number of a file that the caller may not ask for: an overlay of several filesystems lists it without saying which

@@ -12,13 +12,12 @@
 #include "peerfs/base/name.h"
 #include "rootfs_private.h"
 
-/* The directory to change, opened. */
-static int
-writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret)
+int
+pfs_rootfs_writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret)
 {
   if (dir->tree->options.read_only)
     return -EROFS;
-  if (!pfs_name_valid (name))
+  if (name && !pfs_name_valid (name))
     return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -EINVAL;
   return pfs_rootfs_dir (dir, ret);
 }
@@ -54,7 +53,7 @@ static int
 make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who, PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = writable_dir (dir, name, &dirfd);
+  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
 
   if (r == 0)
     r = make_as (dirfd->fd, name, mode, rdev, target, who);
@@ -122,7 +121,7 @@ int
 pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = writable_dir (dir, name, &dirfd);
+  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
 
   if (r < 0)
     return r;
@@ -205,7 +204,7 @@ int
 pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = writable_dir (dir, name, &dirfd);
+  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
 
   if (r == 0 && directory)
     r = check_directory (dir, dirfd->fd, name);
@@ -275,9 +274,9 @@ pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char 
 
   if (pfs_rootfs_of (dir) != pfs_rootfs_of (new_dir))
     return -EXDEV;
-  int r = writable_dir (dir, name, &from);
+  int r = pfs_rootfs_writable_dir (dir, name, &from);
   if (r == 0)
-    r = writable_dir (new_dir, new_name, &to);
+    r = pfs_rootfs_writable_dir (new_dir, new_name, &to);
   if (r == 0)
     r = check_directory (dir, from->fd, name);
   if (r == 0)

@@ -139,11 +139,7 @@ pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
 
-  if (dir->tree->options.read_only)
-    return -EROFS;
-  if (!pfs_name_valid (name))
-    return strlen (name) > NAME_MAX ? -ENAMETOOLONG : -EINVAL;
-  int r = pfs_rootfs_dir (dir, &dirfd);
+  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
   if (r < 0)
     return r;
   int fd = open_as (dirfd->fd, name, (flags & OPEN_FLAGS) | O_CREAT | O_EXCL, mode, who);
@@ -159,9 +155,7 @@ pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, 
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
 
-  if (dir->tree->options.read_only)
-    return -EROFS;
-  int r = pfs_rootfs_dir (dir, &dirfd);
+  int r = pfs_rootfs_writable_dir (dir, NULL, &dirfd);
   if (r < 0)
     return r;
   int fd = open_as (dirfd->fd, ".", (flags & OPEN_FLAGS) | (flags & O_EXCL) | O_TMPFILE, mode, who);

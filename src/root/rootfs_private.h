@@ -135,10 +135,9 @@ pfs_rootfs_of (PfsNode *node)
 
 /* own_mount.c */
 
-extern const PfsNodeOps pfs_own_mount_ops;      /* an empty directory: our own mount or procfs, seen in a peer */
-extern const PfsNodeOps pfs_own_mount_file_ops; /* a file of them, mounted elsewhere: not to be opened */
-/* The one that stands for what lies there: a reference. */
+/* A node that stands for what lies there and is cut off: a reference. */
 PfsNode *pfs_own_mount_new (PfsNode *dir, int dirfd, const char *name);
+bool pfs_is_own_mount (const PfsNode *node);
 
 /* mount_kind.c */
 
@@ -223,6 +222,8 @@ void pfs_rootfs_close (PfsFile *file);
 
 /* A descriptor of the directory, found to be the node's: 0, or -ESTALE if it is another, or the container has ended. */
 int pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret);
+/* The same if pfs_rootfs_process() has just given the process. */
+int pfs_rootfs_dir_of (PfsNode *dir, PfsProcess *process, PfsDirFd **ret);
 /* The parent's descriptor and the node's name in it (g_free). Not for root/ itself. */
 int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
 /* A descriptor of the node itself, or -errno: of an open file (a duplicate), or O_PATH by its parent and name; checked.
@@ -278,6 +279,9 @@ int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *
 
 /* rootfs_modify.c */
 
+/* A descriptor of the directory, for a change of that name in it (NULL: of none): as pfs_rootfs_dir(), -EROFS, or an
+ * error of the name. */
+int pfs_rootfs_writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret);
 /* The mode for a new file in that directory: a default ACL of it takes the place of the caller's umask (acl(5)). */
 mode_t pfs_rootfs_mode (int dirfd, mode_t mode, const PfsCaller *who);
 int pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);

@@ -21,28 +21,22 @@ typedef struct {
 static ssize_t
 call_path (const char *path, const Call *call)
 {
+  ssize_t n = -1;
+
   switch (call->what) {
   case GET:
-    return getxattr (path, call->name, call->out, call->size);
+    n = getxattr (path, call->name, call->out, call->size);
+    break;
   case LIST:
-    return listxattr (path, call->out, call->size);
+    n = listxattr (path, call->out, call->size);
+    break;
   case SET:
-    return setxattr (path, call->name, call->value, call->size, call->flags);
+    n = setxattr (path, call->name, call->value, call->size, call->flags);
+    break;
   case REMOVE:
-    return removexattr (path, call->name);
+    n = removexattr (path, call->name);
+    break;
   }
-  g_assert_not_reached ();
-}
-
-static ssize_t
-call_as (const char *path, const Call *call, const PfsCaller *who)
-{
-  pfs_auto_creds const PfsCaller *as = NULL;
-  int r = pfs_creds_take (who, &as);
-
-  if (r < 0)
-    return r;
-  ssize_t n = call_path (path, call);
   return n < 0 ? -errno : n;
 }
 
@@ -51,6 +45,7 @@ call_node (PfsNode *node, const Call *call, const PfsCaller *who)
 {
   bool write = call->what == SET || call->what == REMOVE;
   char path[32];
+  ssize_t n;
 
   if (write && node->tree->options.read_only)
     return -EROFS;
@@ -58,7 +53,12 @@ call_node (PfsNode *node, const Call *call, const PfsCaller *who)
   if (fd < 0)
     return fd;
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  ssize_t n = call_as (path, call, who);
+  {
+    pfs_auto_creds const PfsCaller *as = NULL;
+    n = pfs_creds_take (who, &as);
+    if (n == 0)
+      n = call_path (path, call);
+  }
   if (write)
     pfs_rootfs_refresh (node, fd); /* it may have copied the file up */
   return n;
@@ -82,8 +82,8 @@ pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t 
   return (int) call_node (node, &(Call) { SET, .name = name, .value = value, .size = size, .flags = flags }, who);
 }
 
-/* The kernel lets nobody remove file capabilities who may not; but it does so itself before a write or change of owner,
- * in the name of whoever does that. What follows is done as the caller, and drops them. */
+/* Only some callers may remove file capabilities; but before a write or change of owner the kernel removes them itself,
+ * in the caller's name. What follows is done as the caller, and drops them. */
 int
 pfs_rootfs_removexattr (PfsNode *node, const char *name, const PfsCaller *who)
 {

@@ -41,37 +41,37 @@ pfs_peer_finalize (PfsNode *node)
   g_clear_pointer (&((PfsPeerNode *) node)->container, pfs_container_unref);
 }
 
-/* /proc/<pid> itself always belongs to the process's own user; its `root` link to the one who may follow it: root where
- * the process is not dumpable (task_dump_owner() in fs/proc/base.c). The directory's times are the kernel's first look
- * at it, and stay while the pin holds it. */
+/* /proc/<pid> itself always belongs to the process's own user, its `root` link to those who may follow it: root if the
+ * process is not dumpable (task_dump_owner() in fs/proc/base.c). */
 int
-pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start)
+pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid)
 {
-  g_autoptr (PfsProcess) pin = NULL;
-  struct stat dir, link;
+  struct stat link;
 
-  int r = pfs_container_main (c, &pin);
-  if (r < 0)
-    return r;
-  if (fstat (pfs_process_fd (pin), &dir) < 0 || fstatat (pfs_process_fd (pin), "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstatat (pfs_process_fd (process), "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? -ESRCH : -errno;
   *ret_uid = link.st_uid;
   *ret_gid = link.st_gid;
-  *ret_start = dir.st_mtim;
   return 0;
 }
 
+/* The times of /proc/<pid> are the kernel's first look at it, and stay while its descriptor holds it. */
 int
 pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *ret)
 {
-  struct timespec start;
-  uid_t uid;
-  gid_t gid;
+  g_autoptr (PfsProcess) process = NULL;
+  struct stat dir;
+  uid_t uid = 0;
+  gid_t gid = 0;
 
-  int r = pfs_peer_owner (pfs_node_container (node), &uid, &gid, &start);
+  int r = pfs_container_main (pfs_node_container (node), &process);
+  if (r == 0 && owned)
+    r = pfs_process_owner (process, &uid, &gid);
+  if (r == 0 && fstat (pfs_process_fd (process), &dir) < 0)
+    r = -errno;
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  pfs_node_stat (node, mode, owned ? uid : 0, owned ? gid : 0, size, &start, ret);
+  pfs_node_stat (node, mode, uid, gid, size, &dir.st_mtim, ret);
   return 0;
 }
 

@@ -26,9 +26,9 @@ PfsContainer *pfs_node_container (PfsNode *node);
 PfsNode *pfs_peer_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
 void pfs_peer_finalize (PfsNode *node);
 
-/* Owner and start of the peer's main process, as the kernel shows them at /proc/<pid> (root where it is not dumpable):
- * the owner of root, env, maps and sockets. -ESRCH once it has ended. */
-int pfs_peer_owner (PfsContainer *c, uid_t *ret_uid, gid_t *ret_gid, struct timespec *ret_start);
+/* Owner of a process as the kernel shows it at /proc/<pid>/root (root if it is not dumpable): of the main process, it
+ * is the owner of root, env, maps and sockets. -ESRCH once it has ended. */
+int pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid);
 
 /* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace
  * access mode checking")? 0, -EACCES, or -ESRCH. Root is asked for its capabilities like anybody else; only the daemon
