@@ -14,7 +14,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "read_buffer.h"
 #include "requests.h"
 
 #define IDLE_MAX 6u                          /* threads that sleep; more of them leave */

@@ -2,10 +2,11 @@
 /* Requests about the bytes of open files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "read_buffer.h"
 #include "request.h"
 #include "private.h"
 
@@ -55,6 +56,30 @@ read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const
   return r < 0 ? r : read_at (file, mem, size, off, fi);
 }
 
+static GPrivate buffer_key = G_PRIVATE_INIT (free);
+
+/* What this thread reads into, aligned to pages. It is kept: a new mebibyte for each request would be mapped, filled
+ * and unmapped. NULL: no memory. */
+static void *
+read_buffer (size_t size)
+{
+  void *mem = g_private_get (&buffer_key);
+
+  if (mem && malloc_usable_size (mem) >= size)
+    return mem;
+  pfs_read_buffer_drop ();
+  if (posix_memalign (&mem, (size_t) sysconf (_SC_PAGESIZE), size) != 0)
+    return NULL;
+  g_private_set (&buffer_key, mem);
+  return mem;
+}
+
+void
+pfs_read_buffer_drop (void)
+{
+  g_private_replace (&buffer_key, NULL);
+}
+
 void
 pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
@@ -75,7 +100,7 @@ pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     pfs_reply (req, r);
     return;
   }
-  void *mem = pfs_read_buffer (size);
+  void *mem = read_buffer (size);
   ssize_t n = mem ? read_as (req, file, mem, size, off, fi) : -ENOMEM;
   if (n < 0)
     pfs_reply (req, (int) n);
