@@ -21,11 +21,11 @@
 #define FDS_MAX 8                /* a ".." out of more directories than that opens the one above by its path */
 
 static int
-openat2_in_root (int dirfd, const char *path, int flags)
+openat2_in_root (int dirfd, const char *path, int flags, uint64_t resolve)
 {
   struct open_how how = {
     .flags = (uint64_t) (flags | O_CLOEXEC),
-    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    .resolve = resolve | RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
   };
   long fd = syscall (SYS_openat2, dirfd, path, &how, sizeof how);
 
@@ -45,23 +45,24 @@ pfs_inroot_open (int rootfd, const char *path, int flags)
     if (!slash)
       return -ENAMETOOLONG;
     g_autofree char *piece = g_strndup (path, (gsize) (slash - path));
-    int next = openat2_in_root (dir >= 0 ? dir : rootfd, piece, O_PATH | O_DIRECTORY);
+    int next = openat2_in_root (dir >= 0 ? dir : rootfd, piece, O_PATH | O_DIRECTORY, 0);
     if (next < 0)
       return next;
     pfs_fd_cleanup (&dir);
     dir = next;
     path = slash + strspn (slash, "/");
   }
-  return openat2_in_root (dir >= 0 ? dir : rootfd, *path ? path : ".", flags);
+  return openat2_in_root (dir >= 0 ? dir : rootfd, *path ? path : ".", flags, 0);
 }
 
 /* Resolves a path in a peer's tree, one component at a time. */
 typedef struct {
   int rootfd;
-  PfsAvoid avoid;
-  GHashTable *closed; /* physical paths that do not exist; may be NULL */
-  char *path;         /* of the directory reached: "" for the root, else "/a/b" */
-  int fds[FDS_MAX];   /* of the last directories on the way down to it, itself the last. None: open it by its path */
+  const PfsAvoid *avoid;
+  GHashTable *mount_points; /* of avoid; NULL before they are needed */
+  GHashTable *closed;       /* physical paths that do not exist; may be NULL */
+  char *path;               /* of the directory reached: "" for the root, else "/a/b" */
+  int fds[FDS_MAX]; /* of the last directories on the way down to it, itself the last. None: open it by its path */
   guint n_fds;
   bool at_avoid; /* it is on the device to avoid */
   bool is_dir;   /* false after any other file: no component may follow */
@@ -86,6 +87,7 @@ resolver_clear (Resolver *at)
   g_free (at->path);
   g_free (at->text);
   g_free (at->failed);
+  g_clear_pointer (&at->mount_points, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Resolver, resolver_clear)
 
@@ -123,24 +125,46 @@ depth_of (const char *path)
   return depth;
 }
 
-/* Opens a name in the directory reached. That is never the ".." of another directory, which may have been moved. */
+/* Has autofs to mount something before the name can be opened? The mount that it lies on says so. */
+static bool
+is_automount (Resolver *at, const char *name)
+{
+  g_autofree char *path = g_strconcat (at->path, "/", name, NULL);
+  gpointer automount = NULL;
+
+  if (!at->mount_points)
+    at->mount_points = at->avoid->mount_points (at->avoid->data);
+  while (*path && !g_hash_table_lookup_extended (at->mount_points, path, NULL, &automount))
+    *strrchr (path, '/') = '\0';
+  return GPOINTER_TO_INT (automount);
+}
+
+/* Opens a name in the directory reached; -EAGAIN for an automount. That is never the ".." of another directory, which
+ * may have been moved. Linux before 5.12 has no RESOLVE_CACHED (EINVAL), and waits. */
 static int
 open_name (Resolver *at, const char *name)
 {
-  if (at->n_fds > 0)
-    return pfs_inroot_open (at->fds[at->n_fds - 1], name, O_PATH | O_NOFOLLOW);
-  g_autofree char *path = g_strconcat (at->path, "/", name, NULL);
-  at->steps += depth_of (path) / STEP_REOPEN;
-  return pfs_inroot_open (at->rootfd, path, O_PATH | O_NOFOLLOW);
+  bool by_path = at->n_fds == 0;
+  g_autofree char *path = by_path ? g_strconcat (at->path, "/", name, NULL) : g_strdup (name);
+  int dirfd = by_path ? at->rootfd : at->fds[at->n_fds - 1];
+  int fd = -EINVAL;
+
+  if (by_path)
+    at->steps += depth_of (path) / STEP_REOPEN;
+  if (at->avoid && at->avoid->mount_points)
+    fd = openat2_in_root (dirfd, path, O_PATH | O_NOFOLLOW, RESOLVE_CACHED);
+  if (fd == -EINVAL || fd == -ENAMETOOLONG || (fd == -EAGAIN && !is_automount (at, name)))
+    fd = pfs_inroot_open (dirfd, path, O_PATH | O_NOFOLLOW);
+  return fd;
 }
 
 /* "." and ".." need search permission, like any other name. */
 static int
 stay_or_go_up (Resolver *at, bool up)
 {
-  pfs_autofd fd = at->at_avoid ? -1 : open_name (at, ".");
+  pfs_autofd fd = at->at_avoid ? -EAGAIN : open_name (at, ".");
 
-  if (fd < 0 && !at->at_avoid)
+  if (fd < 0 && fd != -EAGAIN)
     return fd;
   if (!up || !*at->path)
     return 0;
@@ -178,6 +202,12 @@ go_down (Resolver *at, const char *name)
   if (at->at_avoid || (at->closed && g_hash_table_contains (at->closed, path)))
     return -ENOENT;
   pfs_autofd fd = open_name (at, name);
+  if (fd == -EAGAIN) { /* taken for a directory, without a descriptor */
+    reach_root (at);
+    g_free (at->path);
+    at->path = g_steal_pointer (&path);
+    return 0;
+  }
   if (fd < 0)
     return fd;
   if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
@@ -185,7 +215,7 @@ go_down (Resolver *at, const char *name)
   if (S_ISLNK (st.stx_mode))
     return follow (at, fd);
   reach_below (at, g_steal_pointer (&path), pfs_fd_steal (&fd));
-  at->at_avoid = at->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == at->avoid;
+  at->at_avoid = at->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == at->avoid->device;
   at->is_dir = S_ISDIR (st.stx_mode);
   return 0;
 }
@@ -316,7 +346,8 @@ common_length (const char *a, const char *b)
  * physical path in its place: a peer could redirect a ".." that is left to the caller's kernel. If the head does not
  * resolve, the result fails with the same error at the same place. */
 static int
-contain_resolved (int rootfd, const char *dir, const char *target, const char *rest, PfsAvoid avoid, char **ret_target)
+contain_resolved (int rootfd, const char *dir, const char *target, const char *rest, const PfsAvoid *avoid,
+                  char **ret_target)
 {
   g_autofree char *head = g_strdup_printf ("/%.*s", (int) (rest - target), target);
   g_auto (Resolver) at = resolver_at_root (rootfd, head);
@@ -344,7 +375,7 @@ contain_resolved (int rootfd, const char *dir, const char *target, const char *r
 }
 
 int
-pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target)
+pfs_inroot_contain (int rootfd, const char *dir, const char *target, const PfsAvoid *avoid, char **ret_target)
 {
   Target t = target_split (target);
   int r;

@@ -181,8 +181,8 @@ pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsig
 }
 
 static const char *const remote_types[] = {
-  "nfs",    "nfs4", "cifs",   "smb3",     "9p",   "ceph",  "fuse",   "fuseblk", "virtiofs",  "afs",
-  "lustre", "gpfs", "beegfs", "orangefs", "gfs2", "ocfs2", "vboxsf", "coda",    "glusterfs", NULL,
+  "nfs",  "nfs4",   "cifs",     "smb3", "9p",    "ceph",   "fuse", "fuseblk",   "virtiofs", "afs", "lustre",
+  "gpfs", "beegfs", "orangefs", "gfs2", "ocfs2", "vboxsf", "coda", "glusterfs", "autofs",   NULL,
 };
 
 bool

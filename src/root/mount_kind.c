@@ -59,6 +59,7 @@ static const struct {
   { "smb3", SMB2_SUPER_MAGIC, PFS_MOUNT_REMOTE },
   { "9p", V9FS_MAGIC, PFS_MOUNT_REMOTE },
   { "ceph", CEPH_SUPER_MAGIC, PFS_MOUNT_REMOTE },
+  { "autofs", AUTOFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
 };
 
 static guint

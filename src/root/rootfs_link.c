@@ -7,6 +7,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
 #include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
 #include "rootfs_private.h"
 
 /* A socket or FIFO that FUSE serves is not the one its peer uses: the caller's own kernel is sent to the real one. */
@@ -37,10 +38,26 @@ readlink_as (int dirfd, const char *name, const PfsCaller *who, char **ret)
   return r < 0 ? r : pfs_readlink_at (dirfd, name, ret);
 }
 
+/* The value of a mount point is that of the last mount there. */
+static GHashTable *
+mount_points (gpointer rootfs)
+{
+  GHashTable *points = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GBytes) content = NULL;
+  PfsMountLine line;
+  gsize len = 0;
+
+  (void) pfs_rootfs_mountinfo (rootfs, &content);
+  const char *text = content ? g_bytes_get_data (content, &len) : "";
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  while (pfs_mount_iter_next (iter, &line))
+    g_hash_table_replace (points, g_strdup (line.mount_point), GINT_TO_POINTER (strcmp (line.fstype, "autofs") == 0));
+  return points;
+}
+
 int
 pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who, char **ret)
 {
-  PfsTree *tree = dir->tree;
   g_autoptr (PfsDirFd) top = NULL;
   g_autofree char *raw = NULL;
   g_autofree char *path = NULL;
@@ -51,16 +68,18 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool 
   if (r < 0)
     return r == -EINVAL ? -ESTALE : r;
   path = pfs_rootfs_path (dir);
-  r = pfs_inroot_contain (-1, path, raw, tree->roots->own_device, ret);
+  r = pfs_inroot_contain (-1, path, raw, NULL, ret);
   if (r != -EAGAIN || !walk)
     return r;
-  r = pfs_rootfs_dir (pfs_rootfs_of (dir)->top, &top);
+  PfsRootfs *rootfs = pfs_rootfs_of (dir);
+  const PfsAvoid avoid = { dir->tree->roots->own_device, mount_points, rootfs };
+  r = pfs_rootfs_dir (rootfs->top, &top);
   if (r < 0)
     return r;
   pfs_auto_creds const PfsCaller *as = NULL;
   r = pfs_creds_take (who, &as);
   if (r == 0)
-    r = pfs_inroot_contain (top->fd, path, raw, tree->roots->own_device, ret);
+    r = pfs_inroot_contain (top->fd, path, raw, &avoid, ret);
   if (r != -ELOOP)
     return r;
   *ret = g_strdup (name);

@@ -7,9 +7,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The st_dev (as makedev() gives it) that no walk may enter: our own mount, in which a walk would ask ourselves. 0:
- * none. */
-typedef dev_t PfsAvoid;
+/* What is not looked at when a link is resolved. */
+typedef struct {
+  dev_t device; /* the st_dev (as makedev() gives it) of our own mount, where we would ask ourselves: an empty folder */
+  /* Called once, with data, if the kernel has to ask somebody for a name. Gives all mount points (physical paths), with
+   * the value TRUE for those of autofs. What that has to mount first waits for a daemon: so all names below such a
+   * mount point are taken for directories. NULL: wait for it. */
+  GHashTable *(*mount_points) (gpointer data);
+  gpointer data;
+} PfsAvoid;
 
 /* Opens path below rootfd with RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: no component may be a link,
  * but with O_PATH|O_NOFOLLOW the last one may. Adds O_CLOEXEC. Walks paths longer than PATH_MAX in pieces. Returns a
@@ -28,6 +34,7 @@ int pfs_inroot_physical (int rootfd, const char *path, GHashTable *closed, char 
  * link. Absolute targets start at rootfd, and ".." never climbs above it, not even behind a link. *ret_target is owned
  * by the caller (g_free), untouched on failure. If a ".." follows another component, or the target is too long for a
  * way up before it, this has to look at the peer's tree: -EAGAIN if rootfd is -1. Else the two strings alone decide.
+ * avoid: NULL for nothing.
  * Returns 0 or -errno: ENAMETOOLONG if the result reaches PATH_MAX; ELOOP for too many links before its last ".." (the
  * link leads nowhere); else that of the walk. */
-int pfs_inroot_contain (int rootfd, const char *dir, const char *target, PfsAvoid avoid, char **ret_target);
+int pfs_inroot_contain (int rootfd, const char *dir, const char *target, const PfsAvoid *avoid, char **ret_target);

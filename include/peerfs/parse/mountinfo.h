@@ -61,5 +61,5 @@ char *pfs_mountinfo_root (const char *content, size_t len);
 bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
                            size_t buf_len);
 
-/* True for a type of filesystem that asks a server (NFS, FUSE): the server may not answer. */
+/* True for a type of filesystem that asks a server (NFS, FUSE) or a daemon (autofs), which may not answer. */
 bool pfs_mount_type_remote (const char *type);
