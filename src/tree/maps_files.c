@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Such a link leads to /proc/<pid>/map_files/<range>: the file as mapped, even if its path is gone or another file's.
- * Callers whom the kernel does not let follow that are led to the path below NAME/root, if the file there is the mapped
- * one. */
-#include "maps_files.h"
-
+/* maps/files: a link for each mapped file, by the path that it was mapped by.
+ *
+ * A path may have several files at once: a library that was replaced, once deleted and once new, in the same process.
+ * The one at the lowest address has the plain name, the others are NAME~2, NAME~3, ... in address order (numbers that a
+ * real mapped file has already are left out).
+ *
+ * A link leads to /proc/<pid>/map_files/<range>: the file as mapped, even if its path is gone or another file's. If the
+ * kernel does not let the caller follow that, the link leads to the path below NAME/root, if the file there is the
+ * mapped one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,43 +23,19 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
 #include "peerfs/proc/mountdev.h"
-#include "peerfs/tree/peer.h"
 
 #define TRIES 3 /* a change of names elsewhere may disturb one */
-
-/* A mapped file, as the leaf of a path tree. */
-typedef struct {
-  PfsMapping mapping; /* owns its path */
-  char *shown;        /* its path there: in that one, or a string of its own */
-} Mapped;
 
 typedef struct {
   PfsPeerNode peer;
   PfsMapping mapping; /* owns its path */
 } MappedNode;
 
-static void
-mapped_free (gpointer data)
-{
-  Mapped *mapped = data;
-
-  if (mapped->shown != mapped->mapping.path + 1)
-    g_free (mapped->shown);
-  g_free (mapped->mapping.path);
-  g_free (mapped);
-}
-
-static const char *
-mapped_shown (gconstpointer leaf)
-{
-  return ((const Mapped *) leaf)->shown;
-}
-
 /* Mapped at another address, it is another link. */
 static char *
 mapped_key (const char *name, gconstpointer leaf)
 {
-  const PfsMapping *m = &((const Mapped *) leaf)->mapping;
+  const PfsMapping *m = leaf;
 
   return g_strdup_printf ("%s/%u:%u:%" PRIu64 ":%" PRIx64 "-%" PRIx64, name, m->major, m->minor, m->inode, m->start,
                           m->end);
@@ -165,7 +145,7 @@ mapped_init (PfsNode *node, gpointer data)
 {
   PfsMapping *m = &((MappedNode *) node)->mapping;
 
-  *m = ((const Mapped *) data)->mapping;
+  *m = *(const PfsMapping *) data;
   m->path = g_strdup (m->path);
 }
 
@@ -178,6 +158,7 @@ mapped_finalize (PfsNode *node)
 
 static const PfsNodeOps mapped_ops = {
   .kind = "mapped",
+  .mode = S_IFLNK | 0777,
   .gated = true,
   .size = sizeof (MappedNode),
   .finalize = mapped_finalize,
@@ -194,17 +175,44 @@ is_device (const char *path)
   return g_str_has_prefix (path, "/dev/") && !g_str_has_prefix (path, "/dev/shm/");
 }
 
-/* The shown path of the n-th file of that path. */
-static char *
-shown_path (GHashTable *paths, char *path, guint *n)
+/* Adds the n-th file of its path: the first as PATH, others as the next PATH~n that no real mapped file has. Returns
+ * the number it got. */
+static guint
+add_numbered (PfsPathTree *path_tree, GHashTable *paths, const PfsMapping *m, guint n)
 {
-  if (++*n == 1)
-    return path + 1;
-  for (;; ++*n) {
-    g_autofree char *numbered = g_strdup_printf ("%s~%u", path, *n);
-    if (!g_hash_table_contains (paths, numbered))
-      return g_strdup (numbered + 1);
+  g_autofree char *shown = g_strdup (m->path);
+
+  for (; n > 1; n++) {
+    g_free (shown);
+    shown = g_strdup_printf ("%s~%u", m->path, n);
+    if (!g_hash_table_contains (paths, shown))
+      break;
   }
+  pfs_path_tree_add (path_tree, shown + 1, m);
+  return n;
+}
+
+/* mappings are sorted by path. */
+static PfsPathTree *
+path_tree_of (GPtrArray *mappings)
+{
+  PfsPathTree *path_tree = pfs_path_tree_new (mappings, (GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+  const char *last = "";
+  guint n = 0;
+
+  for (guint i = 0; i < mappings->len; i++)
+    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
+  for (guint i = 0; i < mappings->len; i++) {
+    const PfsMapping *m = mappings->pdata[i];
+
+    if (is_device (m->path))
+      continue;
+    n = strcmp (last, m->path) == 0 ? n + 1 : 1;
+    n = add_numbered (path_tree, paths, m, n);
+    last = m->path;
+  }
+  return path_tree;
 }
 
 static bool
@@ -213,35 +221,8 @@ add_line (const char *line, size_t len, gpointer data)
   return pfs_mapped_files_add (data, line, len);
 }
 
-/* What is shown of all that is mapped, sorted by path. */
-static GPtrArray *
-leaves_of (GPtrArray *mappings)
-{
-  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
-  GPtrArray *leaves = g_ptr_array_new_with_free_func (mapped_free);
-  const char *last = "";
-  guint n = 0;
-
-  for (guint i = 0; i < mappings->len; i++)
-    g_hash_table_add (paths, ((PfsMapping *) mappings->pdata[i])->path);
-  for (guint i = 0; i < mappings->len; i++) {
-    PfsMapping *m = mappings->pdata[i];
-
-    if (is_device (m->path))
-      continue;
-    if (strcmp (last, m->path) != 0)
-      n = 0;
-    last = m->path;
-    Mapped *mapped = g_new (Mapped, 1);
-    *mapped = (Mapped) { *m, shown_path (paths, m->path, &n) };
-    m->path = NULL;
-    g_ptr_array_add (leaves, mapped);
-  }
-  return leaves;
-}
-
 static int
-mapped_scan (PfsNode *top, PfsPathTree **ret)
+files_scan (PfsNode *top, PfsPathTree **ret)
 {
   g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
   g_autoptr (PfsProcess) pin = NULL;
@@ -251,37 +232,27 @@ mapped_scan (PfsNode *top, PfsPathTree **ret)
     r = pfs_read_lines_at (pfs_process_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
   if (r < 0 && r != -EFBIG)
     return r;
-  g_autoptr (GPtrArray) mappings = pfs_mapped_files_steal (files);
-  *ret = pfs_path_tree_new (leaves_of (mappings), mapped_shown);
+  *ret = path_tree_of (pfs_mapped_files_steal (files));
   return 0;
-}
-
-static const PfsPathTreeKind mapped_kind = {
-  .scan = mapped_scan,
-  .key = mapped_key,
-  .leaf_ops = &mapped_ops,
-  .leaf_init = mapped_init,
-};
-
-static void
-files_init (PfsNode *node, gpointer data)
-{
-  (void) data;
-  pfs_path_tree_top_init (node, &mapped_kind);
 }
 
 static const PfsNodeOps files_ops = {
   .kind = "files",
+  .mode = S_IFDIR | 0755,
   .gated = true,
-  .size = sizeof (PfsPathTreeTop),
-  .finalize = pfs_path_tree_top_finalize,
-  .getattr = pfs_path_tree_getattr,
-  .lookup = pfs_path_tree_lookup,
-  .opendir = pfs_path_tree_opendir,
+  PFS_PATH_TREE_OPS,
+};
+
+static const PfsPathTreeKind files_kind = {
+  .ops = &files_ops,
+  .scan = files_scan,
+  .leaf_ops = &mapped_ops,
+  .leaf_init = mapped_init,
+  .key = mapped_key,
 };
 
 PfsNode *
 pfs_maps_files_new (PfsNode *maps, const char *name)
 {
-  return pfs_peer_child (maps, name, &files_ops, files_init, NULL);
+  return pfs_path_tree_top (maps, name, &files_kind);
 }

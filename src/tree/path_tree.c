@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "path_tree.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "peerfs/base/name.h"
 
 struct PfsPathTree {
   gint refs;
-  GPtrArray *leaves;   /* owns the leaves */
-  GPtrArray *sorted;   /* of borrowed leaves, by path_compare() */
-  GHashTable *aliases; /* name -> borrowed leaf */
-  PfsPathTreePath path_of;
+  GTree *leaves; /* path -> borrowed leaf, by path_compare() */
+  gpointer owner;
+  GDestroyNotify free_owner;
 };
 
 /* '/' sorts before every other byte, so that what lies in a directory is contiguous and follows a leaf of its name at
  * once: "a", "a/b", "a-b". */
 static int
-path_compare (const char *a, const char *b)
+path_compare (gconstpointer x, gconstpointer y, gpointer data)
 {
+  const char *a = x, *b = y;
+
+  (void) data;
   for (; *a && *a == *b; a++, b++)
     ;
   if (*a == *b)
@@ -30,31 +31,15 @@ path_compare (const char *a, const char *b)
   return (unsigned char) *a < (unsigned char) *b ? -1 : 1;
 }
 
-static int
-leaf_compare (gconstpointer a, gconstpointer b, gpointer data)
-{
-  const PfsPathTree *path_tree = data;
-  return path_compare (path_tree->path_of (*(gconstpointer const *) a),
-                       path_tree->path_of (*(gconstpointer const *) b));
-}
-
 static bool
 path_valid (const char *path)
 {
-  char name[NAME_MAX + 1];
-  size_t len;
+  g_auto (GStrv) names = g_strsplit (path, "/", -1);
 
-  for (;; path += len + 1) {
-    len = strcspn (path, "/");
-    if (len > NAME_MAX)
+  for (char **name = names; *name; name++)
+    if (!pfs_name_valid (*name))
       return false;
-    memcpy (name, path, len);
-    name[len] = '\0';
-    if (!pfs_name_valid (name))
-      return false;
-    if (!path[len])
-      return true;
-  }
+  return *names;
 }
 
 static bool
@@ -64,33 +49,21 @@ path_below (const char *path, const char *dir)
   return strncmp (path, dir, len) == 0 && path[len] == '/';
 }
 
+static char *
+path_join (const char *dir, const char *name)
+{
+  return *dir ? g_strconcat (dir, "/", name, NULL) : g_strdup (name);
+}
+
 PfsPathTree *
-pfs_path_tree_new (GPtrArray *leaves, PfsPathTreePath path_of)
+pfs_path_tree_new (gpointer owner, GDestroyNotify free_owner)
 {
   PfsPathTree *path_tree = g_new0 (PfsPathTree, 1);
-  g_autoptr (GPtrArray) valid = g_ptr_array_new ();
 
   path_tree->refs = 1;
-  path_tree->leaves = leaves;
-  path_tree->path_of = path_of;
-  path_tree->sorted = g_ptr_array_new ();
-  path_tree->aliases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-
-  for (guint i = 0; i < leaves->len; i++)
-    if (path_valid (path_of (leaves->pdata[i])))
-      g_ptr_array_add (valid, leaves->pdata[i]);
-  g_ptr_array_sort_with_data (valid, leaf_compare, path_tree);
-
-  for (guint i = 0; i < valid->len; i++) {
-    const char *path = path_of (valid->pdata[i]);
-    guint n = path_tree->sorted->len;
-    const char *last = n ? path_of (path_tree->sorted->pdata[n - 1]) : NULL;
-    if (last && strcmp (last, path) == 0)
-      continue;
-    if (last && path_below (path, last))
-      g_ptr_array_set_size (path_tree->sorted, (gint) n - 1);
-    g_ptr_array_add (path_tree->sorted, valid->pdata[i]);
-  }
+  path_tree->leaves = g_tree_new_full (path_compare, NULL, g_free, NULL);
+  path_tree->owner = owner;
+  path_tree->free_owner = free_owner;
   return path_tree;
 }
 
@@ -106,96 +79,65 @@ pfs_path_tree_unref (PfsPathTree *path_tree)
 {
   if (!g_atomic_int_dec_and_test (&path_tree->refs))
     return;
-  g_ptr_array_unref (path_tree->sorted);
-  g_hash_table_unref (path_tree->aliases);
-  g_ptr_array_unref (path_tree->leaves);
+  g_tree_unref (path_tree->leaves);
+  if (path_tree->free_owner)
+    path_tree->free_owner (path_tree->owner);
   g_free (path_tree);
 }
 
-guint
-pfs_path_tree_size (const PfsPathTree *path_tree)
+gpointer
+pfs_path_tree_owner (const PfsPathTree *path_tree)
 {
-  return path_tree->sorted->len;
-}
-
-gconstpointer
-pfs_path_tree_nth (const PfsPathTree *path_tree, guint i)
-{
-  return path_tree->sorted->pdata[i];
+  return path_tree->owner;
 }
 
 void
-pfs_path_tree_alias (PfsPathTree *path_tree, const char *name, gconstpointer leaf)
+pfs_path_tree_add (PfsPathTree *path_tree, const char *path, gconstpointer leaf)
 {
-  if (pfs_name_valid (name))
-    g_hash_table_insert (path_tree->aliases, g_strdup (name), (gpointer) leaf);
-}
+  GTreeNode *next = g_tree_lower_bound (path_tree->leaves, path);
+  const char *other = next ? g_tree_node_key (next) : "";
 
-/* The first leaf whose path is not before the given one. */
-static guint
-lower_bound (const PfsPathTree *path_tree, const char *path)
-{
-  guint low = 0, high = path_tree->sorted->len;
-
-  while (low < high) {
-    guint middle = low + (high - low) / 2;
-    if (path_compare (path_tree->path_of (path_tree->sorted->pdata[middle]), path) < 0)
-      low = middle + 1;
-    else
-      high = middle;
+  if (!path_valid (path) || strcmp (other, path) == 0 || path_below (other, path))
+    return;
+  g_autofree char *above = g_strdup (path);
+  for (char *slash; (slash = strrchr (above, '/'));) {
+    *slash = '\0';
+    g_tree_remove (path_tree->leaves, above);
   }
-  return low;
+  g_tree_insert (path_tree->leaves, g_strdup (path), (gpointer) leaf);
 }
 
-static char *
-path_join (const char *dir, const char *name)
+static bool
+sees (const PfsPathTreeEyes *eyes, GTreeNode *node)
 {
-  return *dir ? g_strconcat (dir, "/", name, NULL) : g_strdup (name);
+  return !eyes || eyes->see (g_tree_node_value (node), eyes->data);
 }
 
 bool
-pfs_path_tree_sees (const PfsPathTreeEyes *eyes, gconstpointer leaf)
+pfs_path_tree_any (const PfsPathTree *path_tree, const PfsPathTreeEyes *eyes)
 {
-  return !eyes->see || eyes->see (leaf, eyes->data);
+  for (GTreeNode *node = g_tree_node_first (path_tree->leaves); node; node = g_tree_node_next (node))
+    if (sees (eyes, node))
+      return true;
+  return false;
 }
 
-PfsPathTreeType
+bool
 pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, const PfsPathTreeEyes *eyes,
                     gconstpointer *ret_leaf)
 {
   g_autofree char *path = path_join (dir, name);
-  gconstpointer leaf = *dir ? NULL : g_hash_table_lookup (path_tree->aliases, name);
 
-  for (guint i = lower_bound (path_tree, path); i < path_tree->sorted->len; i++) {
-    const char *found = path_tree->path_of (path_tree->sorted->pdata[i]);
-    bool exact = strcmp (found, path) == 0;
-    if (!exact && !path_below (found, path))
+  for (GTreeNode *node = g_tree_lower_bound (path_tree->leaves, path); node; node = g_tree_node_next (node)) {
+    bool exact = strcmp (g_tree_node_key (node), path) == 0;
+    if (!exact && !path_below (g_tree_node_key (node), path))
       break;
-    if (exact) {
-      leaf = path_tree->sorted->pdata[i];
-      break;
-    }
-    if (pfs_path_tree_sees (eyes, path_tree->sorted->pdata[i]))
-      return PFS_PATH_TREE_DIR;
+    if (!sees (eyes, node))
+      continue;
+    *ret_leaf = exact ? g_tree_node_value (node) : NULL;
+    return true;
   }
-  if (!leaf || !pfs_path_tree_sees (eyes, leaf))
-    return PFS_PATH_TREE_NONE;
-  *ret_leaf = leaf;
-  return PFS_PATH_TREE_LEAF;
-}
-
-static void
-foreach_alias (const PfsPathTree *path_tree, const PfsPathTreeEyes *eyes, PfsPathTreeFunc func, gpointer data)
-{
-  GHashTableIter iter;
-  gpointer name, leaf;
-  gconstpointer found;
-
-  g_hash_table_iter_init (&iter, path_tree->aliases);
-  while (g_hash_table_iter_next (&iter, &name, &leaf))
-    if (pfs_path_tree_find (path_tree, "", name, eyes, &found) == PFS_PATH_TREE_LEAF && found == leaf
-        && strcmp (path_tree->path_of (leaf), name) != 0)
-      func (name, PFS_PATH_TREE_LEAF, leaf, data);
+  return false;
 }
 
 void
@@ -206,23 +148,15 @@ pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, const PfsP
   g_autofree char *last = NULL;
   size_t skip = strlen (below);
 
-  for (guint i = lower_bound (path_tree, below); i < path_tree->sorted->len; i++) {
-    gconstpointer leaf = path_tree->sorted->pdata[i];
-    const char *path = path_tree->path_of (leaf);
+  for (GTreeNode *node = g_tree_lower_bound (path_tree->leaves, below); node; node = g_tree_node_next (node)) {
+    const char *path = g_tree_node_key (node);
     if (strncmp (path, below, skip) != 0)
       break;
-    size_t len = strcspn (path + skip, "/");
-    bool known = last && strlen (last) == len && strncmp (last, path + skip, len) == 0;
-    if (known || !pfs_path_tree_sees (eyes, leaf))
+    g_autofree char *name = g_strndup (path + skip, strcspn (path + skip, "/"));
+    if (g_strcmp0 (name, last) == 0 || !sees (eyes, node))
       continue;
-    if (!path[skip + len]) {
-      func (path + skip, PFS_PATH_TREE_LEAF, leaf, data);
-    } else {
-      g_free (last);
-      last = g_strndup (path + skip, len);
-      func (last, PFS_PATH_TREE_DIR, NULL, data);
-    }
+    func (name, strchr (path + skip, '/') ? NULL : g_tree_node_value (node), data);
+    g_free (last);
+    last = g_steal_pointer (&name);
   }
-  if (!*dir)
-    foreach_alias (path_tree, eyes, func, data);
 }

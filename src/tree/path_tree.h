@@ -1,98 +1,95 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Trees made of paths: what sockets/ and maps/files show. A scan gives objects with a path each; the directories above
- * them exist only because some path leads through them.
+/* Trees made of paths: what pids/, env/, sockets/ and maps/files show. A scan gives leaves with a path each; the
+ * directories above them exist only because some path leads through them.
  *
- * A path tree is one scan's result, immutable once its aliases are in, shared by reference. The node at its top keeps
- * the last one for a short while, so that an `ls -l` costs one scan and not one for each name. */
+ * A path tree is one scan's result. It does not change once it is shared, by reference. The node at its top keeps the
+ * last one for a short while, so that an `ls -l` costs one scan and not one for each name. */
 #pragma once
 
-#include "peerfs/tree/kinds.h"
+#include "peerfs/tree/peer.h"
 
 typedef struct PfsPathTree PfsPathTree;
 
-/* The path of a leaf, without leading '/'; borrowed from it. */
-typedef const char *(*PfsPathTreePath) (gconstpointer leaf);
-
-/* A path tree of leaves, of which it takes over the reference and keeps those whose path has valid components only. Two
- * leaves of one path: the first stays. A leaf whose path another one uses as a directory is dropped: hiding it hides
- * one object, hiding the directory would hide all below it. (Only deleted and replaced files can collide so.) */
-PfsPathTree *pfs_path_tree_new (GPtrArray *leaves, PfsPathTreePath path_of);
+/* An empty one. It frees owner, which its leaves belong to, at its end. */
+PfsPathTree *pfs_path_tree_new (gpointer owner, GDestroyNotify free_owner);
 PfsPathTree *pfs_path_tree_ref (PfsPathTree *path_tree);
 void pfs_path_tree_unref (PfsPathTree *path_tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsPathTree, pfs_path_tree_unref)
+gpointer pfs_path_tree_owner (const PfsPathTree *path_tree);
 
-guint pfs_path_tree_size (const PfsPathTree *path_tree);
-gconstpointer pfs_path_tree_nth (const PfsPathTree *path_tree, guint i);
+/* Puts leaf (not NULL) at path, which has no leading '/'. Leaves it out if a component is no file name, or if another
+ * leaf has that path already. A leaf whose path another one uses as a directory is dropped: hiding it hides one object,
+ * hiding the directory would hide all below it. (Only deleted and replaced files can collide so.) */
+void pfs_path_tree_add (PfsPathTree *path_tree, const char *path, gconstpointer leaf);
 
-/* Shows leaf under name at the top too; where the top has that name already, the alias is hidden. Before sharing. */
-void pfs_path_tree_alias (PfsPathTree *path_tree, const char *name, gconstpointer leaf);
-
-typedef enum {
-  PFS_PATH_TREE_NONE,
-  PFS_PATH_TREE_DIR,
-  PFS_PATH_TREE_LEAF,
-} PfsPathTreeType;
-
-/* Whether a leaf is there at all for the one who asks; so is a directory that has such a leaf. */
-typedef bool (*PfsPathTreeSee) (gconstpointer leaf, gpointer data);
-
+/* Which leaves one caller sees. A directory is there if a leaf below it is. NULL: everything is there. */
 typedef struct {
-  PfsPathTreeSee see; /* NULL: everything is */
+  bool (*see) (gconstpointer leaf, gpointer data);
   gpointer data;
 } PfsPathTreeEyes;
 
-bool pfs_path_tree_sees (const PfsPathTreeEyes *eyes, gconstpointer leaf);
+/* Whether any leaf is seen at all. */
+bool pfs_path_tree_any (const PfsPathTree *path_tree, const PfsPathTreeEyes *eyes);
 
-/* What name is in directory dir ("" is the top). *ret_leaf (borrowed from the path tree) is set for leaves only. */
-PfsPathTreeType pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name,
-                                    const PfsPathTreeEyes *eyes, gconstpointer *ret_leaf);
+/* True if directory dir ("" is the top) has that name. *ret_leaf is borrowed from the path tree; NULL for a
+ * directory. */
+bool pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, const PfsPathTreeEyes *eyes,
+                         gconstpointer *ret_leaf);
 
-/* Calls func for each name in dir, once, in the order of the paths; aliases come last. */
-typedef void (*PfsPathTreeFunc) (const char *name, PfsPathTreeType type, gconstpointer leaf, gpointer data);
+/* Calls func for each name in dir, once, in the order of the paths; leaf is NULL for a directory. */
+typedef void (*PfsPathTreeFunc) (const char *name, gconstpointer leaf, gpointer data);
 void pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, const PfsPathTreeEyes *eyes,
                             PfsPathTreeFunc func, gpointer data);
 
 /* --- nodes --- */
 
-typedef struct PfsPathTreeTop PfsPathTreeTop;
-
-/* What differs between sockets/ and maps/files. */
+/* What differs between pids/, env/, sockets/ and maps/files. */
 typedef struct {
+  const PfsNodeOps *ops; /* of the top: PFS_PATH_TREE_OPS, and what is its own */
   /* Scans the top's container. Returns 0 or -errno. */
   int (*scan) (PfsNode *top, PfsPathTree **ret);
+  /* A scan serves only callers with the ids and capabilities of the one that asked for it. */
+  bool per_caller;
+  const PfsNodeOps *leaf_ops;
+  PfsNodeInit leaf_init; /* may be NULL; data is the leaf, valid during the call */
   /* The leaf's key in the node table: its name, '/', and what tells this object from another of the same name, so that
-   * a leaf's node never changes its meaning (g_free). */
+   * a leaf's node never changes its meaning (g_free). NULL: the name says it all. */
   char *(*key) (const char *name, gconstpointer leaf);
-  const PfsNodeOps *leaf_ops; /* of a link */
-  PfsNodeInit leaf_init;      /* data is the leaf, valid during the call */
-  /* Whether this caller may see the leaf: 1, 0, or -errno where that cannot be told now. NULL: whoever got here may.
+  /* Whether this caller may see the leaf: 1, 0, or -errno if that cannot be told now. NULL: each one that got here may.
    * With it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the
    * kind's own, for one request. */
   int (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
 } PfsPathTreeKind;
 
+/* The node at the top of a container's path tree. */
+PfsNode *pfs_path_tree_top (PfsNode *parent, const char *name, const PfsPathTreeKind *kind);
+
+/* The path tree of such a node: the last scan's if it is young enough and serves this caller, else that of a new scan.
+ * *ret is a reference. 0 or -errno; -ESRCH once the container has ended. */
+int pfs_path_tree_get (PfsNode *top, const PfsCaller *who, PfsPathTree **ret);
+
 /* A directory of one. */
 typedef struct {
   PfsPeerNode peer;
-  PfsPathTreeTop *top; /* itself or an ancestor: borrowed */
+  struct PfsPathTreeTop *top; /* itself or an ancestor: borrowed */
 } PfsPathTreeDir;
 
-struct PfsPathTreeTop {
+typedef struct PfsPathTreeTop {
   PfsPathTreeDir dir;
   const PfsPathTreeKind *kind;
   GRecMutex scanning; /* held during a scan, which asks no file system that may not answer */
   GMutex lock;        /* guards what follows; not held while scanning */
   PfsPathTree *path_tree;
-  gint64 taken; /* g_get_monotonic_time() when its scan began */
-  gint64 took;  /* how long it was */
-};
+  gint64 taken;    /* g_get_monotonic_time() when its scan began */
+  gint64 took;     /* how long it was */
+  PfsCaller asker; /* of a scan per caller: its ids and capabilities alone */
+} PfsPathTreeTop;
 
-/* To be called by the init and finalize of a kind whose struct is (or begins with) a PfsPathTreeTop. */
-void pfs_path_tree_top_init (PfsNode *node, const PfsPathTreeKind *kind);
 void pfs_path_tree_top_finalize (PfsNode *node);
-
-/* The operations of the directories. getattr says root-owned 0755: a copied mode, such as /tmp's 1777, would make
- * fs.protected_symlinks refuse the links in it. */
-int pfs_path_tree_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
 int pfs_path_tree_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 int pfs_path_tree_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
+
+/* What the PfsNodeOps of all tops have alike. */
+#define PFS_PATH_TREE_OPS                                                                                              \
+  .size = sizeof (PfsPathTreeTop), .finalize = pfs_path_tree_top_finalize, .getattr = pfs_peer_getattr,                \
+  .lookup = pfs_path_tree_lookup, .opendir = pfs_path_tree_opendir

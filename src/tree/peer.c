@@ -1,16 +1,75 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A container's directory. */
+/* A container's directory, and those of its entries that have no file of their own: id and pid, one line each, and
+ * proc, a link to the main process's directory in /proc. */
 #include "peerfs/tree/peer.h"
 #include "peerfs/tree/tree.h"
 
 #include <string.h>
 
-typedef struct {
-  const char *name;
-  mode_t type;
-  bool gated;
-  PfsNode *(*new) (PfsNode *peer, const char *name);
-} PeerChild;
+static int
+text_content (PfsNode *node, const PfsCaller *who, GBytes **ret)
+{
+  PfsContainer *c = pfs_node_container (node);
+  g_autoptr (PfsProcess) pin = NULL;
+  char *line;
+
+  (void) who;
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  if (strcmp (node->name, "pid") == 0)
+    line = g_strdup_printf ("%d\n", (int) pfs_process_pid (pin));
+  else
+    line = g_strconcat (pfs_container_id (c), "\n", NULL);
+  *ret = g_bytes_new_take (line, strlen (line));
+  return 0;
+}
+
+static const PfsNodeOps text_ops = {
+  .kind = "text",
+  .mode = S_IFREG | 0444,
+  .size = sizeof (PfsPeerNode),
+  .finalize = pfs_peer_finalize,
+  .content = text_content,
+  .getattr = pfs_peer_content_getattr,
+  .open = pfs_peer_content_open,
+};
+
+static PfsNode *
+text_new (PfsNode *peer, const char *name)
+{
+  return pfs_peer_child (peer, name, &text_ops, NULL, NULL);
+}
+
+static int
+proc_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
+{
+  PfsContainer *c = pfs_node_container (node);
+  g_autoptr (PfsProcess) pin = NULL;
+
+  (void) who;
+  int r = pfs_container_main (c, &pin);
+  if (r < 0)
+    return pfs_gone (r, -ESTALE);
+  *ret_target = g_strdup_printf ("%s/%d", pfs_proc_path (pfs_container_proc (c)), (int) pfs_process_pid (pin));
+  return 0;
+}
+
+static const PfsNodeOps proc_ops = {
+  .kind = "proc",
+  .mode = S_IFLNK | 0777,
+  .attr_life = PFS_ATTR_BRIEF,
+  .size = sizeof (PfsPeerNode),
+  .finalize = pfs_peer_finalize,
+  .getattr = pfs_peer_link_getattr,
+  .readlink = proc_readlink,
+};
+
+static PfsNode *
+proc_new (PfsNode *peer, const char *name)
+{
+  return pfs_peer_child (peer, name, &proc_ops, NULL, NULL);
+}
 
 static PfsNode *
 root_new (PfsNode *peer, const char *name)
@@ -18,68 +77,26 @@ root_new (PfsNode *peer, const char *name)
   return peer->tree->root->new (peer, name);
 }
 
-static const PeerChild children[] = {
-  /* clang-format off */
-  { "id", S_IFREG, false, pfs_text_new },
-  { "pid", S_IFREG, false, pfs_text_new },
-  { "root", S_IFDIR, true, root_new },
-  { "sockets", S_IFDIR, false, pfs_sockets_new }, /* has a gate of its own */
-  { "env", S_IFDIR, true, pfs_env_new },
-  { "maps", S_IFDIR, true, pfs_maps_new },
-  { "pids", S_IFDIR, false, pfs_pids_new },
-  { "proc", S_IFLNK, false, pfs_proclink_new },
-  /* clang-format on */
+static const PfsPeerChild children[] = {
+  { "id", S_IFREG, false, text_new, NULL },
+  { "pid", S_IFREG, false, text_new, NULL },
+  { "root", S_IFDIR, true, root_new, NULL },
+  { "sockets", S_IFDIR, false, pfs_sockets_new, NULL }, /* has a gate of its own */
+  { "env", S_IFDIR, true, pfs_env_new, NULL },
+  { "maps", S_IFDIR, true, pfs_maps_new, NULL },
+  { "pids", S_IFDIR, false, pfs_pids_new, NULL },
+  { "proc", S_IFLNK, false, proc_new, NULL },
+  { NULL },
 };
-
-static int
-peer_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  (void) file;
-  (void) who;
-  return pfs_peer_stat (node, S_IFDIR | 0555, false, 0, ret);
-}
-
-/* Once the container has ended, a name that is none would be remembered, and the directory with it: ESTALE is not. The
- * kernel looks the path up once more then, in which another one may have the container's name. */
-static int
-peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
-{
-  PfsContainer *c = pfs_node_container (dir);
-
-  if (pfs_container_ended (c))
-    return -ESTALE;
-  for (size_t i = 0; i < G_N_ELEMENTS (children); i++) {
-    if (strcmp (children[i].name, name) != 0)
-      continue;
-    int r = children[i].gated ? pfs_peer_gate (c, who) : 0;
-    if (r >= 0)
-      r = pfs_entry_of (children[i].new (dir, name), who, ret);
-    return pfs_gone (r, -ESTALE);
-  }
-  return -ENOENT;
-}
-
-static int
-peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
-{
-  uint64_t ino = pfs_node_ino (dir);
-
-  (void) who;
-  if (pfs_container_ended (pfs_node_container (dir)))
-    return -ESTALE;
-  PfsListing *listing = pfs_listing_new ();
-  for (size_t i = 0; i < G_N_ELEMENTS (children); i++)
-    pfs_peer_list (listing, ino, children[i].name, children[i].type);
-  *ret = pfs_file_new (dir, -1, NULL, listing);
-  return 0;
-}
 
 const PfsNodeOps pfs_peer_ops = {
   .kind = "peer",
+  .mode = S_IFDIR | 0555,
   .attr_life = PFS_ATTR_FIXED,
+  .children = children,
   .size = sizeof (PfsPeerNode),
   .finalize = pfs_peer_finalize,
-  .getattr = peer_getattr,
-  .lookup = peer_lookup,
-  .opendir = peer_opendir,
+  .getattr = pfs_peer_getattr,
+  .lookup = pfs_peer_lookup,
+  .opendir = pfs_peer_opendir,
 };

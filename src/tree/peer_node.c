@@ -57,7 +57,7 @@ pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid)
 
 /* The times of /proc/<pid> are the kernel's first look at it, and stay while its descriptor holds it. */
 int
-pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *ret)
+pfs_peer_stat (PfsNode *node, off_t size, struct stat *ret)
 {
   g_autoptr (PfsProcess) process = NULL;
   struct stat dir;
@@ -65,14 +65,21 @@ pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *
   gid_t gid = 0;
 
   int r = pfs_container_main (pfs_node_container (node), &process);
-  if (r == 0 && owned)
+  if (r == 0 && node->ops->owned)
     r = pfs_process_owner (process, &uid, &gid);
   if (r == 0 && fstat (pfs_process_fd (process), &dir) < 0)
     r = -errno;
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  pfs_node_stat (node, mode, uid, gid, size, &dir.st_mtim, ret);
+  pfs_node_stat (node, node->ops->mode, uid, gid, size, &dir.st_mtim, ret);
   return 0;
+}
+
+int
+pfs_peer_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
+{
+  (void) file, (void) who;
+  return pfs_peer_stat (node, 0, ret);
 }
 
 int
@@ -82,23 +89,29 @@ pfs_peer_link_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struc
 
   (void) file;
   int r = node->ops->readlink (node, who, &target);
-  if (r < 0)
-    return r;
-  return pfs_peer_stat (node, S_IFLNK | 0777, false, (off_t) strlen (target), ret);
+  return r < 0 ? r : pfs_peer_stat (node, (off_t) strlen (target), ret);
 }
 
-void
-pfs_peer_list (PfsListing *listing, uint64_t dir_ino, const char *name, mode_t type)
+int
+pfs_peer_content_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
 {
-  pfs_listing_add (listing, name, type, pfs_ino_hash (dir_ino, name, strlen (name)));
+  g_autoptr (GBytes) content = file && file->content ? g_bytes_ref (file->content) : NULL;
+
+  int r = content ? 0 : node->ops->content (node, who, &content);
+  return r < 0 ? r : pfs_peer_stat (node, (off_t) g_bytes_get_size (content), ret);
 }
 
 /* Content may change in length between lookup and open: without direct I/O the kernel would cut it at the old size. */
-PfsFile *
-pfs_peer_content (PfsNode *node, GBytes *content)
+int
+pfs_peer_content_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 {
-  PfsFile *file = pfs_file_new (node, -1, content, NULL);
+  GBytes *content;
 
-  file->file_flags = PFS_FILE_DIRECT_IO;
-  return file;
+  (void) flags;
+  int r = node->ops->content (node, who, &content);
+  if (r < 0)
+    return r;
+  *ret = pfs_file_new (node, -1, content, NULL);
+  (*ret)->file_flags = PFS_FILE_DIRECT_IO;
+  return 0;
 }

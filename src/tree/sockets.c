@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "path_tree.h"
-#include "peerfs/tree/peer.h"
 #include "peerfs/pod/sockets.h"
 
 typedef struct {
@@ -89,18 +88,13 @@ socket_finalize (PfsNode *node)
 
 static const PfsNodeOps socket_ops = {
   .kind = "socket",
+  .mode = S_IFLNK | 0777,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (SocketNode),
   .finalize = socket_finalize,
   .getattr = pfs_peer_link_getattr,
   .readlink = socket_readlink,
 };
-
-static const char *
-socket_path (gconstpointer leaf)
-{
-  return ((const PfsSocket *) leaf)->path;
-}
 
 /* A link through other processes is another link. */
 static char *
@@ -118,17 +112,7 @@ socket_key (const char *name, gconstpointer leaf)
   return g_string_free (key, FALSE);
 }
 
-static void
-add_short_names (PfsPathTree *path_tree)
-{
-  for (guint i = 0; i < pfs_path_tree_size (path_tree); i++) {
-    const PfsSocket *socket = pfs_path_tree_nth (path_tree, i);
-    const char *slash = strrchr (socket->path, '/');
-    if (socket->short_name && slash)
-      pfs_path_tree_alias (path_tree, slash + 1, socket);
-  }
-}
-
+/* Whole paths come first, so that a short name yields to them. */
 static int
 sockets_scan (PfsNode *top, PfsPathTree **ret)
 {
@@ -137,46 +121,36 @@ sockets_scan (PfsNode *top, PfsPathTree **ret)
   int r = pfs_sockets_list (pfs_node_container (top), &sockets);
   if (r < 0)
     return r;
-  *ret = pfs_path_tree_new (sockets, socket_path);
-  add_short_names (*ret);
+  *ret = pfs_path_tree_new (sockets, (GDestroyNotify) g_ptr_array_unref);
+  for (guint i = 0; i < sockets->len; i++)
+    pfs_path_tree_add (*ret, ((const PfsSocket *) sockets->pdata[i])->path, sockets->pdata[i]);
+  for (guint i = 0; i < sockets->len; i++) {
+    const PfsSocket *socket = sockets->pdata[i];
+    const char *slash = strrchr (socket->path, '/');
+    if (socket->short_name && slash)
+      pfs_path_tree_add (*ret, slash + 1, socket);
+  }
   return 0;
-}
-
-static const PfsPathTreeKind sockets_kind = {
-  .scan = sockets_scan,
-  .key = socket_key,
-  .leaf_ops = &socket_ops,
-  .leaf_init = socket_init,
-  .may_see = socket_may_see,
-};
-
-static int
-sockets_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret)
-{
-  (void) file;
-  (void) who;
-  return pfs_peer_stat (node, S_IFDIR | 0555, false, 0, ret);
-}
-
-static void
-sockets_init (PfsNode *node, gpointer data)
-{
-  (void) data;
-  pfs_path_tree_top_init (node, &sockets_kind);
 }
 
 static const PfsNodeOps sockets_ops = {
   .kind = "sockets",
+  .mode = S_IFDIR | 0555,
   .attr_life = PFS_ATTR_BRIEF,
-  .size = sizeof (PfsPathTreeTop),
-  .finalize = pfs_path_tree_top_finalize,
-  .getattr = sockets_getattr,
-  .lookup = pfs_path_tree_lookup,
-  .opendir = pfs_path_tree_opendir,
+  PFS_PATH_TREE_OPS,
+};
+
+static const PfsPathTreeKind sockets_kind = {
+  .ops = &sockets_ops,
+  .scan = sockets_scan,
+  .leaf_ops = &socket_ops,
+  .leaf_init = socket_init,
+  .key = socket_key,
+  .may_see = socket_may_see,
 };
 
 PfsNode *
 pfs_sockets_new (PfsNode *peer, const char *name)
 {
-  return pfs_peer_child (peer, name, &sockets_ops, sockets_init, NULL);
+  return pfs_path_tree_top (peer, name, &sockets_kind);
 }

@@ -20,8 +20,6 @@ peer_init (PfsNode *node, gpointer data)
   ((PfsPeerNode *) node)->container = pfs_container_ref (data);
 }
 
-#define GROUP_LEVELS 2 /* of a node */
-
 typedef struct {
   PfsPeerNode peer; /* of no container */
   char *path;       /* "NAMESPACE" or "NAMESPACE/POD"; NULL for the top */
@@ -50,14 +48,13 @@ prefix_of (PfsNode *dir)
   return path ? g_strconcat (path, "/", NULL) : g_strdup ("");
 }
 
-/* Is there a level of groups below it, before the containers? */
+/* Is there a level of groups below it, before the containers? A node has two: namespaces and pods. */
 static bool
 has_groups (PfsNode *dir)
 {
   const char *path = ((GroupNode *) dir)->path;
-  int level = !path ? 0 : strchr (path, '/') ? 2 : 1;
 
-  return pfs_table_scope (dir->tree->table) == PFS_SCOPE_NODE && level < GROUP_LEVELS;
+  return pfs_table_scope (dir->tree->table) == PFS_SCOPE_NODE && !(path && strchr (path, '/'));
 }
 
 static int
@@ -103,34 +100,26 @@ top_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
   return r == -ESTALE ? -ENOENT : r;
 }
 
-/* containers are by name, so that what is in one group stands together. */
+/* What is in one group stands together, because containers are by name. */
 static void
-list_groups (PfsListing *listing, uint64_t ino, const char *prefix, const GPtrArray *containers)
+list_below (PfsNode *dir, const GPtrArray *containers, PfsListing *listing)
 {
-  g_autofree char *last = NULL;
+  g_autofree char *prefix = prefix_of (dir), *last = NULL;
+  uint64_t ino = pfs_node_ino (dir);
+  bool groups = has_groups (dir);
 
   for (guint i = 0; i < containers->len; i++) {
-    g_autofree char *name = pfs_container_name (containers->pdata[i]);
-    if (!g_str_has_prefix (name, prefix))
+    g_autofree char *path = pfs_container_name (containers->pdata[i]);
+    if (!g_str_has_prefix (path, prefix))
       continue;
-    const char *rest = name + strlen (prefix);
-    g_autofree char *group = g_strndup (rest, strcspn (rest, "/"));
-    if (g_strcmp0 (group, last) == 0)
+    const char *below = path + strlen (prefix);
+    g_autofree char *name = groups ? g_strndup (below, strcspn (below, "/")) : g_strdup (below);
+    if (g_strcmp0 (name, last) == 0)
       continue;
-    pfs_listing_add (listing, group, S_IFDIR, pfs_ino_hash (ino, group, strlen (group)));
+    g_autofree char *key = groups ? g_strdup (name) : peer_key (containers->pdata[i]);
+    pfs_listing_add (listing, name, S_IFDIR, pfs_ino_hash (ino, key, strlen (key)));
     g_free (last);
-    last = g_steal_pointer (&group);
-  }
-}
-
-static void
-list_peers (PfsListing *listing, uint64_t ino, const char *prefix, const GPtrArray *containers)
-{
-  for (guint i = 0; i < containers->len; i++) {
-    g_autofree char *name = pfs_container_name (containers->pdata[i]);
-    g_autofree char *key = peer_key (containers->pdata[i]);
-    if (g_str_has_prefix (name, prefix))
-      pfs_listing_add (listing, name + strlen (prefix), S_IFDIR, pfs_ino_hash (ino, key, strlen (key)));
+    last = g_steal_pointer (&name);
   }
 }
 
@@ -138,15 +127,13 @@ static int
 top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 {
   g_autoptr (GPtrArray) containers = NULL;
-  g_autofree char *prefix = prefix_of (dir);
-  uint64_t ino = pfs_node_ino (dir);
 
   (void) who;
   int r = pfs_table_list (dir->tree->table, &containers);
   if (r < 0)
     return r;
   PfsListing *listing = pfs_listing_new ();
-  (has_groups (dir) ? list_groups : list_peers) (listing, ino, prefix, containers);
+  list_below (dir, containers, listing);
   *ret = pfs_file_new (dir, -1, NULL, listing);
   return 0;
 }

@@ -42,9 +42,8 @@ int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 int pfs_node_gate (PfsNode *node, const PfsCaller *who);
 
 /* Each gives the child of a peer's directory with that name, as a reference. */
-PfsNode *pfs_text_new (PfsNode *peer, const char *name);     /* id, pid */
-PfsNode *pfs_proclink_new (PfsNode *peer, const char *name); /* proc */
 PfsNode *pfs_pids_new (PfsNode *peer, const char *name);
 PfsNode *pfs_env_new (PfsNode *peer, const char *name);
 PfsNode *pfs_maps_new (PfsNode *peer, const char *name);
+PfsNode *pfs_maps_files_new (PfsNode *maps, const char *name); /* maps/files */
 PfsNode *pfs_sockets_new (PfsNode *peer, const char *name);

@@ -20,7 +20,8 @@ typedef struct PfsNode PfsNode;
 typedef struct PfsFile PfsFile;
 typedef struct PfsNodeOps PfsNodeOps;
 typedef struct PfsListing PfsListing;
-typedef struct PfsFsOps PfsFsOps; /* what only root/ can: root/rootfs.h */
+typedef struct PfsFsOps PfsFsOps;         /* what only root/ can: root/rootfs.h */
+typedef struct PfsPeerChild PfsPeerChild; /* peer.h */
 
 typedef struct {
   bool read_only;      /* -o ro: EROFS for every change */
@@ -127,9 +128,13 @@ typedef enum {
 /* Every function may be NULL: -ENOTDIR, -EINVAL or -EISDIR as fits. All return 0 or -errno, run on any thread, without
  * a lock held, and leave outputs untouched on failure. */
 struct PfsNodeOps {
-  const char *kind;                 /* for logs: "top", "peer", "env", ... */
-  PfsAttrLife attr_life;            /* of nodes that are no files of a peer */
-  bool gated;                       /* it is, or is below, what takes the right to look into the container */
+  const char *kind;             /* for logs: "top", "peer", "env", ... */
+  PfsAttrLife attr_life;        /* of nodes that are no files of a peer */
+  bool gated;                   /* it is, or is below, what takes the right to look into the container */
+  mode_t mode;                  /* type and permissions, for pfs_peer_getattr() */
+  bool owned;                   /* likewise: it belongs to the main process's user, not to root */
+  const PfsPeerChild *children; /* for pfs_peer_lookup() and pfs_peer_opendir(); ends with a NULL name */
+  int (*content) (PfsNode *node, const PfsCaller *who, GBytes **ret); /* for the two of pfs_peer_content_*() */
   size_t size;                      /* of the node's struct, whose first member is the PfsNode */
   void (*finalize) (PfsNode *node); /* frees what the struct owns beyond PfsNode; may be NULL */
 

@@ -14,18 +14,30 @@ pfs_gone (int r, int gone)
   return r == -ESRCH ? gone : r;
 }
 
-/* Fills *ret for a generated node of a container: its times are the main process's start; its owner too where owned,
- * else root. 0, or -ESTALE once the container has ended. */
-int pfs_peer_stat (PfsNode *node, mode_t mode, bool owned, off_t size, struct stat *ret);
+/* Fills *ret for a generated node of a container, by its ops->mode and ops->owned. Its times are the main process's
+ * start. 0, or -ESTALE once the container has ended. */
+int pfs_peer_stat (PfsNode *node, off_t size, struct stat *ret);
 
-/* A getattr for links, by their readlink. */
+/* Operations for PfsNodeOps: getattr with size 0, and for links, by their readlink. */
+int pfs_peer_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
 int pfs_peer_link_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
 
-/* Adds name to a listing of dir whose children are keyed by their shown names; dir_ino is pfs_node_ino (dir). */
-void pfs_peer_list (PfsListing *listing, uint64_t dir_ino, const char *name, mode_t type);
+/* getattr and open of generated files, by ops->content. An open file keeps the content that it had then. */
+int pfs_peer_content_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
+int pfs_peer_content_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret);
 
-/* An open file of generated content (taken over). */
-PfsFile *pfs_peer_content (PfsNode *node, GBytes *content);
+/* One name in a directory that always has the same ones. */
+struct PfsPeerChild {
+  const char *name;
+  mode_t type;
+  bool gated; /* found only by those who may look into the container */
+  PfsNode *(*new) (PfsNode *dir, const char *name);
+  int (*exists) (PfsNode *dir, const char *name); /* 0 or -errno; NULL: it always does */
+};
+
+/* lookup and opendir for PfsNodeOps, by ops->children. -ESTALE once the container has ended. */
+int pfs_peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+int pfs_peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
 
 /* May the caller look into that process? 0, -EACCES, -ESRCH once it has ended, or what we lack: -EMFILE, -ENFILE,
  * -ENOMEM. Its /proc may be another namespace's. For the daemon itself it is 0. */

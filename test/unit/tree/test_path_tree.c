@@ -8,32 +8,51 @@
 
 #include "../../../src/tree/path_tree.h"
 
-static const PfsPathTreeEyes everything = { NULL, NULL };
-
-static const char *
-path_of (gconstpointer leaf)
-{
-  return leaf;
-}
-
+/* Its leaves are the paths themselves. */
 static PfsPathTree *
 path_tree_of (const char *paths)
 {
-  g_auto (GStrv) list = g_strsplit (paths, "|", -1);
-  GPtrArray *leaves = g_ptr_array_new_with_free_func (g_free);
+  char **list = g_strsplit (paths, "|", -1);
+  PfsPathTree *path_tree = pfs_path_tree_new (list, (GDestroyNotify) g_strfreev);
 
   for (guint i = 0; list[i]; i++)
-    g_ptr_array_add (leaves, g_strdup (list[i]));
-  return pfs_path_tree_new (leaves, path_of);
+    pfs_path_tree_add (path_tree, list[i], list[i]);
+  return path_tree;
 }
 
 static void
-append (const char *name, PfsPathTreeType type, gconstpointer leaf, gpointer data)
+append (const char *name, gconstpointer leaf, gpointer data)
 {
   GString *all = data;
 
-  assert_true ((type == PFS_PATH_TREE_LEAF) == (leaf != NULL));
-  g_string_append_printf (all, "%s%s%s", all->len ? " " : "", name, type == PFS_PATH_TREE_DIR ? "/" : "");
+  g_string_append_printf (all, "%s%s%s", all->len ? " " : "", name, leaf ? "" : "/");
+}
+
+static void
+assert_leaf (PfsPathTree *path_tree, const char *dir, const char *name, const char *expected)
+{
+  gconstpointer leaf = NULL;
+
+  assert_true (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
+  assert_non_null (leaf);
+  assert_string_equal (leaf, expected);
+}
+
+static void
+assert_dir (PfsPathTree *path_tree, const char *dir, const char *name)
+{
+  gconstpointer leaf = "";
+
+  assert_true (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
+  assert_null (leaf);
+}
+
+static void
+assert_none (PfsPathTree *path_tree, const char *dir, const char *name)
+{
+  gconstpointer leaf;
+
+  assert_false (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
 }
 
 static void
@@ -41,7 +60,7 @@ assert_children (PfsPathTree *path_tree, const char *dir, const char *expected)
 {
   g_autoptr (GString) all = g_string_new (NULL);
 
-  pfs_path_tree_foreach (path_tree, dir, &everything, append, all);
+  pfs_path_tree_foreach (path_tree, dir, NULL, append, all);
   assert_string_equal (all->str, expected);
 }
 
@@ -49,12 +68,10 @@ static void
 test_empty (void **state)
 {
   (void) state;
-  GPtrArray *none = g_ptr_array_new ();
-  g_autoptr (PfsPathTree) path_tree = pfs_path_tree_new (none, path_of);
-  gconstpointer leaf;
+  g_autoptr (PfsPathTree) path_tree = pfs_path_tree_new (NULL, NULL);
 
   assert_children (path_tree, "", "");
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "a", &everything, &leaf), PFS_PATH_TREE_NONE);
+  assert_none (path_tree, "", "a");
 }
 
 static void
@@ -62,20 +79,17 @@ test_directories (void **state)
 {
   (void) state;
   g_autoptr (PfsPathTree) path_tree = path_tree_of ("a-b|a/x|b|a/y/z|a.c/d|a/y/q|a!");
-  gconstpointer leaf = NULL;
 
   assert_children (path_tree, "", "a/ a! a-b a.c/ b");
   assert_children (path_tree, "a", "x y/");
   assert_children (path_tree, "a/y", "q z");
   assert_children (path_tree, "a.c", "d");
   assert_children (path_tree, "none", "");
-  assert_int_equal (pfs_path_tree_find (path_tree, "a", "y", &everything, &leaf), PFS_PATH_TREE_DIR);
-  assert_null (leaf);
-  assert_int_equal (pfs_path_tree_find (path_tree, "a/y", "q", &everything, &leaf), PFS_PATH_TREE_LEAF);
-  assert_string_equal (leaf, "a/y/q");
-  assert_int_equal (pfs_path_tree_find (path_tree, "a", "x/", &everything, &leaf), PFS_PATH_TREE_NONE);
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "a.", &everything, &leaf), PFS_PATH_TREE_NONE);
-  assert_int_equal (pfs_path_tree_find (path_tree, "a/y", "zz", &everything, &leaf), PFS_PATH_TREE_NONE);
+  assert_dir (path_tree, "a", "y");
+  assert_leaf (path_tree, "a/y", "q", "a/y/q");
+  assert_none (path_tree, "a", "x/");
+  assert_none (path_tree, "", "a.");
+  assert_none (path_tree, "a/y", "zz");
 }
 
 static void
@@ -83,13 +97,11 @@ test_collisions (void **state)
 {
   (void) state;
   g_autoptr (PfsPathTree) path_tree = path_tree_of ("lib|lib|lib/a.so|lib/a.so|lib/a.so/deep|lib-b|lib-b");
-  gconstpointer leaf;
 
   assert_children (path_tree, "", "lib/ lib-b");
   assert_children (path_tree, "lib", "a.so/");
   assert_children (path_tree, "lib/a.so", "deep");
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "lib", &everything, &leaf), PFS_PATH_TREE_DIR);
-  assert_int_equal (pfs_path_tree_size (path_tree), 2);
+  assert_dir (path_tree, "", "lib");
 }
 
 static void
@@ -103,31 +115,50 @@ test_invalid (void **state)
   assert_children (path_tree, "", "ok");
 }
 
+/* A caller that sees nothing below a directory does not see the directory. */
+static bool
+sees_b (gconstpointer leaf, gpointer data)
+{
+  (void) data;
+  return g_str_has_suffix (leaf, "b");
+}
+
 static void
-test_aliases (void **state)
+test_eyes (void **state)
+{
+  (void) state;
+  g_autoptr (PfsPathTree) path_tree = path_tree_of ("x/a|x/y/b|z/a|b|c");
+  const PfsPathTreeEyes eyes = { sees_b, NULL };
+  g_autoptr (GString) all = g_string_new (NULL);
+  gconstpointer leaf;
+
+  pfs_path_tree_foreach (path_tree, "", &eyes, append, all);
+  assert_string_equal (all->str, "b x/");
+  assert_true (pfs_path_tree_any (path_tree, &eyes));
+  assert_true (pfs_path_tree_find (path_tree, "", "x", &eyes, &leaf) && !leaf);
+  assert_false (pfs_path_tree_find (path_tree, "x", "a", &eyes, &leaf));
+  assert_false (pfs_path_tree_find (path_tree, "", "z", &eyes, &leaf));
+  g_autoptr (PfsPathTree) unseen = path_tree_of ("z/a|c");
+  assert_false (pfs_path_tree_any (unseen, &eyes));
+}
+
+/* Short names come last, and yield to what is there. */
+static void
+test_short_names (void **state)
 {
   (void) state;
   g_autoptr (PfsPathTree) path_tree = path_tree_of ("run/x.sock|tmp/y.sock|y.sock/z|local|tmp/local");
-  gconstpointer leaf = NULL;
+  char **list = pfs_path_tree_owner (path_tree);
 
-  for (guint i = 0; i < pfs_path_tree_size (path_tree); i++) {
-    const char *path = pfs_path_tree_nth (path_tree, i);
-    const char *slash = strrchr (path, '/');
-    pfs_path_tree_alias (path_tree, slash ? slash + 1 : path, path);
+  for (guint i = 0; list[i]; i++) {
+    const char *slash = strrchr (list[i], '/');
+    pfs_path_tree_add (path_tree, slash ? slash + 1 : list[i], list[i]);
   }
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "x.sock", &everything, &leaf), PFS_PATH_TREE_LEAF);
-  assert_string_equal (leaf, "run/x.sock");
-  assert_int_equal (pfs_path_tree_find (path_tree, "tmp", "x.sock", &everything, &leaf), PFS_PATH_TREE_NONE);
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "y.sock", &everything, &leaf), PFS_PATH_TREE_DIR);
-  assert_int_equal (pfs_path_tree_find (path_tree, "", "local", &everything, &leaf), PFS_PATH_TREE_LEAF);
-  assert_string_equal (leaf, "local");
-
-  g_autoptr (GString) all = g_string_new (NULL);
-  pfs_path_tree_foreach (path_tree, "", &everything, append, all);
-  assert_true (g_str_has_prefix (all->str, "local run/ tmp/ y.sock/ "));
-  assert_non_null (strstr (all->str, " x.sock"));
-  assert_non_null (strstr (all->str, " z"));
-  assert_int_equal (all->len, strlen ("local run/ tmp/ y.sock/ x.sock z"));
+  assert_leaf (path_tree, "", "x.sock", "run/x.sock");
+  assert_none (path_tree, "tmp", "x.sock");
+  assert_dir (path_tree, "", "y.sock");
+  assert_leaf (path_tree, "", "local", "local");
+  assert_children (path_tree, "", "local run/ tmp/ x.sock y.sock/ z");
 }
 
 int
@@ -135,7 +166,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_empty),   cmocka_unit_test (test_directories), cmocka_unit_test (test_collisions),
-    cmocka_unit_test (test_invalid), cmocka_unit_test (test_aliases),
+    cmocka_unit_test (test_invalid), cmocka_unit_test (test_eyes),        cmocka_unit_test (test_short_names),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
