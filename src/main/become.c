@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -61,35 +59,15 @@ look_at_peers (PfsTable *table, uint64_t *ret_threat)
   return PFS_EXIT_DONE;
 }
 
-static int
-compare_gids (const void *a, const void *b)
-{
-  gid_t x = *(const gid_t *) a, y = *(const gid_t *) b;
-  return x < y ? -1 : x > y;
-}
-
-static bool
-has_groups (const gid_t *groups, size_t n_groups)
-{
-  int n = getgroups (0, NULL);
-  if (n < 0 || (size_t) n != n_groups)
-    return false;
-  g_autofree gid_t *own = g_new0 (gid_t, n_groups + 1);
-  g_autofree gid_t *wanted = g_new0 (gid_t, n_groups + 1);
-  if (getgroups (n, own) != n)
-    return false;
-  for (size_t i = 0; i < n_groups; i++)
-    wanted[i] = groups[i];
-  qsort (own, n_groups, sizeof *own, compare_gids);
-  qsort (wanted, n_groups, sizeof *wanted, compare_gids);
-  return memcmp (own, wanted, n_groups * sizeof *own) == 0;
-}
-
 /* A command of the same user keeps the groups that it has. */
 static int
-take_groups (const PfsStatus *user, bool same_user, const char *target)
+take_groups (const PfsStatus *self, const PfsStatus *user, bool same_user, const char *target)
 {
-  if (has_groups (user->groups, user->n_groups) || setgroups (user->n_groups, user->groups) == 0)
+  /* The kernel keeps them in ascending order. */
+  bool same_groups = self->n_groups == user->n_groups;
+  for (size_t i = 0; same_groups && i < user->n_groups; i++)
+    same_groups = self->groups[i] == user->groups[i];
+  if (same_groups || setgroups (user->n_groups, user->groups) == 0)
     return 0;
   if (errno != EPERM || !same_user)
     return -errno;
@@ -104,11 +82,11 @@ take_groups (const PfsStatus *user, bool same_user, const char *target)
 
 /* Takes the effective ids: others see these of the process, in SO_PEERCRED too. Permitted capabilities stay. */
 static int
-take_ids (const PfsStatus *user, bool same_user, const char *target)
+take_ids (const PfsStatus *self, const PfsStatus *user, bool same_user, const char *target)
 {
   if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
     return -errno;
-  int r = take_groups (user, same_user, target);
+  int r = take_groups (self, user, same_user, target);
   if (r < 0 || same_user)
     return r;
   (void) prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0); /* if this fails, the check for the guard fails later */
@@ -164,7 +142,8 @@ pfs_become (PfsTable *table, const PfsOptions *options, const PfsStatus *user, b
   if (!guarded && !unchanged && !options->unguarded)
     return say_unguarded (options->target);
 
-  r = take_ids (user, same_user, options->target);
+  if (r == 0)
+    r = take_ids (&self, user, same_user, options->target);
   if (r < 0) {
     pfs_say ("cannot become uid %u gid %u of '%s': %s; run as root with CAP_SETUID and CAP_SETGID", (guint) user->euid,
              (guint) user->egid, options->target, g_strerror (-r));

@@ -2,36 +2,54 @@
 #include "mountopts.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
+#include "peerfs/parse/podlog.h"
+
 /* The longest time-out that still fits the kernel's 64-bit jiffies with ease. */
-#define TIMEOUT_MAX (365.0 * 24 * 60 * 60)
+#define SECONDS_MAX (365.0 * 24 * 60 * 60)
 
 /* Options of mount(8) and fstab(5) that change nothing here. Some say what is always so (a peer's devices and setuid
  * files are never honoured), the others are for other programs. */
-static const char *const ignored[] = {
-  "dev",         "nodev",
-  "suid",        "nosuid",
-  "relatime",    "norelatime",
-  "strictatime", "nostrictatime",
-  "lazytime",    "nolazytime",
-  "auto",        "noauto",
-  "user",        "nouser",
-  "users",       "nousers",
-  "owner",       "noowner",
-  "group",       "nogroup",
-  "nofail",      "_netdev",
-  "defaults",    "loud",
-  "silent",      "default_permissions",
-};
+static const char *const ignored[] = { "dev",         "nodev",
+                                       "suid",        "nosuid",
+                                       "relatime",    "norelatime",
+                                       "strictatime", "nostrictatime",
+                                       "lazytime",    "auto",
+                                       "nolazytime",  "noauto",
+                                       "user",        "nouser",
+                                       "users",       "nousers",
+                                       "owner",       "group",
+                                       "noowner",     "nogroup",
+                                       "nofail",      "_netdev",
+                                       "defaults",    "loud",
+                                       "silent",      "default_permissions",
+                                       NULL };
 static const char *const ignored_prefixes[] = { "x-", "X-", "comment=", "user=", "helper=", "uhelper=" };
 
-/* Options that the kernel's mount takes, and the word that undoes each. */
+/* Options that the kernel's mount takes, and the word that undoes each; "ro" is the first. */
 static const struct {
   const char *on, *off;
 } kernel_options[] = {
   { "ro", "rw" },      { "noexec", "exec" }, { "noatime", "atime" }, { "nodiratime", "diratime" },
   { "sync", "async" }, { "dirsync", NULL },
+};
+
+/* peerfs's own options that have two values. */
+static const struct {
+  const char *name;
+  size_t offset; /* of a bool in PfsOptions */
+  const char *first, *second;
+  bool is_first; /* what the bool is with the first one. If true, the option alone means that, and "no<option>" the
+                  * other */
+} choices[] = {
+  { "allow_other", offsetof (PfsOptions, mount.allow_other), "on", "off", true },
+  { "nonempty", offsetof (PfsOptions, mount.nonempty), "on", "off", true },
+  { "passthrough", offsetof (PfsOptions, mount.passthrough), "on", "off", true },
+  { "sandbox", offsetof (PfsOptions, mount.sandbox), "on", "off", true },
+  { "symlinks", offsetof (PfsOptions, mount.tree.raw_symlinks), "contained", "raw", false },
+  { "special", offsetof (PfsOptions, mount.tree.special_nodes), "link", "node", false },
 };
 
 static bool
@@ -41,38 +59,22 @@ bad_value (const char *option, const char *wanted, GError **error)
   return false;
 }
 
-static bool
-parse_switch (const char *option, const char *value, bool *ret, GError **error)
-{
-  if (!value || g_str_equal (value, "on"))
-    *ret = true;
-  else if (g_str_equal (value, "off"))
-    *ret = false;
-  else
-    return bad_value (option, "on or off", error);
-  return true;
-}
-
-static bool
-parse_choice (const char *option, const char *value, const char *no, const char *yes, bool *ret, GError **error)
-{
-  if (value && g_str_equal (value, yes))
-    *ret = true;
-  else if (value && g_str_equal (value, no))
-    *ret = false;
-  else {
-    g_autofree char *wanted = g_strdup_printf ("%s or %s", no, yes);
-    return bad_value (option, wanted, error);
-  }
-  return true;
-}
-
-static bool
-parse_seconds (const char *option, const char *value, double *ret, GError **error)
+bool
+pfs_mountopts_seconds (const char *value, double *ret)
 {
   char *end = NULL;
-  double seconds = value ? g_ascii_strtod (value, &end) : -1;
-  if (!value || end == value || *end || !isfinite (seconds) || seconds < 0 || seconds > TIMEOUT_MAX)
+  double seconds = g_ascii_strtod (value, &end);
+  if (end == value || *end || !isfinite (seconds) || seconds < 0)
+    return false;
+  *ret = seconds;
+  return true;
+}
+
+static bool
+set_timeout (const char *option, const char *value, double *ret, GError **error)
+{
+  double seconds;
+  if (!value || !pfs_mountopts_seconds (value, &seconds) || seconds > SECONDS_MAX)
     return bad_value (option, "a number of seconds", error);
   *ret = seconds;
   return true;
@@ -98,37 +100,72 @@ set_fsname (PfsOptions *options, const char *value, GError **error)
   return true;
 }
 
-/* Returns true if the option is one of peerfs's own; then *ret_ok tells if its value is right. */
+/* A uid, or two names with a '/' between. */
 static bool
-apply_own (PfsOptions *options, const char *name, const char *value, bool *ret_ok, GError **error)
+is_pod (const char *text)
 {
-  PfsMountOptions *mount = &options->mount;
-  if (g_str_equal (name, "allow_other"))
-    *ret_ok = parse_switch (name, value, &mount->allow_other, error);
-  else if (g_str_equal (name, "nonempty"))
-    *ret_ok = parse_switch (name, value, &mount->nonempty, error);
-  else if (g_str_equal (name, "passthrough"))
-    *ret_ok = parse_switch (name, value, &mount->passthrough, error);
-  else if (g_str_equal (name, "sandbox"))
-    *ret_ok = parse_switch (name, value, &mount->sandbox, error);
-  else if (g_str_equal (name, "nopassthrough") && !value)
-    mount->passthrough = false, *ret_ok = true;
-  else if (g_str_equal (name, "nosandbox") && !value)
-    mount->sandbox = false, *ret_ok = true;
-  else if (g_str_equal (name, "symlinks"))
-    *ret_ok = parse_choice (name, value, "contained", "raw", &mount->tree.raw_symlinks, error);
-  else if (g_str_equal (name, "special"))
-    *ret_ok = parse_choice (name, value, "link", "node", &mount->tree.special_nodes, error);
-  else if (g_str_equal (name, "attr_timeout"))
-    *ret_ok = parse_seconds (name, value, &mount->tree.attr_timeout, error);
+  g_auto (GStrv) parts = g_strsplit (text, "/", -1);
+  return pfs_podlog_is_uid (text) || (g_strv_length (parts) == 2 && *parts[0] && *parts[1]);
+}
+
+bool
+pfs_mountopts_set_scope (PfsOptions *options, const char *pod, GError **error)
+{
+  PfsScope scope = pod ? PFS_SCOPE_POD : PFS_SCOPE_NODE;
+  bool other = options->table.scope != PFS_SCOPE_OWN
+               && (options->table.scope != scope || g_strcmp0 (options->pod, pod) != 0);
+
+  if (pod && !is_pod (pod)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--pod takes NAMESPACE/POD, or the uid of a pod");
+    return false;
+  }
+  if (other) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                 "--node and --pod exclude one another, and one --pod is enough");
+    return false;
+  }
+  options->table.scope = scope;
+  g_free (options->pod);
+  options->table.pod = options->pod = g_strdup (pod);
+  return true;
+}
+
+/* The next two return true if the option is theirs; then *ret_ok tells if its value is right. */
+static bool
+apply_choice (PfsOptions *options, const char *name, const char *value, bool *ret_ok, GError **error)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (choices); i++) {
+    bool negated = choices[i].is_first && !value && g_str_has_prefix (name, "no")
+                   && g_str_equal (name + 2, choices[i].name);
+    if (!negated && !g_str_equal (name, choices[i].name))
+      continue;
+    const char *chosen = value ? value : negated ? choices[i].second : choices[i].is_first ? choices[i].first : "";
+    bool first = g_str_equal (chosen, choices[i].first);
+    *ret_ok = first || g_str_equal (chosen, choices[i].second);
+    if (*ret_ok)
+      G_STRUCT_MEMBER (bool, options, choices[i].offset) = first == choices[i].is_first;
+    else {
+      g_autofree char *wanted = g_strdup_printf ("%s or %s", choices[i].first, choices[i].second);
+      bad_value (name, wanted, error);
+    }
+    return true;
+  }
+  return false;
+}
+
+static bool
+apply_value (PfsOptions *options, const char *name, const char *value, bool *ret_ok, GError **error)
+{
+  if (g_str_equal (name, "attr_timeout"))
+    *ret_ok = set_timeout (name, value, &options->mount.tree.attr_timeout, error);
   else if (g_str_equal (name, "entry_timeout"))
-    *ret_ok = parse_seconds (name, value, &mount->tree.entry_timeout, error);
+    *ret_ok = set_timeout (name, value, &options->mount.tree.entry_timeout, error);
   else if (g_str_equal (name, "name"))
     *ret_ok = add_name (options, value, error);
   else if (g_str_equal (name, "node") && !value)
-    *ret_ok = pfs_options_set_scope (options, NULL, error);
+    *ret_ok = pfs_mountopts_set_scope (options, NULL, error);
   else if (g_str_equal (name, "pod"))
-    *ret_ok = pfs_options_set_scope (options, value ? value : "", error);
+    *ret_ok = pfs_mountopts_set_scope (options, value ? value : "", error);
   else if (g_str_equal (name, "fsname"))
     *ret_ok = set_fsname (options, value, error);
   else
@@ -137,31 +174,27 @@ apply_own (PfsOptions *options, const char *name, const char *value, bool *ret_o
 }
 
 static void
-kernel_option_set (PfsOptions *options, const char *word, bool on)
+write_kernel_options (PfsOptions *options)
 {
-  g_auto (GStrv) before = g_strsplit (options->kernel_options ? options->kernel_options : "", ",", -1);
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  for (char **w = before; *w; w++) {
-    if (**w && !g_str_equal (*w, word))
-      g_strv_builder_add (builder, *w);
+  g_autoptr (GString) list = g_string_new (NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (kernel_options); i++) {
+    if (options->kernel & (1u << i))
+      g_string_append_printf (list, "%s%s", list->len ? "," : "", kernel_options[i].on);
   }
-  if (on)
-    g_strv_builder_add (builder, word);
-  g_auto (GStrv) after = g_strv_builder_end (builder);
   g_free (options->kernel_options);
-  options->kernel_options = *after ? g_strjoinv (",", after) : NULL;
+  options->kernel_options = list->len ? g_strdup (list->str) : NULL;
 }
 
 static bool
 apply_kernel (PfsOptions *options, const char *option)
 {
-  for (size_t i = 0; i < G_N_ELEMENTS (kernel_options); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (kernel_options); i++) {
     bool on = g_str_equal (option, kernel_options[i].on);
     if (!on && g_strcmp0 (option, kernel_options[i].off) != 0)
       continue;
-    kernel_option_set (options, kernel_options[i].on, on);
-    if (g_str_equal (kernel_options[i].on, "ro"))
-      options->mount.tree.read_only = on;
+    options->kernel = on ? options->kernel | (1u << i) : options->kernel & ~(1u << i);
+    options->mount.tree.read_only = options->kernel & 1;
+    write_kernel_options (options);
     return true;
   }
   return false;
@@ -170,24 +203,19 @@ apply_kernel (PfsOptions *options, const char *option)
 static bool
 is_ignored (const char *option)
 {
-  for (size_t i = 0; i < G_N_ELEMENTS (ignored); i++) {
-    if (g_str_equal (option, ignored[i]))
-      return true;
-  }
   for (size_t i = 0; i < G_N_ELEMENTS (ignored_prefixes); i++) {
     if (g_str_has_prefix (option, ignored_prefixes[i]))
       return true;
   }
-  return false;
+  return g_strv_contains (ignored, option);
 }
 
 static bool
 apply_one (PfsOptions *options, const char *option, bool sloppy, GError **error)
 {
-  const char *equals = strchr (option, '=');
-  g_autofree char *name = equals ? g_strndup (option, (gsize) (equals - option)) : g_strdup (option);
+  g_auto (GStrv) parts = g_strsplit (option, "=", 2);
   bool ok = true;
-  if (apply_own (options, name, equals ? equals + 1 : NULL, &ok, error))
+  if (apply_choice (options, parts[0], parts[1], &ok, error) || apply_value (options, parts[0], parts[1], &ok, error))
     return ok;
   if (apply_kernel (options, option) || is_ignored (option) || sloppy)
     return true;

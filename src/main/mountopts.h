@@ -11,3 +11,9 @@
  * libfuse). Unknown ones are an error; sloppy (mount -s) ignores them. Returns false with *error set at the first wrong
  * one. */
 bool pfs_mountopts_apply (PfsOptions *options, const char *list, bool sloppy, GError **error);
+
+/* Sets --pod POD; NULL: --node. Returns false with *error set if that is no pod, or another scope was given before. */
+bool pfs_mountopts_set_scope (PfsOptions *options, const char *pod, GError **error);
+
+/* Parses a finite number of seconds, not negative. */
+bool pfs_mountopts_seconds (const char *value, double *ret);

@@ -13,8 +13,8 @@ typedef enum {
   PFS_ACTION_WAIT,
   PFS_ACTION_AS,
   PFS_ACTION_LINKS,
-  PFS_ACTION_HELP,
-  PFS_ACTION_VERSION,
+  PFS_ACTION_VERSION, /* the rest counts more than the others, */
+  PFS_ACTION_HELP,    /* and this most */
   PFS_ACTION_NOTHING, /* mount(8) asked for a dry run ("fake") */
 } PfsAction;
 
@@ -23,13 +23,14 @@ typedef struct {
   char *proc;            /* --proc */
   PfsTableOptions table; /* --name, --sandbox, --node, --pod; its names are owned */
   char *pod;             /* --pod; NULL without */
-  bool json;
+  gboolean json;
   char *target;          /* of --wait, --as or --links */
   double timeout;        /* seconds; negative: none */
-  bool unguarded;        /* of --as: also if peers could trace the command */
+  gboolean unguarded;    /* of --as: also if peers could trace the command */
   char **command;        /* of --as: NULL terminated, never empty */
   PfsMountOptions mount; /* its strings are those below */
   char *mountpoint, *fsname, *kernel_options;
+  guint kernel; /* a bit for each of kernel_options */
 } PfsOptions;
 
 /* Parses the command line; if called as "mount.peerfs" or "mount.fuse.peerfs", that of a mount helper (mount(8),
@@ -37,9 +38,6 @@ typedef struct {
  * pfs_options_free(). argv is not changed. */
 PfsOptions *pfs_options_parse (int argc, char *const *argv, GError **error);
 void pfs_options_free (PfsOptions *options);
-
-/* Sets --pod POD; NULL: --node. Returns false with *error set if that is no pod, or another scope was given before. */
-bool pfs_options_set_scope (PfsOptions *options, const char *pod, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsOptions, pfs_options_free)
 
 /* The text of --help. */
