@@ -103,6 +103,23 @@ pfs_folder_put_link_below (int dirfd, const char *path, const char *target)
   return pfs_folder_put_link (dir < 0 ? dirfd : dir, names[n - 1], target);
 }
 
+void
+pfs_folder_remove_link_below (int dirfd, const char *path)
+{
+  const char *slash = strchr (path, '/');
+
+  if (!slash) {
+    unlinkat (dirfd, path, 0);
+    return;
+  }
+  g_autofree char *name = g_strndup (path, (gsize) (slash - path));
+  pfs_autofd below = openat (dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (below < 0)
+    return;
+  pfs_folder_remove_link_below (below, slash + 1);
+  unlinkat (dirfd, name, AT_REMOVEDIR);
+}
+
 int
 pfs_folder_foreach (int dirfd, void (*func) (const char *name, gpointer data), gpointer data)
 {

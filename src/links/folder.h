@@ -19,6 +19,9 @@ int pfs_folder_put_text (int dirfd, const char *name, const char *text);
 /* Makes the missing folders of path, and a link at its end. path has no ".", no ".." and no leading '/'. */
 int pfs_folder_put_link_below (int dirfd, const char *path, const char *target);
 
+/* Removes the link at the end of such a path, and the folders on the way that are empty then. */
+void pfs_folder_remove_link_below (int dirfd, const char *path);
+
 /* Removes dirfd/name with all its content. A missing one is no error. */
 int pfs_folder_remove (int dirfd, const char *name);
 

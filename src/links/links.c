@@ -32,7 +32,7 @@ typedef struct {
   PfsTable *table;
   void (*warn) (const char *text);
   int dirfd, stage, ours;
-  GPtrArray *peers;   /* of PfsPeerLinks */
+  GHashTable *peers;  /* PfsContainer -> PfsPeerLinks, which has the reference */
   GHashTable *warned; /* names that others have taken */
   guint scans;
 } Links;
@@ -98,47 +98,35 @@ say_taken (Links *links, const char *name, int r)
 
 /* --- scans --- */
 
-static void
-drop (Links *links, guint i)
+static bool
+is_confirmed (const PfsPeerLinks *peer, GPtrArray *containers)
 {
-  PfsPeerLinks *peer = links->peers->pdata[i];
+  g_autofree char *name = pfs_container_name (peer->container);
 
-  if (peer->published)
-    retract (links, peer->name);
-  else
-    pfs_folder_remove (links->stage, peer->name);
-  g_ptr_array_remove_index_fast (links->peers, i);
+  return g_ptr_array_find (containers, peer->container, NULL) && strcmp (name, peer->name) == 0
+         && pfs_peer_links_hold (peer);
 }
 
+/* Removes those that a scan with these containers does not confirm, before others get their names. NULL: those that
+ * have ended. */
 static void
-drop_ended (Links *links)
+drop_stale (Links *links, GPtrArray *containers)
 {
-  for (guint i = links->peers->len; i > 0; i--)
-    if (pfs_peer_links_ended (links->peers->pdata[i - 1]))
-      drop (links, i - 1);
-}
+  GHashTableIter iter;
+  gpointer value;
 
-/* Removes those that the scan does not confirm, before others get their names. */
-static void
-drop_unconfirmed (Links *links, GPtrArray *containers)
-{
-  for (guint i = links->peers->len; i > 0; i--) {
-    PfsPeerLinks *peer = links->peers->pdata[i - 1];
-    g_autofree char *name = pfs_container_name (peer->container);
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsPeerLinks *peer = value;
 
-    if (!g_ptr_array_find (containers, peer->container, NULL) || strcmp (name, peer->name) != 0
-        || !pfs_peer_links_hold (peer))
-      drop (links, i - 1);
+    if (containers ? is_confirmed (peer, containers) : !pfs_peer_links_ended (peer))
+      continue;
+    if (peer->published)
+      retract (links, peer->name);
+    else
+      pfs_folder_remove (links->stage, peer->name);
+    g_hash_table_iter_remove (&iter);
   }
-}
-
-static PfsPeerLinks *
-find_peer (Links *links, const PfsContainer *c)
-{
-  for (guint i = 0; i < links->peers->len; i++)
-    if (((PfsPeerLinks *) links->peers->pdata[i])->container == c)
-      return links->peers->pdata[i];
-  return NULL;
 }
 
 /* Returns true if any was added. */
@@ -151,11 +139,11 @@ stage_new (Links *links, GPtrArray *containers)
     PfsPeerLinks *peer;
     g_autofree char *name = pfs_container_name (containers->pdata[i]);
 
-    if (find_peer (links, containers->pdata[i]) || g_str_equal (name, STAGE))
+    if (g_hash_table_contains (links->peers, containers->pdata[i]) || g_str_equal (name, STAGE))
       continue;
     int r = pfs_peer_links_new (containers->pdata[i], links->stage, name, &peer);
     if (r == 0)
-      g_ptr_array_add (links->peers, peer);
+      g_hash_table_insert (links->peers, peer->container, peer);
     else if (r != -ESRCH)
       say_taken (links, name, r);
     any = any || r == 0;
@@ -166,13 +154,18 @@ stage_new (Links *links, GPtrArray *containers)
 static void
 publish_staged (Links *links)
 {
-  for (guint i = links->peers->len; i > 0; i--) {
-    PfsPeerLinks *peer = links->peers->pdata[i - 1];
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsPeerLinks *peer = value;
     int r = peer->published ? 0 : publish (links, peer);
 
     if (r < 0) {
       say_taken (links, peer->name, r);
-      drop (links, i - 1);
+      pfs_folder_remove (links->stage, peer->name);
+      g_hash_table_iter_remove (&iter);
     }
   }
 }
@@ -183,19 +176,22 @@ scan (Links *links)
   g_autoptr (GPtrArray) containers = NULL;
   g_autoptr (GPtrArray) again = NULL;
   bool sockets = links->scans++ % SOCKETS_SCANS == 0;
+  GHashTableIter iter;
+  gpointer peer;
   int r = pfs_table_list (links->table, &containers);
 
   if (r < 0)
     return r;
-  drop_unconfirmed (links, containers);
-  for (guint i = 0; i < links->peers->len; i++)
-    pfs_peer_links_update (links->peers->pdata[i], sockets);
+  drop_stale (links, containers);
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &peer))
+    pfs_peer_links_update (peer, sockets);
   if (!stage_new (links, containers))
     return 0;
   r = pfs_table_list (links->table, &again);
   if (r < 0)
     return r;
-  drop_unconfirmed (links, again);
+  drop_stale (links, again);
   publish_staged (links);
   return 0;
 }
@@ -247,7 +243,7 @@ open_all (Links *links, const char *dir, char **ret_error)
 static void
 clear_all (Links *links)
 {
-  g_ptr_array_set_size (links->peers, 0);
+  g_hash_table_remove_all (links->peers);
   pfs_folder_foreach (links->ours, retract_one, links);
 }
 
@@ -280,10 +276,13 @@ sleep_until_news (Links *links, int signals)
 {
   g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
   struct pollfd signal = { .fd = signals, .events = POLLIN };
+  GHashTableIter iter;
+  gpointer peer;
 
   g_array_append_val (fds, signal);
-  for (guint i = 0; i < links->peers->len; i++)
-    pfs_peer_links_poll (links->peers->pdata[i], fds);
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &peer))
+    pfs_peer_links_poll (peer, fds);
   return poll ((struct pollfd *) (void *) fds->data, fds->len, SCAN_MS) > 0
          && g_array_index (fds, struct pollfd, 0).revents;
 }
@@ -291,7 +290,7 @@ sleep_until_news (Links *links, int signals)
 static void
 close_all (Links *links)
 {
-  g_ptr_array_unref (links->peers);
+  g_hash_table_unref (links->peers);
   g_hash_table_unref (links->warned);
   pfs_fd_cleanup (&links->ours);
   pfs_fd_cleanup (&links->stage);
@@ -309,7 +308,7 @@ pfs_links_run (PfsTable *table, const char *dir, void (*warn) (const char *text)
     .dirfd = -1,
     .stage = -1,
     .ours = -1,
-    .peers = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_peer_links_free),
+    .peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) pfs_peer_links_free),
     .warned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
   };
   int r = 0;
@@ -322,7 +321,7 @@ pfs_links_run (PfsTable *table, const char *dir, void (*warn) (const char *text)
   clear_all (&links);
   pfs_folder_foreach (links.stage, remove_staged, &links);
   do {
-    drop_ended (&links);
+    drop_stale (&links, NULL);
     r = scan (&links);
   } while (r == 0 && !sleep_until_news (&links, signals));
   clear_all (&links);

@@ -5,19 +5,13 @@
 #include "peerfs/pod/sockets.h"
 
 typedef struct {
-  PfsProcessId process;
-  int pidfd;
-} PfsHolder;
-
-typedef struct {
   PfsContainer *container; /* a reference */
-  pid_t pid;               /* the main process */
-  int pidfd;               /* of it; -1 if there is none: then only a scan tells its end */
+  PfsProcess *main;        /* its main process, a reference */
   char *name;              /* the folder's: that of the container */
   int dirfd;               /* the folder */
-  GHashTable *pids;        /* a set of pids: those that have a link */
-  GBytes *sockets;         /* what sockets/ shows, as a text to compare */
-  GArray *holders;         /* of PfsHolder: the processes that sockets/ leads through, but the main one */
+  GHashTable *pids;        /* path -> target: what pids/ has, */
+  GHashTable *sockets;     /* and sockets/ */
+  GPtrArray *holders;      /* of PfsProcess: those that sockets/ leads through, but the main one */
   bool published;
 } PfsPeerLinks;
 
@@ -28,7 +22,7 @@ void pfs_peer_links_free (PfsPeerLinks *links);
 /* True if the last scan of the table still says this of the container. */
 bool pfs_peer_links_hold (const PfsPeerLinks *links);
 
-/* True if the main process has ended. Asks only its pidfd. */
+/* True if the main process has ended. */
 bool pfs_peer_links_ended (const PfsPeerLinks *links);
 
 /* Adds a struct pollfd for each process that a link leads through, to poll for its end. */
