@@ -70,11 +70,21 @@ push_path (Walk *walk, const char *path)
       g_queue_push_head (&walk->todo, g_strdup (parts[i]));
 }
 
-static void
-move_to (Walk *walk, int fd)
+/* Takes the descriptor over; if it is none, errno says why. */
+static int
+move_to (Walk *walk, int fd, char **ret_error)
 {
+  if (fd < 0)
+    return fail_errno (walk, errno, ret_error);
   pfs_fd_cleanup (&walk->dir);
   walk->dir = fd;
+  return 0;
+}
+
+static int
+move_to_root (Walk *walk, char **ret_error)
+{
+  return move_to (walk, open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ret_error);
 }
 
 static bool
@@ -100,18 +110,6 @@ mount_of (int fd)
   return statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) == 0 ? stx.stx_mnt_id : 0;
 }
 
-/* To "/", at the beginning and at absolute links. */
-static int
-move_to_root (Walk *walk)
-{
-  int fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-  if (fd < 0)
-    return -errno;
-  move_to (walk, fd);
-  return 0;
-}
-
 static int
 follow (Walk *walk, int link, char **ret_error)
 {
@@ -123,12 +121,10 @@ follow (Walk *walk, int link, char **ret_error)
                      "give the path without links (realpath)",
                      walk->path);
   int r = ++walk->links > LINKS_MAX ? -ELOOP : pfs_readlink_at (link, "", &target);
-  if (r == 0 && *target == '/')
-    r = move_to_root (walk);
   if (r < 0)
     return fail_errno (walk, -r, ret_error);
   push_path (walk, target);
-  return 0;
+  return *target == '/' ? move_to_root (walk, ret_error) : 0;
 }
 
 static int
@@ -181,8 +177,7 @@ step (Walk *walk, const char *name, char **ret_error)
     return follow (walk, next, ret_error);
   if (!S_ISDIR (st.st_mode))
     return fail_errno (walk, ENOTDIR, ret_error);
-  move_to (walk, pfs_fd_steal (&next));
-  return 0;
+  return move_to (walk, pfs_fd_steal (&next), ret_error);
 }
 
 char *
@@ -200,9 +195,10 @@ pfs_mountwalk_open (const char *path, char **ret_error)
   g_auto (Walk) walk = { .path = path, .todo = G_QUEUE_INIT, .dir = -1 };
   struct stat st;
 
-  int r = move_to_root (&walk);
-  if (r < 0 || fstat (walk.dir, &st) < 0)
-    return fail_errno (&walk, r < 0 ? -r : errno, ret_error);
+  if (move_to_root (&walk, ret_error) < 0)
+    return -1;
+  if (fstat (walk.dir, &st) < 0)
+    return fail_errno (&walk, errno, ret_error);
   walk.root_uid = st.st_uid;
   walk.root_mount = mount_of (walk.dir);
   push_path (&walk, path);

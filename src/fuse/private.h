@@ -65,7 +65,7 @@ typedef struct {
   gint forgotten;  /* nodes since memory was given back: trim.c; atomic */
   GMutex lock;
   GHashTable *files;      /* set of the PfsFile that the kernel knows; guarded by lock, as what follows */
-  GHashTable *open_files; /* container -> what of them is its own; request.c */
+  GHashTable *open_files; /* container -> what of them is its own; files.c */
   guint n_open_files;     /* of all containers */
   guint open_files_max;   /* RLIMIT_NOFILE */
 } PfsSession;
@@ -103,14 +103,14 @@ void pfs_op_readdir (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, str
 void pfs_op_readdirplus (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 
 void pfs_op_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-/* Frees what the calling thread reads into, until it reads again. */
-void pfs_read_buffer_drop (void);
 void pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
 void pfs_op_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                              fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+/* Frees what the calling thread reads into, until it reads again. */
+void pfs_read_buffer_drop (void);
 
 void pfs_op_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void pfs_op_getlk (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);

@@ -42,22 +42,6 @@ set_mask (const PfsMountOptions *options)
   setlogmask (LOG_UPTO (options->debug ? LOG_DEBUG : least[options->log_level]));
 }
 
-static void
-use_stderr (const PfsMountOptions *options)
-{
-  set_mask (options);
-  fuse_set_log_func (log_to_stderr);
-}
-
-/* Once the daemon is detached, and has no stderr any more. Connects at once: the sandbox forbids that later. */
-static void
-use_syslog (const PfsMountOptions *options)
-{
-  openlog ("peerfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-  set_mask (options);
-  fuse_set_log_func (log_to_syslog);
-}
-
 /* --- before the mount --- */
 
 static char *
@@ -168,7 +152,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   /* libfuse explains a failed mount on stderr by itself; the user gets one line, ours. */
   setlogmask (LOG_MASK (LOG_EMERG));
   int r = pfs_mountpoint_mount (session);
-  use_stderr (session->options);
+  set_mask (session->options);
   if (r != 0) {
     *ret_error = g_strdup_printf (
         "cannot mount on %s: the kernel refused; see dmesg, and give the container "
@@ -177,8 +161,11 @@ mount_and_serve (PfsSession *session, char **ret_error)
     return 1;
   }
   bool stay = session->options->foreground || session->options->debug;
-  if (fuse_daemonize (stay) == 0 && !stay)
-    use_syslog (session->options);
+  if (fuse_daemonize (stay) == 0 && !stay) {
+    /* There is no stderr any more. It connects at once: the sandbox forbids that later. */
+    openlog ("peerfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+    fuse_set_log_func (log_to_syslog);
+  }
   umask (0);
   pfs_table_set_notice_func (session->table, log_notice, NULL);
   session->tree = pfs_tree_new (session->table, &session->options->tree,
@@ -224,7 +211,8 @@ pfs_session_run (PfsTable *table, const PfsMountOptions *options, char **ret_err
   };
 
   g_mutex_init (&session.lock);
-  use_stderr (options);
+  set_mask (options);
+  fuse_set_log_func (log_to_stderr);
   if (pfs_mountpoint_prepare (&session, ret_error) < 0)
     return 1;
   raise_limits (&session);
