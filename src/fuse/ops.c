@@ -131,36 +131,32 @@ op_statfs (fuse_req_t req, fuse_ino_t ino)
 /* --- changes of names: only in root/ --- */
 
 static void
-op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+make (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target)
 {
   g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
   PfsEntry entry;
 
   if (call.r == 0)
-    call.r = call.node->ops->fs->mknod (call.node, name, mode, rdev, &call.who, &entry);
+    call.r = call.node->ops->fs->make (call.node, name, mode, rdev, target, &call.who, &entry);
   pfs_reply_entry (&call, &entry);
+}
+
+static void
+op_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+  make (req, parent, name, mode, rdev, NULL);
 }
 
 static void
 op_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
-  PfsEntry entry;
-
-  if (call.r == 0)
-    call.r = call.node->ops->fs->mkdir (call.node, name, mode, &call.who, &entry);
-  pfs_reply_entry (&call, &entry);
+  make (req, parent, name, S_IFDIR | mode, 0, NULL);
 }
 
 static void
 op_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-  g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
-  PfsEntry entry;
-
-  if (call.r == 0)
-    call.r = call.node->ops->fs->symlink (call.node, name, target, &call.who, &entry);
-  pfs_reply_entry (&call, &entry);
+  make (req, parent, name, S_IFLNK | 0777, 0, target);
 }
 
 /* A change that another node takes part in. What is another container's has another gate. */

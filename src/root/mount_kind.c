@@ -10,9 +10,9 @@
 #include "peerfs/parse/mountinfo.h"
 #include "rootfs_private.h"
 
-/* What kinds of filesystem there are: by their names, and by statfs(2) where a peer's mountinfo does not name them.
- * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. The others that
- * are here are local: who may read or write is settled at open(2), and nobody is told who does. */
+/* What kinds of filesystem there are: by their names, and by statfs(2) if a peer's mountinfo does not name them.
+ * Generated content is volatile: st_size is 0 or wrong, and what was read a moment ago says nothing. On the local ones
+ * open(2) settles what a caller may read or write, and no server is told which caller does. */
 static const struct {
   const char *name;
   unsigned long magic; /* 0: by name alone */

@@ -75,9 +75,10 @@ hold_file (PfsFile *file)
 static void
 let_go_file (PfsFile *file)
 {
-  if (file->root)
-    pfs_rootfs_detach (pfs_rootfs_of (file->root), file);
-  g_clear_pointer (&file->root, pfs_node_unref);
+  if (!file->root)
+    return;
+  pfs_rootfs_detach (pfs_rootfs_of (file->root), file);
+  pfs_node_unref (file->root);
 }
 
 void
@@ -100,8 +101,8 @@ is_idle_locked (const PfsNode *node)
   return node->refs == 0 && node->tables != 0 && !(generated && node->ops->opendir);
 }
 
-/* What the kernel still knows of containers that have ended: while somebody was busy below a name, it kept that. Their
- * own names may be another one's by now. */
+/* What the kernel still knows of containers that have ended: it kept names that were in use. The container's own name
+ * may be another one's by now. */
 static bool
 is_ended_locked (const PfsNode *node)
 {
@@ -145,8 +146,8 @@ pfs_tree_ended_names (PfsTree *tree, guint max)
   return names_of (tree, max, is_ended_locked);
 }
 
-/* An O_PATH descriptor of a pipe that nobody has. It can neither be read nor written; and whoever changes its owner or
- * mode, because he had looked at the descriptor just before, changes nothing that exists. */
+/* An O_PATH descriptor of a pipe that nothing else has. It can neither be read nor written. A thread that looked at the
+ * old descriptor just before, and changes its owner or mode, changes nothing that exists. */
 static int
 nothing_open (int self_fds)
 {
@@ -197,9 +198,7 @@ static const PfsFsOps fs_ops = {
   .setattr = pfs_rootfs_setattr,
   .create = pfs_rootfs_create,
   .tmpfile = pfs_rootfs_tmpfile,
-  .mknod = pfs_rootfs_mknod,
-  .mkdir = pfs_rootfs_mkdir,
-  .symlink = pfs_rootfs_symlink,
+  .make = pfs_rootfs_make,
   .link = pfs_rootfs_link,
   .remove = pfs_rootfs_remove,
   .rename = pfs_rootfs_rename,

@@ -8,8 +8,8 @@
 #include "peerfs/base/fd.h"
 #include "rootfs_private.h"
 
-/* root/ itself shows who may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's "/". Its
- * number is that of its listing, for which nobody opens it. */
+/* root/ itself shows which callers may enter it: the kernel's rule for /proc/<pid>/root, not the mode of the peer's
+ * "/". Its number is the one in its parent's listing, which opens nothing. */
 static int
 gate_attr (PfsNode *node, struct stat *ret)
 {
@@ -51,8 +51,8 @@ statx_as (PfsNode *node, int dirfd, const char *name, const PfsCaller *who, PfsF
   return r < 0 ? r : pfs_rootfs_statx (pfs_rootfs_of (node), dirfd, name, true, ret);
 }
 
-/* The caller came to the node by a way that he may go; the one that we know may be another one, which is closed to
- * him. */
+/* The caller came to the node by a path that it may search. The path that we know may be another one, which is closed
+ * to it. */
 static int
 attr_by_path (PfsNode *node, const PfsCaller *who, struct stat *ret)
 {
@@ -115,7 +115,7 @@ pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
   return timeout;
 }
 
-/* Only ftruncate(2) sets the times also where the size stays what it is. */
+/* Only ftruncate(2) sets the times also if the size stays the same. */
 static int
 set_size (PfsNode *node, PfsFile *file, int fd, off_t size)
 {
@@ -164,8 +164,8 @@ only_drops_setid (int fd, mode_t mode)
 }
 
 /* Before a write, truncation or change of owner the kernel may ask for the setuid and setgid bits to be dropped, in the
- * name of a caller who is not the owner. There is nothing to do then: what follows is done as the caller, and drops
- * them. For the same reason a mode that comes along with an owner or a size does not count. */
+ * name of a caller that is not the owner. There is nothing to do: what follows is done as the caller, and drops them.
+ * For the same reason a mode that comes along with an owner or a size does not count. */
 static int
 set_mode (PfsTree *tree, int fd, mode_t mode)
 {

@@ -52,9 +52,9 @@ stream_free (gpointer priv)
   g_free (stream);
 }
 
-/* The kernel may keep a listing for as long as it may keep names: then it asks again, and gets all attributes with it.
- * It compares the directory's time itself, so only a change so recent that another one could have the same time is kept
- * from it. */
+/* The kernel may keep a listing for as long as it may keep names. Then it asks again, and gets all attributes too. It
+ * compares the directory's time itself. So it gets no listing to keep if the last change is so recent that another one
+ * could have the same time. */
 static guint
 listing_flags (PfsNode *dir, const PfsFound *found)
 {
@@ -155,8 +155,8 @@ number_of (PfsNode *node, bool parent)
   return generated ? pfs_node_ino (of) : pfs_rootnode (of)->shown_ino;
 }
 
-/* The number of a file that the caller may not ask for: an overlay of several filesystems lists it without saying which
- * of them it is on. */
+/* The number of a file that the caller may not ask for: an overlay of several filesystems does not list which of them a
+ * file is on. */
 static uint64_t
 listed_number (PfsFile *dir, const Stream *stream, const Dirent *d)
 {

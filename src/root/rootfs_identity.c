@@ -16,9 +16,9 @@ birth_of (const struct statx *st)
   return st->stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + st->stx_btime.tv_nsec;
 }
 
-/* One number for each file, whoever shows it: its device and inode number alone, mixed so that neighbours do not meet.
- * Files of one device never do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells
- * files from what is generated. */
+/* One number for each file, in every peer: its device and inode number alone, mixed so that neighbours differ. Files of
+ * one device always do: both steps of splitmix64 are bijections of 63 bits too. The bit that is left over tells files
+ * from what is generated. */
 uint64_t
 pfs_rootfs_ino (dev_t dev, uint64_t ino)
 {

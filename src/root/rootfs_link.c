@@ -86,8 +86,8 @@ pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool 
   return 0;
 }
 
-/* In a directory like /tmp nobody may follow a link of another user than his own or the directory's
- * (fs.protected_symlinks, proc_sys_fs(5)): root would not reach a server's socket there. */
+/* In a directory like /tmp a caller may follow only links of its own user or of the directory's (fs.protected_symlinks,
+ * proc_sys_fs(5)): root would not reach a server's socket there. */
 void
 pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
 {

@@ -7,7 +7,7 @@
 #include "peerfs/base/name.h"
 #include "rootfs_private.h"
 
-/* -EAGAIN, and everything but the size, where that takes a walk: over whatever mounts, which may not answer, while the
+/* -EAGAIN, and everything but the size, if that takes a walk: that may cross mounts that do not answer, while the
  * kernel has the directory locked for the lookup. */
 static int
 fill_link (PfsNode *dir, int dirfd, const char *name, const PfsCaller *who, struct stat *attr)

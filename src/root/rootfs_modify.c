@@ -48,41 +48,27 @@ make_as (int dirfd, const char *name, mode_t mode, dev_t rdev, const char *targe
   return r < 0 ? -errno : 0;
 }
 
-/* Whatever has a name and no content: a directory, a link, a special or an empty file. */
-static int
-make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who, PfsEntry *ret)
+/* The peer may have put something else there meanwhile. Of another type than it asked for the kernel would make EIO.
+ * After ESTALE it looks again, and finds that the name is taken. */
+int
+pfs_rootfs_make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
+                 PfsEntry *ret)
 {
   g_autoptr (PfsDirFd) dirfd = NULL;
-  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
-
-  if (r == 0)
-    r = make_as (dirfd->fd, name, mode, rdev, target, who);
-  return r < 0 ? r : pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, ret);
-}
-
-int
-pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret)
-{
-  int r = make (dir, name, mode, rdev, NULL, who, ret);
-
-  /* The kernel wants the type it asked for; the next look at it shows the link. */
-  if (r == 0 && S_ISLNK (ret->attr.st_mode)) {
-    ret->attr.st_mode = mode;
-    ret->attr_timeout = ret->entry_timeout = 0;
-  }
-  return r;
-}
-
-/* The peer may have put something else there meanwhile. The kernel would make EIO of another type than it asked for;
- * after ESTALE it looks again, and finds that the name is taken. */
-static int
-make_of_type (PfsNode *dir, const char *name, mode_t mode, const char *target, const PfsCaller *who, PfsEntry *ret)
-{
   PfsEntry entry;
 
-  int r = make (dir, name, mode, 0, target, who, &entry);
+  int r = pfs_rootfs_writable_dir (dir, name, &dirfd);
+  if (r == 0)
+    r = make_as (dirfd->fd, name, mode, rdev, target, who);
+  if (r == 0)
+    r = pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, &entry);
   if (r < 0)
     return r;
+  if (!S_ISLNK (mode) && S_ISLNK (entry.attr.st_mode) && pfs_rootfs_is_link (dir->tree, mode)) {
+    /* The next look at it shows the link. */
+    entry.attr.st_mode = mode;
+    entry.attr_timeout = entry.entry_timeout = 0;
+  }
   if ((entry.attr.st_mode & S_IFMT) != (mode & S_IFMT)) {
     pfs_node_unref (entry.node);
     return -ESTALE;
@@ -91,20 +77,8 @@ make_of_type (PfsNode *dir, const char *name, mode_t mode, const char *target, c
   return 0;
 }
 
-int
-pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret)
-{
-  return make_of_type (dir, name, S_IFDIR | mode, NULL, who, ret);
-}
-
-int
-pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret)
-{
-  return make_of_type (dir, name, S_IFLNK | 0777, target, who, ret);
-}
-
-/* Linked through its descriptor, it is that very file, also where its name is another's by now, or where it has none
- * any more (O_TMPFILE). */
+/* Linked through its descriptor, it is that very file, also if its name is another's by now, or if it has none
+ * (O_TMPFILE). */
 static int
 link_fd (PfsTree *tree, int fd, int newdir, const char *name, const PfsCaller *who)
 {
@@ -137,8 +111,8 @@ pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller 
   return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, who, who, ret);
 }
 
-/* The kernel takes the directory that it knows by that name for a dead one, for ever, once we say that it was removed
- * or replaced. Where the peer has put another one there meanwhile the kernel has to look first: -ESTALE. */
+/* Once we say that a directory was removed or replaced, the kernel takes the one that it knows by that name for dead,
+ * for ever. If the peer has put another one there meanwhile, the kernel has to look first: -ESTALE. */
 static int
 check_directory (PfsNode *dir, int dirfd, const char *name)
 {
@@ -253,7 +227,7 @@ move_node (PfsNode *node, PfsNode *dir, const char *name)
   PfsNode *taken = pfs_node_find_locked (dir, name, node->ops);
   if (taken && taken != node)
     pfs_node_orphan_locked (taken);
-  /* Where others move directories too, ours may be out of date: then it is looked up again. */
+  /* If the peer moves directories too, ours may be out of date: then it is looked up again. */
   if (is_above_locked (node, dir))
     pfs_node_orphan_locked (node);
   else

@@ -17,8 +17,8 @@
 /* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC)
 
-/* Where the number of a mount is used again after an unmount, as its device's is, a procfs may pass for the mount that
- * was there before it: so it is asked itself. */
+/* If the number of a mount is used again after an unmount, with its device, a procfs may pass for the mount that was
+ * there before it. So this asks the file system itself. */
 static bool
 is_procfs (int fd, const struct statx *st)
 {

@@ -238,11 +238,11 @@ char *pfs_rootfs_path (PfsNode *node);
 
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
 /* What does a file of that type show as its target, given its directory? Directories on the way are searched as the
- * caller: else a link of his own would tell him what lies where he may not look.
- * Without walk, -EAGAIN where the peer's tree has to be looked at for it: that takes its time. */
+ * caller: else a link of its own would tell it what lies where it may not look. Without walk, -EAGAIN if the peer's
+ * tree has to be looked at for it: that takes time. */
 int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who,
                        char **ret);
-/* The attributes of what is shown as a link in that directory: target is its content, NULL where it is too long. */
+/* The attributes of what is shown as a link in that directory: target is its content, NULL if it is too long. */
 void pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr);
 
 /* rootfs_lookup.c */
@@ -256,7 +256,7 @@ int pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, Pfs
  * pfs_rootfs_statx(); without, -EAGAIN for a link whose size takes a walk. */
 int pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, const PfsCaller *search,
                           const PfsCaller *who, PfsEntry *ret);
-/* By whose right the caller searches the directory: his own; the daemon's if that is the same, and his is not known
+/* By whose right the caller searches the directory: its own; the daemon's if that is the same, and its own is not known
  * yet. local: it lies on a mount that asks no server about the caller (PFS_MOUNT_LOCAL). */
 const PfsCaller *pfs_rootfs_searcher (int dirfd, bool local, const PfsCaller *who);
 
@@ -284,9 +284,8 @@ int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *
 int pfs_rootfs_writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret);
 /* The mode for a new file in that directory: a default ACL of it takes the place of the caller's umask (acl(5)). */
 mode_t pfs_rootfs_mode (int dirfd, mode_t mode, const PfsCaller *who);
-int pfs_rootfs_mknod (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
-int pfs_rootfs_mkdir (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
-int pfs_rootfs_symlink (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
+                     PfsEntry *ret);
 int pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 int pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
 int pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,

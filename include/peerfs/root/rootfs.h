@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* root/: a container's filesystem without pinned descriptors (design, section 3, decisions 1 and 2).
+/* root/: a container's filesystem.
  *
- * A node is a mount, an inode number and a birth time, plus the parent and name by which it was last seen. An operation
- * opens the parent by its path below /proc/<pid>/root and checks that it found that very inode, else -ESTALE: the
- * kernel then looks the path up again. Few descriptors of directories are kept, for a second at most, and none of a
- * container that has ended. */
+ * A node is a mount, an inode number and a birth time, plus the parent and name by which it was last seen. It has no
+ * descriptor: one for each node would be too many for a walk, and would keep the peer's mounts busy. An operation opens
+ * the parent by its path below /proc/<pid>/root and checks that it found that very inode. Else it is -ESTALE, and the
+ * kernel looks the path up again.
+ *
+ * Held are the process whose root is in use, what callers have open, and a few directories, for half a second after
+ * their last use. Nothing is held of a container that has ended. */
 #pragma once
 
 #include <stdbool.h>
@@ -39,9 +42,9 @@ struct PfsFsOps {
   int (*create) (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
                  PfsFile **ret_file);
   int (*tmpfile) (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
-  int (*mknod) (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const PfsCaller *who, PfsEntry *ret);
-  int (*mkdir) (PfsNode *dir, const char *name, mode_t mode, const PfsCaller *who, PfsEntry *ret);
-  int (*symlink) (PfsNode *dir, const char *name, const char *target, const PfsCaller *who, PfsEntry *ret);
+  /* What has a name and no content, of the mode's type: a directory, a link (to target), a special or an empty file. */
+  int (*make) (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
+               PfsEntry *ret);
   int (*link) (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
   int (*remove) (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
   int (*rename) (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
@@ -60,7 +63,7 @@ struct PfsFsOps {
 double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
 
 /* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
- * NULL for what is in no container. remote: somebody else is asked there (FUSE, NFS), who may not answer. is_peer: it
+ * NULL for what is in no container. remote: a server is asked there (FUSE, NFS), which may not answer. is_peer: it
  * is the container's own directory, whose attributes ask nobody. */
 typedef struct {
   PfsContainer *container; /* borrowed from the node */
@@ -82,7 +85,7 @@ int pfs_file_check (const PfsFile *file);
  */
 int pfs_file_reopen (const PfsFile *file, int flags, PfsFile **ret);
 
-/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF where the container ended meanwhile.
+/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF if the container ended meanwhile.
  */
 int pfs_file_error (const PfsFile *file, int r);
 
@@ -110,12 +113,12 @@ GPtrArray *pfs_tree_ended_names (PfsTree *tree, guint max);
  * *ret_deadline: when the next idle descriptor is due (g_get_monotonic_time(), microseconds; G_MAXINT64: never). */
 GPtrArray *pfs_tree_held (PfsTree *tree, gint64 *ret_deadline);
 
-/* Called, with no lock held, whenever something is held where nothing was held before. */
+/* Called, with no lock held, if something is held after nothing was. */
 typedef void (*PfsHeldFunc) (gpointer data);
 void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
 
 /* Has func called with file (a reference to it that func drops), about what lies on the node's file system, which may
- * not answer: where nobody else has to wait for it. Without one it is called at once. */
+ * not answer: on a thread that no other caller waits for. Without a PfsRunFunc it is called at once. */
 typedef void (*PfsRunFunc) (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data);
 void pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data);
 

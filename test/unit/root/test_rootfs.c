@@ -289,7 +289,7 @@ test_umask (void **state)
   pfs_node_unref (entry.node);
   assert_return_code (fstatat (r->fd, "f", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFREG | 0640);
-  assert_int_equal (fs->mkdir (r->root, "d", 0777, &who, &entry), 0);
+  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0777, 0, NULL, &who, &entry), 0);
   pfs_node_unref (entry.node);
   assert_return_code (fstatat (r->fd, "d", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFDIR | 0750);
@@ -352,11 +352,11 @@ test_make_and_remove (void **state)
   PfsEntry dir, link, again;
   g_autofree char *target = NULL;
 
-  assert_int_equal (fs->mkdir (r->root, "d", 0750, WHO, &dir), 0);
+  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &dir), 0);
   g_autoptr (PfsNode) d = dir.node;
   assert_int_equal (dir.attr.st_mode, S_IFDIR | 0750);
-  assert_int_equal (fs->mkdir (r->root, "d", 0750, WHO, &again), -EEXIST);
-  assert_int_equal (fs->symlink (d, "l", "/etc/hostname", WHO, &link), 0);
+  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &again), -EEXIST);
+  assert_int_equal (fs->make (d, "l", S_IFLNK | 0777, 0, "/etc/hostname", WHO, &link), 0);
   g_autoptr (PfsNode) l = link.node;
   assert_int_equal (l->ops->readlink (l, WHO, &target), 0);
   assert_string_equal (target, "../etc/hostname");
@@ -522,7 +522,7 @@ test_special_nodes (void **state)
   PfsFile *file = NULL;
 
   make_socket (r, "sock");
-  assert_int_equal (r->root->ops->fs->mknod (r->root, "fifo", S_IFIFO | 0620, 0, WHO, &entry), 0);
+  assert_int_equal (r->root->ops->fs->make (r->root, "fifo", S_IFIFO | 0620, 0, NULL, WHO, &entry), 0);
   assert_int_equal (entry.attr.st_mode, S_IFIFO | 0620);
   g_autoptr (PfsNode) fifo = entry.node;
   assert_int_equal (fifo->ops->open (fifo, O_RDONLY, WHO, &file), -ENXIO);
@@ -591,9 +591,9 @@ test_read_only (void **state)
   assert_int_equal (fs->setattr (f, NULL, &st, PFS_SET_MODE, WHO, &st), -EROFS);
   assert_int_equal (fs->create (r->root, "g", 0600, O_RDWR, WHO, &e, &file), -EROFS);
   assert_int_equal (fs->tmpfile (r->root, 0600, O_RDWR, WHO, &e, &file), -EROFS);
-  assert_int_equal (fs->mknod (r->root, "g", S_IFREG, 0, WHO, &e), -EROFS);
-  assert_int_equal (fs->mkdir (r->root, "g", 0700, WHO, &e), -EROFS);
-  assert_int_equal (fs->symlink (r->root, "g", "f", WHO, &e), -EROFS);
+  assert_int_equal (fs->make (r->root, "g", S_IFREG, 0, NULL, WHO, &e), -EROFS);
+  assert_int_equal (fs->make (r->root, "g", S_IFDIR | 0700, 0, NULL, WHO, &e), -EROFS);
+  assert_int_equal (fs->make (r->root, "g", S_IFLNK | 0777, 0, "f", WHO, &e), -EROFS);
   assert_int_equal (fs->link (f, r->root, "g", WHO, &e), -EROFS);
   assert_int_equal (fs->remove (r->root, "f", false, WHO), -EROFS);
   assert_int_equal (fs->rename (r->root, "f", r->root, "g", 0, WHO), -EROFS);

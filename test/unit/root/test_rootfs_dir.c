@@ -351,7 +351,7 @@ test_ended (void **state)
   assert_int_equal (r->root->ops->lookup (r->root, "d", WHO, &entry), -ESTALE);
   assert_int_equal (d->ops->lookup (d, "f", WHO, &entry), -ESTALE);
   assert_int_equal (d->ops->opendir (d, WHO, &none), -ESTALE);
-  assert_int_equal (d->ops->fs->mkdir (d, "new", 0700, WHO, &entry), -ESTALE);
+  assert_int_equal (d->ops->fs->make (d, "new", S_IFDIR | 0700, 0, NULL, WHO, &entry), -ESTALE);
   assert_int_equal (faccessat (r->fd, "d/new", F_OK, 0), -1);
 
   gint64 deadline;
