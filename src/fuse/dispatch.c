@@ -7,7 +7,7 @@
 #include "request.h"
 #include "requests.h"
 
-#define HERE_MAX 512u  /* requests under way, up to which the thread that received one does it */
+#define HERE_MAX 512u  /* requests that receiving threads do themselves */
 #define QUEUE_MAX 256u /* requests for one mount */
 #define LARGE_MAX 64u  /* requests for one mount, from which on no large one is queued */
 #define LARGE 8192u    /* bytes */
@@ -123,13 +123,13 @@ typedef enum {
   REFUSE,
 } Way;
 
-/* However many wait, for a lease of the peer's or a slow disk, others have their threads: a container's requests may
- * take half of what all others have left. A large request (a write) does not wait behind many, as it takes a mebibyte
- * along: it is the only one that is ever turned away. */
+/* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
+ * container may take half of what all others have left. A large request (a write) does not wait behind many, as it
+ * takes a mebibyte along: it is the only one that is ever turned away. */
 static Way
-way_of_local (const PfsJobs *jobs, const PfsCount *count, const PfsRequest *request)
+way_of_local (const PfsCount *count, const PfsRequest *request)
 {
-  bool fits = count->in_container + jobs->requests.length < HERE_MAX;
+  bool fits = count->here_of_container + count->here < HERE_MAX;
 
   if (fits && count->on_mount < PFS_MOUNT_THREADS)
     return HERE;
@@ -158,7 +158,7 @@ way_locked (PfsJobs *jobs, const PfsRequest *request)
   if (jobs->requests.length >= PFS_MOUNT_THREADS)
     count = pfs_requests_count_locked (jobs, place);
   if (!place->remote)
-    return way_of_local (jobs, &count, request);
+    return way_of_local (&count, request);
   if (pfs_request_lets_go (request))
     return JOB;
   if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= PFS_JOBS_MAX / 3
@@ -211,7 +211,7 @@ interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
 static void
 do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
 {
-  request->running = true;
+  request->running = request->here = true;
   request->thread = pthread_self ();
   pfs_request_add_locked (jobs, request);
   g_mutex_unlock (&jobs->lock);

@@ -105,6 +105,8 @@ pfs_requests_count_locked (PfsJobs *jobs, const PfsNodeMount *place)
     bool same_mount = same && request->place.mount == place->mount;
     bool stalled = now - request->since >= STALLED_MS;
 
+    count.here += request->here;
+    count.here_of_container += request->here && same;
     count.in_container += same;
     count.on_mount += same_mount;
     count.stalled_in_container += stalled && same;

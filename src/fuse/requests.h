@@ -36,14 +36,16 @@ typedef struct {
   gint64 asked, due;         /* of one that waits to be tried again: since when, and until when */
   pthread_t thread;          /* only if it is running */
   bool running, answered;
+  bool here;  /* the thread that received it does it */
   bool later; /* it waits to be tried again */
   bool own;   /* one of our threads asks */
 } PfsRequest;
 
-/* How many requests wait for a mount, and for anything in its container; and since more than a second. Those that are
- * to be tried again count for none. */
+/* How many requests wait for a mount, and for anything in its container; and since more than a second. How many take a
+ * thread that receives, of all and of that container. Those that are to be tried again count for none. */
 typedef struct {
   guint on_mount, in_container, stalled_on_mount, stalled_in_container;
+  guint here, here_of_container;
 } PfsCount;
 
 struct PfsJobs {
