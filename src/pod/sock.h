@@ -43,23 +43,24 @@ typedef struct {
 } PfsSocketPlace;
 
 typedef struct {
-  uint32_t inode; /* of the socket, as "socket:[%u]" in a process's fd */
+  uint32_t inode;  /* of the socket, as "socket:[%u]" in a process's fd */
+  GArray *holders; /* of PfsSocketHolder, the oldest first */
+  char *path;      /* sun_path, any bytes but NUL; it and what follows only if the socket has a file */
   int type;
-  char *path;          /* sun_path, any bytes but NUL */
   dev_t file_dev;      /* of the superblock */
   uint32_t file_inode; /* its low 32 bits: the kernel gives no more */
-  GArray *holders;     /* of PfsSocketHolder, the oldest first; NULL before one is found */
   PfsSocketPlace place;
 } PfsUnixSocket;
 
-/* All sockets with a file of the network namespace of the process whose directory pid_fd is: bound datagram sockets and
- * listening others. A GHashTable of inode (GUINT_TO_POINTER) to PfsUnixSocket, which it owns. Asks the kernel by
- * sock_diag(7), from a thread of its own inside that namespace if it is not ours. Returns 0 or -errno. */
-int pfs_sockdiag_dump (int pid_fd, GHashTable **ret);
+/* Completes those of the sockets held that have a file and can be connected to (bound datagram sockets, listening
+ * others), and adds them to bound. held: inode (GUINT_TO_POINTER) -> PfsUnixSocket. Asks for all sockets of the network
+ * namespace of the process whose directory pid_fd is, by sock_diag(7), from a thread of its own inside that namespace
+ * if it is not ours. Returns 0 or -errno. */
+int pfs_sockdiag_dump (int pid_fd, GHashTable *held, GPtrArray *bound);
 
-/* Asks the kernel for the place of each of the sockets, which have holders. all owns them. A peer that keeps us waiting
+/* Asks the kernel for the place of each of the sockets, which held owns. A peer that keeps us waiting
  * is left alone after a second, and the place of that socket stays unknown. */
-void pfs_sockets_ask (const PfsSocketScan *scan, GHashTable *all, GPtrArray *sockets);
+void pfs_sockets_ask (const PfsSocketScan *scan, GHashTable *held, GPtrArray *sockets);
 
 /* Gives those sockets whose files can be found, as a GPtrArray of PfsSocket: unsorted, without short names. 0 or
  * -errno. */

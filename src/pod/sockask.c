@@ -25,7 +25,7 @@
 
 typedef struct {
   gint refs;
-  GHashTable *all;    /* owns the sockets */
+  GHashTable *held;   /* owns the sockets */
   GPtrArray *sockets; /* of PfsUnixSocket */
   bool apart;
   PfsSocketPlace *places; /* of the sockets; who asks writes only those from next on */
@@ -36,12 +36,12 @@ typedef struct {
 } Ask;
 
 static Ask *
-ask_new (const PfsSocketScan *scan, GHashTable *all, GPtrArray *sockets, guint from)
+ask_new (const PfsSocketScan *scan, GHashTable *held, GPtrArray *sockets, guint from)
 {
   Ask *ask = g_new0 (Ask, 1);
 
   *ask = (Ask) { .refs = 2, .apart = scan->apart, .next = (gint) from, .pidfd = -1 };
-  ask->all = g_hash_table_ref (all);
+  ask->held = g_hash_table_ref (held);
   ask->sockets = g_ptr_array_ref (sockets);
   ask->places = g_new0 (PfsSocketPlace, sockets->len);
   return ask;
@@ -58,7 +58,7 @@ ask_unref (gpointer data)
     g_free (ask->places[i].text);
   g_free (ask->places);
   g_ptr_array_unref (ask->sockets);
-  g_hash_table_unref (ask->all);
+  g_hash_table_unref (ask->held);
   g_free (ask);
 }
 
@@ -174,12 +174,12 @@ run (gpointer data)
 /* --- on the caller's thread --- */
 
 void
-pfs_sockets_ask (const PfsSocketScan *scan, GHashTable *all, GPtrArray *sockets)
+pfs_sockets_ask (const PfsSocketScan *scan, GHashTable *held, GPtrArray *sockets)
 {
   int r = -ETIMEDOUT;
 
   for (guint from = 0; r == -ETIMEDOUT && from < sockets->len; from++) {
-    Ask *ask = ask_new (scan, all, sockets, from);
+    Ask *ask = ask_new (scan, held, sockets, from);
     r = pfs_patience_run (scan->patience, scan->peer, run, ask, ask_unref, &ask->next);
     g_atomic_int_set (&ask->left, 1);
     for (guint next = (guint) g_atomic_int_get (&ask->next); from < next; from++) {

@@ -19,19 +19,7 @@
 #include "sock.h"
 
 #define STATE_LISTEN 10        /* TCP_LISTEN, include/net/tcp_states.h */
-#define DUMP_MAX (1024 * 1024) /* sockets kept of one namespace */
 #define REPLY_SIZE (64 * 1024) /* the kernel fills at most 32 KiB at once */
-
-static void
-unix_socket_free (gpointer data)
-{
-  PfsUnixSocket *s = data;
-
-  g_free (s->path);
-  g_free (s->place.text);
-  g_clear_pointer (&s->holders, g_array_unref);
-  g_free (s);
-}
 
 static bool
 is_wanted (const struct unix_diag_msg *msg)
@@ -64,15 +52,19 @@ request_dump (int fd)
   return TEMP_FAILURE_RETRY (send (fd, &message, sizeof message, 0)) < 0 ? -errno : 0;
 }
 
+/* Others' sockets may be many: they cost no memory. */
 static void
-add_message (GHashTable *sockets, const struct nlmsghdr *header)
+add_message (GHashTable *held, GPtrArray *bound, const struct nlmsghdr *header)
 {
   const struct unix_diag_msg *msg = NLMSG_DATA (header);
   const struct unix_diag_vfs *vfs = NULL;
   const char *name = NULL;
   size_t name_len = 0;
 
-  if (header->nlmsg_len < NLMSG_LENGTH (sizeof *msg) || g_hash_table_size (sockets) >= DUMP_MAX || !is_wanted (msg))
+  if (header->nlmsg_len < NLMSG_LENGTH (sizeof *msg) || !is_wanted (msg))
+    return;
+  PfsUnixSocket *s = g_hash_table_lookup (held, GUINT_TO_POINTER (msg->udiag_ino));
+  if (!s || s->path)
     return;
   int len = (int) (header->nlmsg_len - NLMSG_LENGTH (sizeof *msg));
   for (const struct rtattr *a = (const struct rtattr *) (msg + 1); RTA_OK (a, len); a = RTA_NEXT (a, len)) {
@@ -87,19 +79,16 @@ add_message (GHashTable *sockets, const struct nlmsghdr *header)
   if (!vfs || name_len == 0 || name[0] == '\0' || name_len > sizeof (struct sockaddr_un))
     return;
 
-  PfsUnixSocket *s = g_new0 (PfsUnixSocket, 1);
-  s->inode = msg->udiag_ino;
-  s->place.known = -ENODATA;
   s->type = msg->udiag_type;
   s->path = g_strndup (name, name_len);
   s->file_dev = makedev (vfs->udiag_vfs_dev >> 20, vfs->udiag_vfs_dev & 0xfffff);
   s->file_inode = vfs->udiag_vfs_ino;
-  g_hash_table_replace (sockets, GUINT_TO_POINTER (s->inode), s);
+  g_ptr_array_add (bound, s);
 }
 
 /* 1 at the end of the dump, 0 if more follows. */
 static int
-add_reply (GHashTable *sockets, const char *reply, size_t len)
+add_reply (GHashTable *held, GPtrArray *bound, const char *reply, size_t len)
 {
   const struct nlmsghdr *header = (const struct nlmsghdr *) reply;
 
@@ -113,15 +102,14 @@ add_reply (GHashTable *sockets, const char *reply, size_t len)
       return error->error;
     }
     if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-      add_message (sockets, header);
+      add_message (held, bound, header);
   }
   return 0;
 }
 
 static int
-dump (int netlink_fd, GHashTable **ret)
+dump (int netlink_fd, GHashTable *held, GPtrArray *bound)
 {
-  g_autoptr (GHashTable) sockets = g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
   g_autofree char *reply = g_malloc (REPLY_SIZE);
 
   int r = request_dump (netlink_fd);
@@ -132,12 +120,9 @@ dump (int netlink_fd, GHashTable **ret)
     if (n <= 0)
       return n < 0 ? -errno : -EBADMSG;
     if (from.nl_pid == 0) /* only the kernel's answers count */
-      r = add_reply (sockets, reply, (size_t) n);
+      r = add_reply (held, bound, reply, (size_t) n);
   }
-  if (r < 0)
-    return r;
-  *ret = g_steal_pointer (&sockets);
-  return 0;
+  return MIN (r, 0);
 }
 
 static int
@@ -174,10 +159,10 @@ netlink_open_for (int pid_fd)
 }
 
 int
-pfs_sockdiag_dump (int pid_fd, GHashTable **ret)
+pfs_sockdiag_dump (int pid_fd, GHashTable *held, GPtrArray *bound)
 {
   pfs_autofd netlink = netlink_open_for (pid_fd);
 
-  int r = netlink < 0 ? netlink : dump (netlink, ret);
+  int r = netlink < 0 ? netlink : dump (netlink, held, bound);
   return r == -ENOENT ? -EOPNOTSUPP : r; /* the kernel has no unix_diag */
 }

@@ -12,26 +12,36 @@
 #include "sock.h"
 #include "state.h"
 
-#define FDS_MAX (1024 * 1024) /* descriptors looked at of one process */
-#define HOLDERS_MAX 8         /* kept of one socket, the oldest: master and workers */
+/* Descriptors looked at of one container, the oldest process first: they cost some microseconds each, and a command
+ * that lists all containers waits for each. */
+#define FDS_MAX 65536
+#define FDS_FEW 16    /* of each process all the same, those that it opened first */
+#define HOLDERS_MAX 8 /* kept of one socket, the oldest: master and workers */
 
-/* The inode of "socket:[4711]"; 0 for other links. */
-static uint32_t
-socket_inode (const char *link)
+/* --- what is held --- */
+
+static void
+unix_socket_free (gpointer data)
 {
-  return g_str_has_prefix (link, "socket:[") ? (uint32_t) strtoul (link + strlen ("socket:["), NULL, 10) : 0;
+  PfsUnixSocket *s = data;
+
+  g_free (s->path);
+  g_free (s->place.text);
+  g_array_unref (s->holders);
+  g_free (s);
 }
 
 static void
-add_holder (GHashTable *all, GPtrArray *held, uint32_t inode, const PfsSocketHolder *holder)
+add_holder (GHashTable *held, uint32_t inode, const PfsSocketHolder *holder)
 {
-  PfsUnixSocket *s = inode ? g_hash_table_lookup (all, GUINT_TO_POINTER (inode)) : NULL;
+  PfsUnixSocket *s = g_hash_table_lookup (held, GUINT_TO_POINTER (inode));
 
-  if (!s)
-    return;
-  if (!s->holders) {
+  if (!s) {
+    s = g_new0 (PfsUnixSocket, 1);
+    s->inode = inode;
+    s->place.known = -ENODATA;
     s->holders = g_array_new (FALSE, FALSE, sizeof *holder);
-    g_ptr_array_add (held, s);
+    g_hash_table_insert (held, GUINT_TO_POINTER (inode), s);
   }
   guint n = s->holders->len;
   if (n < HOLDERS_MAX
@@ -39,10 +49,11 @@ add_holder (GHashTable *all, GPtrArray *held, uint32_t inode, const PfsSocketHol
     g_array_append_val (s->holders, *holder);
 }
 
-/* Marks in all what the process holds. 0 or -errno. */
+/* Adds the sockets that the process has open. 0 or -errno. */
 static int
-add_process (int proc_fd, PfsProcessId process, GHashTable *all, GPtrArray *held)
+add_process (int proc_fd, PfsProcessId process, GHashTable *held, guint *budget)
 {
+  static const char prefix[] = "socket:[";
   PfsSocketHolder holder = { .process = process };
   char name[24], link[64];
   struct dirent *entry;
@@ -55,13 +66,12 @@ add_process (int proc_fd, PfsProcessId process, GHashTable *all, GPtrArray *held
     pfs_fd_cleanup (&fd);
     return r;
   }
-  for (guint n = 0; n < FDS_MAX && (entry = readdir (dir)); n++) {
+  for (guint left = MAX (*budget, FDS_FEW); left > 0 && (entry = readdir (dir)); left--, *budget -= *budget > 0) {
     ssize_t len = readlinkat (fd, entry->d_name, link, sizeof link - 1);
-    if (len <= 0)
-      continue;
-    link[len] = '\0';
+    link[MAX (len, 0)] = '\0';
     holder.fd = atoi (entry->d_name);
-    add_holder (all, held, socket_inode (link), &holder);
+    if (g_str_has_prefix (link, prefix))
+      add_holder (held, (uint32_t) strtoul (link + strlen (prefix), NULL, 10), &holder);
   }
   closedir (dir);
   return 0;
@@ -160,28 +170,29 @@ give_short_names (GPtrArray *sorted)
 int
 pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
 {
-  g_autoptr (GHashTable) all = NULL;
-  g_autoptr (GPtrArray) held = g_ptr_array_new ();
+  g_autoptr (GHashTable) held = g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
+  g_autoptr (GPtrArray) bound = g_ptr_array_new ();
   g_autoptr (GPtrArray) found = NULL;
-  g_autoptr (GArray) processes = NULL;
+  g_autoptr (GArray) processes = processes_by_age (scan);
   bool denied = false, looked = false;
+  guint budget = FDS_MAX;
+  int r;
 
-  int r = pfs_sockdiag_dump (scan->main_fd, &all);
-  if (r < 0)
-    return r;
-  processes = processes_by_age (scan);
   for (guint i = 0; i < processes->len; i++) {
-    r = add_process (scan->proc_fd, g_array_index (processes, PfsProcessId, i), all, held);
+    r = add_process (scan->proc_fd, g_array_index (processes, PfsProcessId, i), held, &budget);
     denied |= r == -EACCES || r == -EPERM;
     looked |= r == 0;
   }
   if (denied && !looked)
     return -EACCES;
-  if (held->len > PFS_SOCKETS_MAX)
-    g_ptr_array_set_size (held, PFS_SOCKETS_MAX);
+  r = g_hash_table_size (held) > 0 ? pfs_sockdiag_dump (scan->main_fd, held, bound) : 0;
+  if (r < 0)
+    return r;
+  if (bound->len > PFS_SOCKETS_MAX)
+    g_ptr_array_set_size (bound, PFS_SOCKETS_MAX);
   if (scan->patience)
-    pfs_sockets_ask (scan, all, held);
-  r = pfs_sockets_find (scan, held, &found);
+    pfs_sockets_ask (scan, held, bound);
+  r = pfs_sockets_find (scan, bound, &found);
   if (r < 0)
     return r;
   sort_unique (found);

@@ -832,6 +832,44 @@ test_many (void **state)
   assert_true (spent < 5 * CLOCKS_PER_SEC);
 }
 
+#define DESCRIPTORS 12000
+
+/* So many descriptors; the last one is the socket's. */
+static void
+hold_descriptors (Fixture *f, gpointer data)
+{
+  const struct rlimit limit = { DESCRIPTORS, DESCRIPTORS };
+  g_autofree char *path = at (f, data);
+  int fd = listen_at (path, SOCK_STREAM);
+
+  if (setrlimit (RLIMIT_NOFILE, &limit) < 0 || dup2 (fd, DESCRIPTORS - 1) < 0 || close (fd) < 0)
+    _exit (1);
+  while (dup (STDIN_FILENO) >= 0)
+    continue;
+}
+
+/* A peer's many descriptors delay others only so far: 65,536 are looked at, the oldest process first, and of each
+ * process the first ones. */
+static void
+test_many_descriptors (void **state)
+{
+  Fixture *f = *state;
+  static char *const names_of_old[] = { "a", "b", "c", "d", "e", "f", "g" };
+  pid_t pids[G_N_ELEMENTS (names_of_old) + 1];
+  GPtrArray *sockets;
+  guint n = 0;
+
+  for (; n < G_N_ELEMENTS (names_of_old); n++)
+    pids[n] = child_start (f, hold_descriptors, names_of_old[n]);
+  pids[n++] = child_start (f, hold_stream, "young");
+  assert_int_equal (scan_pids (pids[0], pids, n, &sockets), 0);
+  g_autofree char *found = names (f, sockets);
+  assert_string_equal (found, "a|b|c|d|e|young");
+  g_ptr_array_unref (sockets);
+  for (guint i = 0; i < n; i++)
+    child_end (pids[i]);
+}
+
 int
 main (void)
 {
@@ -860,6 +898,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_ways, setup, teardown),
     cmocka_unit_test_setup_teardown (test_short_name, setup, teardown),
     cmocka_unit_test_setup_teardown (test_many, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_many_descriptors, setup, teardown),
   };
   int failed = cmocka_run_group_tests_name ("the kernel tells", tests, NULL, NULL);
   apart = true;
