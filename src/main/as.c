@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* --as: a command with the uid, gid and groups of a container's process, for servers that check their client by
  * SO_PEERCRED. */
-#include "app.h"
+#include "as.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,11 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "become.h"
-#include "passwd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/mountinfo.h"
-#include "target.h"
 
 /* Takes away what another user's command must not have of ours; see "COMMANDS OF ANOTHER USER" in peerfs(1). If
  * keyctl(2) is forbidden, keys are out of reach anyway. No core file: a signal from the peer would leave one in the

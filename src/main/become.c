@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "become.h"
+#include "as.h"
 
 #include <cap-ng.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "mountopts.h"
+#include "options.h"
 
 #include <math.h>
 #include <stddef.h>

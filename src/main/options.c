@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "mountopts.h"
-
 #define DEFAULT_CACHE_SECONDS 1.0
 
 /* What GOption fills in, beside the options themselves. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "target.h"
+#include "as.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,19 +17,12 @@ read_process (int dir, PfsTarget *ret)
   return r;
 }
 
+/* The main process; if socket is not NULL, the one that listens there. */
 static int
-read_main (PfsContainer *c, PfsTarget *ret)
+read_pinned (PfsContainer *c, const char *socket, PfsTarget *ret)
 {
   g_autoptr (PfsProcess) pin = NULL;
-  int r = pfs_container_main (c, &pin);
-  return r < 0 ? r : read_process (pfs_process_fd (pin), ret);
-}
-
-static int
-read_holder (PfsContainer *c, const char *socket, PfsTarget *ret)
-{
-  g_autoptr (PfsProcess) pin = NULL;
-  int r = pfs_sockets_holder (c, socket, &pin);
+  int r = socket ? pfs_sockets_holder (c, socket, &pin) : pfs_container_main (c, &pin);
   return r < 0 ? r : read_process (pfs_process_fd (pin), ret);
 }
 
@@ -82,9 +75,9 @@ pfs_target_find (PfsTable *table, const PfsOptions *options, PfsTarget *ret)
     return pfs_app_not_found (table, options, name, r);
   ret->root = -1;
   if (rest[strspn (rest, "/")] == '\0')
-    r = read_main (c, ret);
+    r = read_pinned (c, NULL, ret);
   else if (g_str_has_prefix (rest, "/sockets/"))
-    r = read_holder (c, rest + strlen ("/sockets/"), ret);
+    r = read_pinned (c, rest + strlen ("/sockets/"), ret);
   else
     r = g_str_has_prefix (rest, "/pids/") ? read_pid (c, rest + strlen ("/pids/"), ret) : -EINVAL;
   return r < 0 ? say_not_found (target, name, r) : PFS_EXIT_DONE;

@@ -41,7 +41,6 @@ own_mount_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
 
 /* An empty directory. */
 static const PfsNodeOps own_mount_ops = {
-  .kind = "own-mount",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
   .getattr = own_mount_getattr,
@@ -51,7 +50,6 @@ static const PfsNodeOps own_mount_ops = {
 
 /* A file of it, mounted elsewhere: not to be opened. */
 static const PfsNodeOps own_mount_file_ops = {
-  .kind = "own-mount-file",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsNode),
   .getattr = own_mount_getattr,

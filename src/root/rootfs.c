@@ -211,7 +211,6 @@ static const PfsFsOps fs_ops = {
 };
 
 static const PfsNodeOps rootfs_ops = {
-  .kind = "root",
   .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (PfsRootNode),

@@ -45,15 +45,10 @@ var_content (PfsNode *node, const PfsCaller *who, GBytes **ret)
 }
 
 static const PfsNodeOps var_ops = {
-  .kind = "var",
-  .mode = S_IFREG | 0444,
+  PFS_PEER_CONTENT_OPS,
   .owned = true,
   .gated = true,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
   .content = var_content,
-  .getattr = pfs_peer_content_getattr,
-  .open = pfs_peer_content_open,
 };
 
 /* A longer environ than PFS_ENVIRON_MAX is cut there. */
@@ -78,7 +73,6 @@ env_scan (PfsNode *top, PfsPathTree **ret)
 }
 
 static const PfsNodeOps env_ops = {
-  .kind = "env",
   .mode = S_IFDIR | 0500,
   .owned = true,
   .gated = true,

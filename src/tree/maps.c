@@ -59,7 +59,6 @@ table_close (PfsFile *file)
 }
 
 static const PfsNodeOps table_ops = {
-  .kind = "maps-table",
   .mode = S_IFREG | 0444,
   .owned = true,
   .gated = true,
@@ -83,17 +82,8 @@ static const PfsPeerChild children[] = {
 };
 
 static const PfsNodeOps maps_ops = {
-  .kind = "maps",
-  .mode = S_IFDIR | 0500,
-  .owned = true,
-  .gated = true,
-  .attr_life = PFS_ATTR_BRIEF,
-  .children = children,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
-  .getattr = pfs_peer_getattr,
-  .lookup = pfs_peer_lookup,
-  .opendir = pfs_peer_opendir,
+  PFS_PEER_DIR_OPS, .mode = S_IFDIR | 0500,      .owned = true,
+  .gated = true,    .attr_life = PFS_ATTR_BRIEF, .children = children,
 };
 
 PfsNode *

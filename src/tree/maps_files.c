@@ -157,7 +157,6 @@ mapped_finalize (PfsNode *node)
 }
 
 static const PfsNodeOps mapped_ops = {
-  .kind = "mapped",
   .mode = S_IFLNK | 0777,
   .gated = true,
   .size = sizeof (MappedNode),
@@ -237,7 +236,6 @@ files_scan (PfsNode *top, PfsPathTree **ret)
 }
 
 static const PfsNodeOps files_ops = {
-  .kind = "files",
   .mode = S_IFDIR | 0755,
   .gated = true,
   PFS_PATH_TREE_OPS,

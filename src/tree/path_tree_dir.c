@@ -26,7 +26,6 @@ dir_path (const PfsPathTreeDir *dir)
 
 /* Root's, 0755: a copied mode, such as /tmp's 1777, would make fs.protected_symlinks refuse the links in it. */
 static const PfsNodeOps dir_ops = {
-  .kind = "path_tree",
   .mode = S_IFDIR | 0755,
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (PfsPathTreeDir),

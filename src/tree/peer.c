@@ -26,13 +26,8 @@ text_content (PfsNode *node, const PfsCaller *who, GBytes **ret)
 }
 
 static const PfsNodeOps text_ops = {
-  .kind = "text",
-  .mode = S_IFREG | 0444,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
+  PFS_PEER_CONTENT_OPS,
   .content = text_content,
-  .getattr = pfs_peer_content_getattr,
-  .open = pfs_peer_content_open,
 };
 
 static PfsNode *
@@ -56,12 +51,8 @@ proc_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 }
 
 static const PfsNodeOps proc_ops = {
-  .kind = "proc",
-  .mode = S_IFLNK | 0777,
+  PFS_PEER_LINK_OPS,
   .attr_life = PFS_ATTR_BRIEF,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
-  .getattr = pfs_peer_link_getattr,
   .readlink = proc_readlink,
 };
 
@@ -90,13 +81,8 @@ static const PfsPeerChild children[] = {
 };
 
 const PfsNodeOps pfs_peer_ops = {
-  .kind = "peer",
+  PFS_PEER_DIR_OPS,
   .mode = S_IFDIR | 0555,
   .attr_life = PFS_ATTR_FIXED,
   .children = children,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
-  .getattr = pfs_peer_getattr,
-  .lookup = pfs_peer_lookup,
-  .opendir = pfs_peer_opendir,
 };

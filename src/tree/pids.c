@@ -20,12 +20,8 @@ pid_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 }
 
 static const PfsNodeOps pid_ops = {
-  .kind = "pid",
-  .mode = S_IFLNK | 0777,
+  PFS_PEER_LINK_OPS,
   .attr_life = PFS_ATTR_BRIEF,
-  .size = sizeof (PfsPeerNode),
-  .finalize = pfs_peer_finalize,
-  .getattr = pfs_peer_link_getattr,
   .readlink = pid_readlink,
 };
 
@@ -47,7 +43,6 @@ pids_scan (PfsNode *top, PfsPathTree **ret)
 }
 
 static const PfsNodeOps pids_ops = {
-  .kind = "pids",
   .mode = S_IFDIR | 0555,
   PFS_PATH_TREE_OPS,
 };

@@ -87,7 +87,6 @@ socket_finalize (PfsNode *node)
 }
 
 static const PfsNodeOps socket_ops = {
-  .kind = "socket",
   .mode = S_IFLNK | 0777,
   .attr_life = PFS_ATTR_BRIEF,
   .size = sizeof (SocketNode),
@@ -134,7 +133,6 @@ sockets_scan (PfsNode *top, PfsPathTree **ret)
 }
 
 static const PfsNodeOps sockets_ops = {
-  .kind = "sockets",
   .mode = S_IFDIR | 0555,
   .attr_life = PFS_ATTR_BRIEF,
   PFS_PATH_TREE_OPS,

@@ -139,7 +139,6 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 }
 
 const PfsNodeOps pfs_top_ops = {
-  .kind = "top",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (GroupNode),
   .getattr = top_getattr,
@@ -148,7 +147,6 @@ const PfsNodeOps pfs_top_ops = {
 };
 
 static const PfsNodeOps group_ops = {
-  .kind = "group",
   .attr_life = PFS_ATTR_FIXED,
   .size = sizeof (GroupNode),
   .finalize = group_finalize,

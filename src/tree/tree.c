@@ -49,7 +49,6 @@ nowhere_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *
 }
 
 static const PfsNodeOps nowhere_ops = {
-  .kind = "nowhere",
   .size = sizeof (PfsNode),
   .getattr = nowhere_getattr,
   .lookup = nowhere_lookup,
@@ -122,12 +121,6 @@ pfs_tree_free (PfsTree *tree)
   g_mutex_clear (&tree->lock);
   pfs_table_unref (tree->table);
   g_free (tree);
-}
-
-PfsTable *
-pfs_tree_table (const PfsTree *tree)
-{
-  return tree->table;
 }
 
 void

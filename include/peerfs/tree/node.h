@@ -49,7 +49,6 @@ PfsTree *pfs_tree_new (PfsTable *table, const PfsTreeOptions *options, const Pfs
 void pfs_tree_free (PfsTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTree, pfs_tree_free)
 
-PfsTable *pfs_tree_table (const PfsTree *tree);
 PfsNode *pfs_tree_top (const PfsTree *tree); /* borrowed; never forgotten */
 /* Before the first request: can callers open nodes by file handles (open_by_handle_at(2))? If not told, they can. */
 void pfs_tree_set_handles (PfsTree *tree, bool handles);
@@ -128,7 +127,6 @@ typedef enum {
 /* Every function may be NULL: -ENOTDIR, -EINVAL or -EISDIR as fits. All return 0 or -errno, run on any thread, without
  * a lock held, and leave outputs untouched on failure. */
 struct PfsNodeOps {
-  const char *kind;             /* for logs: "top", "peer", "env", ... */
   PfsAttrLife attr_life;        /* of nodes that are no files of a peer */
   bool gated;                   /* it is, or is below, what takes the right to look into the container */
   mode_t mode;                  /* type and permissions, for pfs_peer_getattr() */

@@ -39,6 +39,16 @@ struct PfsPeerChild {
 int pfs_peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
 int pfs_peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
 
+/* What is alike in the PfsNodeOps of plain nodes of a container: links, generated files, and directories. */
+#define PFS_PEER_LINK_OPS                                                                                              \
+  .mode = S_IFLNK | 0777, .size = sizeof (PfsPeerNode), .finalize = pfs_peer_finalize, .getattr = pfs_peer_link_getattr
+#define PFS_PEER_CONTENT_OPS                                                                                           \
+  .mode = S_IFREG | 0444, .size = sizeof (PfsPeerNode), .finalize = pfs_peer_finalize,                                 \
+  .getattr = pfs_peer_content_getattr, .open = pfs_peer_content_open
+#define PFS_PEER_DIR_OPS                                                                                               \
+  .size = sizeof (PfsPeerNode), .finalize = pfs_peer_finalize, .getattr = pfs_peer_getattr, .lookup = pfs_peer_lookup, \
+  .opendir = pfs_peer_opendir
+
 /* May the caller look into that process? 0, -EACCES, -ESRCH once it has ended, or what we lack: -EMFILE, -ENFILE,
  * -ENOMEM. Its /proc may be another namespace's. For the daemon itself it is 0. */
 int pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who);

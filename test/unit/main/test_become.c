@@ -7,8 +7,7 @@
 #include <cmocka.h>
 #include <linux/capability.h>
 
-#include "main/become.h"
-#include "main/passwd.h"
+#include "main/as.h"
 
 #define BIT(capability) (UINT64_C (1) << (capability))
 #define ALL ((UINT64_C (1) << 41) - 1)

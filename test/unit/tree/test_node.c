@@ -11,8 +11,8 @@ count_finalized (PfsNode *node)
   g_atomic_int_inc (&finalized);
 }
 
-static const PfsNodeOps test_ops = { .kind = "test", .size = sizeof (PfsNode), .finalize = count_finalized };
-static const PfsNodeOps other_ops = { .kind = "other", .size = sizeof (PfsNode), .finalize = count_finalized };
+static const PfsNodeOps test_ops = { .size = sizeof (PfsNode), .finalize = count_finalized };
+static const PfsNodeOps other_ops = { .size = sizeof (PfsNode), .finalize = count_finalized };
 
 static int
 setup (void **state)
