@@ -7,15 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "peerfs/base/read.h"
-
-#define STATUS_MAX (1 << 20) /* bytes: 65,536 groups of ten digits, and the rest */
 
 const PfsCaller pfs_caller_self = { .switching = false, .own_ids = true };
 
@@ -102,29 +97,6 @@ pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns)
   if (caps == 0 || pfs_user_ns (proc_fd, pid, ns) < 0 || strcmp (ns, user_ns) != 0)
     return 0;
   return caps;
-}
-
-int
-pfs_groups_of (int proc_fd, pid_t pid, gid_t **ret, size_t *ret_n)
-{
-  static const char key[] = "\nGroups:\t";
-  char name[32];
-  g_autoptr (GBytes) bytes = NULL;
-
-  snprintf (name, sizeof name, "%d/status", (int) pid);
-  int r = pfs_read_at (proc_fd, name, STATUS_MAX, &bytes);
-  if (r < 0 || g_bytes_get_size (bytes) == 0)
-    return r < 0 ? r : -ESRCH;
-  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-  GArray *groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
-  for (char *p = strstr (text, key) ? strstr (text, key) + strlen (key) : text; g_ascii_isdigit (*p); p++) {
-    gid_t group = (gid_t) strtoul (p, &p, 10);
-
-    g_array_append_val (groups, group);
-  }
-  *ret_n = groups->len;
-  *ret = (gid_t *) (void *) g_array_free (groups, FALSE);
-  return 0;
 }
 
 void

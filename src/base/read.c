@@ -13,55 +13,16 @@
 #define CHUNK_FIRST (16 * 1024)
 #define PIECE (64 * 1024)
 
-/* Fills up to size bytes; less only at the end of the file. Returns the number of bytes or -errno. */
+/* Returns the number of bytes, 0 at the end of the file, or -errno. */
 static ssize_t
-read_full (int fd, char *buf, size_t size)
+read_some (int fd, char *buf, size_t size)
 {
-  size_t have = 0;
+  ssize_t n;
 
-  while (have < size) {
-    ssize_t n = read (fd, buf + have, size - have);
-
-    if (n == 0)
-      break;
-    if (n > 0)
-      have += (size_t) n;
-    else if (errno != EINTR)
-      return -errno;
-  }
-  return (ssize_t) have;
-}
-
-/* Reads at most limit bytes. The buffer grows with the content: sizes in /proc are wrong. */
-static int
-read_limited (int fd, size_t limit, char **ret_buf, size_t *ret_len)
-{
-  g_autofree char *buf = NULL;
-  size_t have = 0, room = 0;
-
-  while (have < limit) {
-    size_t want = room == 0 ? CHUNK_FIRST : room > limit / 2 ? limit : 2 * room;
-    char *grown;
-    ssize_t n;
-
-    want = MIN (want, limit);
-    grown = g_try_realloc (buf, want);
-    if (!grown)
-      return -ENOMEM;
-    buf = grown;
-    room = want;
-
-    n = read_full (fd, buf + have, room - have);
-    if (n < 0)
-      return (int) n;
-    have += (size_t) n;
-    if (have < room)
-      break;
-  }
-
-  *ret_buf = g_steal_pointer (&buf);
-  *ret_len = have;
-  return 0;
+  do
+    n = read (fd, buf, size);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
 }
 
 static int
@@ -70,31 +31,32 @@ open_to_read (int dirfd, const char *name)
   return openat (dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 }
 
+/* The buffer grows with the content: sizes in /proc are wrong. */
 static int
 read_whole (int dirfd, const char *name, size_t max, bool cut, GBytes **ret_bytes)
 {
   pfs_autofd fd = open_to_read (dirfd, name);
   g_autofree char *buf = NULL;
-  size_t len = 0;
-  int r;
+  size_t have = 0, room = 0;
 
   if (fd < 0)
     return -errno;
-
   max = MIN (max, (size_t) SSIZE_MAX - 1);
-  r = read_limited (fd, cut ? max : max + 1, &buf, &len);
-  if (r < 0)
-    return r;
-  if (len > max)
-    return -EFBIG;
-
-  if (len > 0) {
-    char *shrunk = g_try_realloc (buf, len);
-
-    if (shrunk)
-      buf = shrunk;
+  for (size_t limit = cut ? max : max + 1; have < limit;) {
+    if (have == room) {
+      room = MIN (limit, MAX (CHUNK_FIRST, 2 * room));
+      buf = g_realloc (buf, room);
+    }
+    ssize_t n = read_some (fd, buf + have, room - have);
+    if (n < 0)
+      return (int) n;
+    if (n == 0)
+      break;
+    have += (size_t) n;
   }
-  *ret_bytes = g_bytes_new_take (g_steal_pointer (&buf), len);
+  if (have > max)
+    return -EFBIG;
+  *ret_bytes = g_bytes_new_take (g_realloc (g_steal_pointer (&buf), have), have);
   return 0;
 }
 
@@ -133,7 +95,7 @@ pfs_read_lines_at (int dirfd, const char *name, size_t max, PfsLineFunc func, gp
     return -errno;
   buf = g_malloc (PIECE);
   for (size_t all = 0; all < max && have < PIECE;) {
-    ssize_t n = read_full (fd, buf + have, MIN (PIECE - have, max - all));
+    ssize_t n = read_some (fd, buf + have, MIN (PIECE - have, max - all));
     if (n < 0)
       return (int) n;
     if (n == 0 && have > 0)

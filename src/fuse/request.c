@@ -14,14 +14,19 @@ learn (PfsCaller *who)
 {
   PfsCall *call = (PfsCall *) who;
   const PfsSession *session = pfs_request_session (call->req);
+  char name[32];
 
   who->caps = pfs_caps_of (session->proc_fd, who->pid, session->user_ns);
   if (who->caps && pfs_proc_is_worker (session->proc_fd, who->pid))
     who->caps = 0;
   bool has_groups = (who->caps & PFS_CAPS_OF_ALL_GROUPS) != PFS_CAPS_OF_ALL_GROUPS && (session->caps || !who->own_ids);
   who->switching = !who->own_ids || has_groups || (session->caps & ~who->caps);
-  if (has_groups && pfs_groups_of (session->proc_fd, who->pid, &call->groups, &who->n_groups) == 0)
-    who->groups = call->groups;
+  g_auto (PfsStatus) status = { .groups = NULL };
+  g_snprintf (name, sizeof name, "%d/status", (int) who->pid);
+  if (has_groups && pfs_proc_status_at (session->proc_fd, name, &status) == 0) {
+    who->n_groups = status.n_groups;
+    who->groups = call->groups = g_steal_pointer (&status.groups);
+  }
 }
 
 static PfsCall

@@ -7,61 +7,37 @@
 
 #define VARIABLES_MAX 65536 /* each costs us more than its few bytes cost the peer */
 
-typedef struct {
-  char *name;
-  Bytes value; /* in the content */
-} Variable;
-
-struct PfsEnviron {
-  GBytes *content;
-  GArray *variables;
-  GHashTable *by_name; /* name (the variable's) -> index */
-};
-
-static void
-variable_clear (gpointer data)
+static Bytes
+content_of (const PfsEnviron *env)
 {
-  Variable *variable = data;
+  gsize len;
+  const char *start = g_bytes_get_data (env->content, &len);
 
-  g_free (variable->name);
+  return bytes_of (start, len);
 }
 
 static void
 add_record (PfsEnviron *env, Bytes record)
 {
   const char *equals = record.len > 0 ? memchr (record.p, '=', record.len) : NULL;
-  g_autofree char *name = NULL;
-  Variable variable;
-  size_t len;
+  g_autofree char *name = equals ? pfs_name_encode (record.p, (size_t) (equals - record.p)) : NULL;
 
-  if (!equals)
+  if (!name || g_hash_table_contains (env->values, name))
     return;
-  len = (size_t) (equals - record.p);
-  name = pfs_name_encode (record.p, len);
-  if (!name || g_hash_table_contains (env->by_name, name))
-    return;
-
-  variable.name = g_steal_pointer (&name);
-  variable.value = bytes_skip (record, len + 1);
-  g_hash_table_insert (env->by_name, variable.name, GUINT_TO_POINTER (env->variables->len));
-  g_array_append_val (env->variables, variable);
+  g_hash_table_insert (env->values, name, (gpointer) (equals + 1));
+  g_ptr_array_add (env->names, g_steal_pointer (&name));
 }
 
 PfsEnviron *
 pfs_environ_parse (GBytes *content)
 {
   PfsEnviron *env = g_new0 (PfsEnviron, 1);
-  Bytes all, record;
-  gsize len;
+  Bytes record;
 
   env->content = g_bytes_ref (content);
-  env->variables = g_array_new (FALSE, FALSE, sizeof (Variable));
-  g_array_set_clear_func (env->variables, variable_clear);
-  env->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-
-  all.p = g_bytes_get_data (content, &len);
-  all.len = len;
-  while (env->variables->len < VARIABLES_MAX && bytes_split (&all, '\0', &record))
+  env->names = g_ptr_array_new_with_free_func (g_free);
+  env->values = g_hash_table_new (g_str_hash, g_str_equal);
+  for (Bytes all = content_of (env); env->names->len < VARIABLES_MAX && bytes_split (&all, '\0', &record);)
     add_record (env, record);
   return env;
 }
@@ -71,49 +47,27 @@ pfs_environ_free (PfsEnviron *env)
 {
   if (!env)
     return;
-  g_hash_table_unref (env->by_name);
-  g_array_unref (env->variables);
+  g_hash_table_unref (env->values);
+  g_ptr_array_unref (env->names);
   g_bytes_unref (env->content);
   g_free (env);
-}
-
-guint
-pfs_environ_size (const PfsEnviron *env)
-{
-  return env->variables->len;
-}
-
-const char *
-pfs_environ_name (const PfsEnviron *env, guint i)
-{
-  return g_array_index (env->variables, Variable, i).name;
 }
 
 const char *
 pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len)
 {
-  gpointer index;
-  const Variable *variable;
+  const char *value = g_hash_table_lookup (env->values, file_name);
+  Bytes all = content_of (env);
 
-  if (!g_hash_table_lookup_extended (env->by_name, file_name, NULL, &index))
-    return NULL;
-  variable = &g_array_index (env->variables, Variable, GPOINTER_TO_UINT (index));
-  *ret_len = variable->value.len;
-  return variable->value.p;
+  if (value)
+    *ret_len = strnlen (value, (size_t) (all.p + all.len - value));
+  return value;
 }
 
 bool
 pfs_environ_overwritten (const PfsEnviron *env)
 {
-  gsize len;
-  const char *start = g_bytes_get_data (env->content, &len);
-  Bytes all = bytes_of (start, len), first;
+  Bytes all = content_of (env), first;
 
   return bytes_split (&all, '\0', &first) && !bytes_contain (first, "=");
-}
-
-GBytes *
-pfs_environ_content (const PfsEnviron *env)
-{
-  return env->content;
 }

@@ -65,8 +65,8 @@ env_scan (PfsNode *top, PfsPathTree **ret)
     return r;
   PfsEnviron *env = pfs_environ_parse (content);
   *ret = pfs_path_tree_new (env, (GDestroyNotify) pfs_environ_free);
-  for (guint i = 0; i < pfs_environ_size (env); i++)
-    pfs_path_tree_add (*ret, pfs_environ_name (env, i), env);
+  for (guint i = 0; i < env->names->len; i++)
+    pfs_path_tree_add (*ret, env->names->pdata[i], env);
   if (pfs_environ_overwritten (env))
     pfs_path_tree_add (*ret, OVERWRITTEN, env);
   return 0;

@@ -32,9 +32,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (PfsEnviron) env = pfs_environ_parse (content);
   const char *start = g_bytes_get_data (content, NULL), *last = start;
 
-  MUST (pfs_environ_content (env) == content);
-  for (guint i = 0; i < pfs_environ_size (env); i++) {
-    const char *name = pfs_environ_name (env, i), *value;
+  MUST (env->content == content);
+  for (guint i = 0; i < env->names->len; i++) {
+    const char *name = env->names->pdata[i], *value;
     gsize len = G_MAXSIZE;
 
     MUST (pfs_name_valid (name));

@@ -51,10 +51,6 @@ pfs_caller_known (const PfsCaller *caller)
  * names (a readlink of ns/user). Returns 0 if it is in another one, or cannot be asked. proc_fd is /proc. */
 uint64_t pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns);
 
-/* The supplementary groups of a process (a thread), in one read: for each, the kernel writes the whole list from its
- * beginning. *ret: g_free. 0 or -errno. */
-int pfs_groups_of (int proc_fd, pid_t pid, gid_t **ret, size_t *ret_n);
-
 /* Gives the name of a process's user namespace. proc_fd is /proc. Returns 0 or -errno. */
 #define PFS_USER_NS_MAX 32
 int pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX]);
