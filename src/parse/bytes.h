@@ -2,6 +2,7 @@
 /* Pieces of text that are not NUL-terminated, for all parsers. */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -82,20 +83,11 @@ bytes_to_number (Bytes b, unsigned int base, uint64_t max, uint64_t *ret)
   if (b.len == 0)
     return false;
   for (size_t i = 0; i < b.len; i++) {
-    char c = b.p[i];
-    unsigned int digit;
+    int digit = g_ascii_xdigit_value (b.p[i]);
 
-    if (c >= '0' && c <= '9')
-      digit = (unsigned int) (c - '0');
-    else if (c >= 'a' && c <= 'f')
-      digit = (unsigned int) (c - 'a') + 10;
-    else if (c >= 'A' && c <= 'F')
-      digit = (unsigned int) (c - 'A') + 10;
-    else
+    if (digit < 0 || digit >= (int) base || value > (max - (unsigned int) digit) / base)
       return false;
-    if (digit >= base || value > (max - digit) / base)
-      return false;
-    value = value * base + digit;
+    value = value * base + (unsigned int) digit;
   }
   *ret = value;
   return true;
@@ -106,7 +98,7 @@ static inline bool
 bytes_is_hex (Bytes b)
 {
   for (size_t i = 0; i < b.len; i++)
-    if (!((b.p[i] >= '0' && b.p[i] <= '9') || (b.p[i] >= 'a' && b.p[i] <= 'f')))
+    if (!g_ascii_isxdigit (b.p[i]) || g_ascii_isupper (b.p[i]))
       return false;
   return b.len > 0;
 }
@@ -140,7 +132,7 @@ bytes_is_label (Bytes b)
   for (size_t i = 0; i < b.len; i++) {
     bool inside = i > 0 && i + 1 < b.len;
 
-    if (!(b.p[i] >= 'a' && b.p[i] <= 'z') && !(b.p[i] >= '0' && b.p[i] <= '9') && !(inside && b.p[i] == '-'))
+    if (!g_ascii_islower (b.p[i]) && !g_ascii_isdigit (b.p[i]) && !(inside && b.p[i] == '-'))
       return false;
   }
   return b.len > 0;

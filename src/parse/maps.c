@@ -16,22 +16,6 @@ mapping_free (gpointer data)
   g_free (mapping);
 }
 
-/* The kernel escapes only newlines, as "\012" (seq_path). */
-static char *
-unescape_path (Bytes raw)
-{
-  char *path = g_malloc (raw.len + 1), *to = path;
-
-  while (raw.len > 0) {
-    bool newline = bytes_has_prefix (raw, "\\012");
-
-    *to++ = newline ? '\n' : raw.p[0];
-    raw = bytes_skip (raw, newline ? 4 : 1);
-  }
-  *to = '\0';
-  return path;
-}
-
 /* The kernel's names for memory that was never in a directory. */
 static bool
 is_file (Bytes path, bool deleted)
@@ -56,9 +40,11 @@ parse_pair (Bytes field, char sep, uint64_t max, uint64_t *ret_first, uint64_t *
          && bytes_to_number (field, 16, max, ret_second);
 }
 
-/* "start-end perms offset major:minor inode", spaces up to a column, path (fs/proc/task_mmu.c, show_map_vma). */
+/* "start-end perms offset major:minor inode", spaces up to a column, path (fs/proc/task_mmu.c, show_map_vma). In that
+ * the kernel escapes only newlines, as "\012" (seq_path). Returns true and fills *mapping, whose path is the caller's,
+ * if it is a mapped file. */
 static bool
-parse_line (Bytes line, PfsMapping *mapping, Bytes *ret_path)
+parse_line (Bytes line, PfsMapping *mapping)
 {
   Bytes range, perms, offset, device, inode;
   uint64_t major, minor, ignored;
@@ -78,19 +64,11 @@ parse_line (Bytes line, PfsMapping *mapping, Bytes *ret_path)
   mapping->deleted = bytes_has_suffix (line, " (deleted)");
   if (mapping->deleted)
     line.len -= strlen (" (deleted)");
-  *ret_path = line;
-  return is_file (line, mapping->deleted);
-}
-
-bool
-pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret)
-{
-  Bytes path;
-
-  *ret = (PfsMapping) { 0 };
-  if (!parse_line (bytes_of (line, len), ret, &path))
+  if (!is_file (line, mapping->deleted))
     return false;
-  ret->path = unescape_path (path);
+  GString *path = g_string_new_len (line.p, (gssize) line.len);
+  g_string_replace (path, "\\012", "\n", 0);
+  mapping->path = g_string_free (path, FALSE);
   return true;
 }
 
@@ -167,7 +145,7 @@ pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len)
 {
   PfsMapping mapping;
 
-  if (!files->full && pfs_maps_parse_line (line, len, &mapping)) {
+  if (!files->full && parse_line (bytes_of (line, len), &mapping)) {
     add_mapping (files, &mapping);
     g_free (mapping.path);
   }

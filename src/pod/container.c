@@ -16,7 +16,6 @@ pfs_table_memory_unref (PfsTable *table)
   g_free (table->pod);
   g_free (table->node_root);
   g_array_unref (table->rules);
-  g_ptr_array_unref (table->notices);
   pthread_mutex_destroy (&table->lock);
   pthread_cond_destroy (&table->scanned);
   pfs_patience_unref (table->patience);

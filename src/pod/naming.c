@@ -9,7 +9,7 @@
 
 #define SHORT_ID 12
 #define SANDBOX_NAME "pause"
-#define NOTICES_MAX 64 /* told at one time: peers may make conflicts as they like */
+#define NOTICES_MAX 64 /* told in one scan: peers may make conflicts as they like */
 
 bool
 pfs_table_check_name (const char *arg)
@@ -45,18 +45,17 @@ is_sandbox (const PfsContainer *c, const GPtrArray *live)
   return false;
 }
 
-/* Tells of what happened, once, after the scan. */
+/* Once for each *told, which stays false while there is nobody to tell. */
 static void
-add_notice (PfsTable *table, PfsNoticeKind kind, const char *name, const char *id, const char *other)
+tell (PfsTable *table, bool *told, const PfsNotice *notice)
 {
-  if (table->notices->len >= NOTICES_MAX)
-    return;
-  PfsNotice *notice = g_new0 (PfsNotice, 1);
-  notice->kind = kind;
-  notice->name = g_strdup (name);
-  notice->id = g_strdup (id);
-  notice->other = g_strdup (other);
-  g_ptr_array_add (table->notices, notice);
+  pthread_mutex_lock (&table->lock);
+  PfsNoticeFunc func = table->notice_func;
+  gpointer data = table->notice_data;
+  pthread_mutex_unlock (&table->lock);
+  if (func && !*told && table->n_notices++ < NOTICES_MAX)
+    func (notice, data);
+  *told = *told || func;
 }
 
 /* The one container that the rule can mean, or NULL. A process that may make cgroups can choose any id, but not one
@@ -74,9 +73,8 @@ match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
     other = match && match->depth == c->depth ? match : NULL;
     match = c;
   }
-  if (other && !rule->told)
-    add_notice (table, PFS_NOTICE_AMBIGUOUS, rule->arg, match->id, other->id);
-  rule->told = rule->told || other;
+  if (other)
+    tell (table, &rule->told, &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, rule->arg, match->id, other->id });
   return other ? NULL : match;
 }
 
@@ -171,14 +169,6 @@ compare_claims (gconstpointer a, gconstpointer b)
 }
 
 static void
-tell_conflict (PfsTable *table, PfsContainer *loser, const PfsContainer *winner)
-{
-  if (!loser->told)
-    add_notice (table, PFS_NOTICE_CONFLICT, winner->next_name, winner->id, loser->id);
-  loser->told = true;
-}
-
-static void
 claim_names (PfsTable *table, GPtrArray *live)
 {
   for (guint i = 0; i < table->rules->len; i++) {
@@ -201,13 +191,14 @@ pfs_assign_names (PfsTable *table, GPtrArray *live)
   g_autoptr (GHashTable) taken = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) losers = g_ptr_array_new ();
 
+  table->n_notices = 0;
   claim_names (table, live);
   g_ptr_array_sort (live, compare_claims);
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];
     const PfsContainer *winner = c->next_name ? g_hash_table_lookup (taken, c->next_name) : NULL;
     if (winner) {
-      tell_conflict (table, c, winner);
+      tell (table, &c->told, &(PfsNotice) { PFS_NOTICE_CONFLICT, winner->next_name, winner->id, c->id });
       g_ptr_array_add (losers, c);
     } else if (c->next_name) {
       g_hash_table_insert (taken, c->next_name, c);

@@ -3,11 +3,8 @@
 #include "state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <time.h>
-
-#include "peerfs/base/fd.h"
 
 #define SETTLE_SECONDS 10 /* a process joins its container's cgroup within this time */
 
@@ -31,8 +28,7 @@ is_same_process (PfsTable *table, const PfsProcessInfo *info, const PfsPidEntry 
   /* Numbers of other filesystems are used again. */
   if (info->ino == entry->ino && pfs_proc_is_live (table->proc))
     return 1;
-  pfs_autofd dir = pfs_proc_open_pid (table->proc, entry->pid, O_PATH);
-  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  int r = pfs_proc_stat (table->proc, entry->pid, &stat);
   if (r < 0)
     return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
   return stat.start_time == info->start_time;
@@ -251,20 +247,6 @@ publish (PfsTable *table, GPtrArray *live)
   g_ptr_array_unref (listed_before);
 }
 
-static void
-tell_notices (PfsTable *table)
-{
-  pthread_mutex_lock (&table->lock);
-  PfsNoticeFunc func = table->notice_func;
-  gpointer data = table->notice_data;
-  pthread_mutex_unlock (&table->lock);
-  if (!func)
-    return;
-  for (guint i = 0; i < table->notices->len; i++)
-    func (table->notices->pdata[i], data);
-  g_ptr_array_set_size (table->notices, 0);
-}
-
 int
 pfs_table_scan (PfsTable *table)
 {
@@ -297,6 +279,5 @@ pfs_table_scan (PfsTable *table)
   pfs_pods_place (table, live);
   pfs_assign_names (table, live);
   publish (table, live);
-  tell_notices (table);
   return 0;
 }

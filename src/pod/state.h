@@ -133,7 +133,7 @@ struct PfsTable {
   PfsNoticeFunc notice_func;           /* [lock] */
   gpointer notice_data;                /* [lock] */
 
-  GPtrArray *notices; /* [scan] of PfsNotice: not told yet */
+  guint n_notices; /* [scan] in the last one */
 
   GArray *processes;     /* [scan] of PfsProcessInfo, by pid */
   GHashTable *instances; /* [scan] key -> PfsContainer reference */

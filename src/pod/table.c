@@ -20,17 +20,6 @@ rule_clear (gpointer data)
   g_free (((PfsNameRule *) data)->arg);
 }
 
-static void
-notice_free (gpointer data)
-{
-  PfsNotice *notice = data;
-
-  g_free (notice->name);
-  g_free (notice->id);
-  g_free (notice->other);
-  g_free (notice);
-}
-
 PfsTable *
 pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
 {
@@ -52,7 +41,6 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   pthread_mutex_init (&table->lock, NULL);
   pthread_cond_init (&table->scanned, NULL);
   g_queue_init (&table->pinned);
-  table->notices = g_ptr_array_new_with_free_func (notice_free);
   table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   table->pods = g_ptr_array_new ();
   table->pod_names = g_hash_table_new (g_str_hash, g_str_equal);

@@ -37,17 +37,38 @@ pfs_pid_of_name (const char *name)
   return (pid_t) pid;
 }
 
-int
-pfs_proc_stat_at (int piddir, PfsStat *ret)
+static int
+read_stat (int dirfd, const char *name, PfsStat *ret)
 {
   g_autoptr (GBytes) bytes = NULL;
   gsize len;
-  int r = pfs_read_at (piddir, "stat", PFS_STAT_MAX, &bytes);
+  int r = pfs_read_at (dirfd, name, PFS_STAT_MAX, &bytes);
 
   if (r < 0)
     return r;
   const char *content = g_bytes_get_data (bytes, &len);
   return pfs_stat_parse (content, len, ret);
+}
+
+int
+pfs_proc_stat_at (int piddir, PfsStat *ret)
+{
+  return read_stat (piddir, "stat", ret);
+}
+
+static int
+read_stat_of (int proc_fd, pid_t pid, PfsStat *ret)
+{
+  char name[32];
+
+  g_snprintf (name, sizeof name, "%d/stat", (int) pid);
+  return read_stat (proc_fd, name, ret);
+}
+
+int
+pfs_proc_stat (const PfsProc *proc, pid_t pid, PfsStat *ret)
+{
+  return read_stat_of (proc->fd, pid, ret);
 }
 
 int
@@ -66,15 +87,12 @@ pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret)
 bool
 pfs_proc_is_worker (int proc_fd, pid_t pid)
 {
-  char name[16];
   PfsStat stat;
 
   /* Such a thread never leads its process: only that one's number is right for both. */
   if (syscall (SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH)
     return false;
-  g_snprintf (name, sizeof name, "%d", (int) pid);
-  pfs_autofd dir = openat (proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return dir < 0 || pfs_proc_stat_at (dir, &stat) < 0 || (stat.flags & IO_WORKER);
+  return read_stat_of (proc_fd, pid, &stat) < 0 || (stat.flags & IO_WORKER);
 }
 
 int
@@ -134,8 +152,7 @@ pfs_proc_pid_alive (const PfsProc *proc, pid_t pid)
   g_snprintf (name, sizeof name, "%d/root", pid);
   if (proc->live && readlinkat (proc->fd, name, buf, sizeof buf) > 0)
     return 1;
-  pfs_autofd dir = pfs_proc_open_pid (proc, pid, O_PATH);
-  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  int r = pfs_proc_stat (proc, pid, &stat);
   if (r < 0)
     return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
   return !pfs_stat_is_dead (&stat);
@@ -148,21 +165,15 @@ is_own_namespace (int fd)
 {
   g_autofree char *self = NULL;
   g_autoptr (GBytes) bytes = NULL;
-
-  if (pfs_readlink_at (fd, "self", &self) < 0 || pfs_pid_of_name (self) != getpid ())
-    return false;
-  pfs_autofd dir = openat (fd, self, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0 || pfs_read_at (dir, "status", PFS_STATUS_MAX, &bytes) < 0)
-    return false;
   gsize len;
-  g_autofree char *status = g_bytes_unref_to_data (g_steal_pointer (&bytes), &len);
-  g_autofree char *text = g_strndup (status ? status : "", len);
-  const char *line = strstr (text, "\nNSpid:");
-  if (!line)
-    return true;
-  char *end;
-  line += strlen ("\nNSpid:");
-  return strtol (line, &end, 10) == getpid () && *end == '\n';
+
+  if (pfs_readlink_at (fd, "self", &self) < 0 || pfs_pid_of_name (self) != getpid ()
+      || pfs_read_at (fd, "self/status", PFS_STATUS_MAX, &bytes) < 0)
+    return false;
+  const char *content = g_bytes_get_data (bytes, &len);
+  g_autofree char *status = g_strndup (content, len);
+  g_autofree char *alone = g_strdup_printf ("\nNSpid:\t%s\n", self);
+  return strstr (status, alone) || !strstr (status, "\nNSpid:");
 }
 
 int

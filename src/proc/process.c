@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
+#include "peerfs/parse/mountinfo.h"
 
 struct PfsProcess {
   gint refs;
@@ -102,4 +106,25 @@ pfs_process_alive (const PfsProcess *process)
     return faccessat (process->fd, "stat", F_OK, 0) == 0;
   int r = pfs_proc_stat_at (process->fd, &stat);
   return r < 0 ? r != -ENOENT && r != -ESRCH : !pfs_stat_is_dead (&stat);
+}
+
+bool
+pfs_proc_is_on_device (int pid_fd, int fd, dev_t st_dev, dev_t dev)
+{
+  g_autoptr (GBytes) content = NULL;
+  PfsMountLine line;
+  struct statx st;
+  gsize len;
+
+  if (st_dev == dev)
+    return true;
+  if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID)
+      || pfs_read_prefix_at (pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
+    return false;
+  const char *data = g_bytes_get_data (content, &len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (data, len);
+  while (pfs_mount_iter_next (iter, &line))
+    if (line.id == st.stx_mnt_id)
+      return makedev (line.major, line.minor) == dev;
+  return false;
 }

@@ -22,7 +22,6 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
-#include "peerfs/proc/mountdev.h"
 
 #define TRIES 3 /* a change of names elsewhere may disturb one */
 
@@ -93,7 +92,6 @@ is_named (int pin_fd, const char *link, const PfsMapping *m)
 static bool
 is_at_path (int pin_fd, const char *link, const PfsMapping *m, const PfsCaller *who)
 {
-  g_autoptr (PfsMountDevs) devs = pfs_mount_devs_new (pin_fd);
   pfs_autofd fd = open_cached (pin_fd, m->path, who);
   struct statx st;
 
@@ -101,8 +99,7 @@ is_at_path (int pin_fd, const char *link, const PfsMapping *m, const PfsCaller *
     return false;
   dev_t dev = makedev (st.stx_dev_major, st.stx_dev_minor);
   return (uint32_t) st.stx_ino == (uint32_t) m->inode
-         && ((st.stx_ino == m->inode
-              && pfs_mount_devs_match (devs, fd, "", AT_EMPTY_PATH, dev, makedev (m->major, m->minor)))
+         && ((st.stx_ino == m->inode && pfs_proc_is_on_device (pin_fd, fd, dev, makedev (m->major, m->minor)))
              || is_named (pin_fd, link, m));
 }
 

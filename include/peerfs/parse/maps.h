@@ -21,18 +21,15 @@ typedef struct {
   bool deleted;
 } PfsMapping;
 
-/* Parses one line, without newline. Returns true and fills *ret if it is a mapped file; the caller owns ret->path
- * (g_free). Anonymous memory, [heap], /dev/zero and others without an inode are none. Nor are SysV segments and memfds
- * (names that start with "/SYSV" or "/memfd:", always deleted), and malformed lines. */
-bool pfs_maps_parse_line (const char *line, size_t len, PfsMapping *ret);
-
-/* The distinct mapped files (device, inode, path) of as many lines as are added. */
+/* The distinct mapped files (device, inode, path) of as many lines as are added. Anonymous memory, [heap], /dev/zero
+ * and others without an inode are none. Nor are SysV segments and memfds (names that start with "/SYSV" or "/memfd:",
+ * always deleted), and malformed lines. */
 typedef struct PfsMappedFiles PfsMappedFiles;
 
 PfsMappedFiles *pfs_mapped_files_new (void);
 void pfs_mapped_files_free (PfsMappedFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMappedFiles, pfs_mapped_files_free)
-/* Adds a line. Returns false if it is one file too many; then no further one is taken. */
+/* Adds a line, without newline. Returns false if it is one file too many; then no further one is taken. */
 bool pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len);
 /* Takes all of them out: an array of PfsMapping (g_ptr_array_unref frees them), sorted by path, then by address. */
 GPtrArray *pfs_mapped_files_steal (PfsMappedFiles *files);

@@ -63,13 +63,13 @@ typedef enum {
 
 typedef struct {
   PfsNoticeKind kind;
-  char *name, *id, *other;
+  const char *name, *id, *other; /* valid during the call */
 } PfsNotice;
 
 typedef void (*PfsNoticeFunc) (const PfsNotice *notice, gpointer data);
 
-/* func is called after a scan, by the thread that scans and with no lock held, once for each container that lost its
- * name and each ambiguous rule. What comes before there is one (or while it is NULL) waits for it. */
+/* func is called in a scan, by the thread that scans and with no lock held, once for each container that lost its name
+ * and each ambiguous rule. What comes before there is one (or while it is NULL) waits for the next scan with one. */
 void pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data);
 
 /* Rescans. *ret is an array of PfsContainer references, sorted by name, no two with the same name (g_ptr_array_unref).

@@ -49,8 +49,10 @@ int pfs_proc_list_pids (const PfsProc *proc, GArray *entries);
 /* Opens /proc/<pid> with flags (O_PATH or O_RDONLY). Returns a descriptor owned by the caller, or -errno. */
 int pfs_proc_open_pid (const PfsProc *proc, pid_t pid, int flags);
 
-/* Reads and parses the stat file of an open process directory. 0 or -errno: -ESRCH, -ENOENT once it has ended. */
+/* Reads and parses the stat file of an open process directory, or of a pid. 0 or -errno: -ESRCH, -ENOENT once it has
+ * ended. */
 int pfs_proc_stat_at (int piddir, PfsStat *ret);
+int pfs_proc_stat (const PfsProc *proc, pid_t pid, PfsStat *ret);
 
 static inline bool
 pfs_stat_is_dead (const PfsStat *stat)
@@ -90,3 +92,9 @@ int pfs_process_pidfd (const PfsProcess *process);
 
 /* False once the process has ended (zombies have). */
 bool pfs_process_alive (const PfsProcess *process);
+
+/* The device numbers that the kernel prints (maps, unix_diag, mountinfo) are those of the superblock. stat(2) may give
+ * others: each layer of an overlay without xino and each btrfs subvolume has a pseudo device. What ties the two is the
+ * mount: statx(2) tells its id and mountinfo that id's superblock. True if the file fd, whose st_dev is given, lies on
+ * the superblock of the device dev. pid_fd is the directory of a process that sees its mount. */
+bool pfs_proc_is_on_device (int pid_fd, int fd, dev_t st_dev, dev_t dev);
