@@ -18,7 +18,6 @@
 #define LINKS_MAX 40             /* MAXSYMLINKS of the kernel, include/linux/namei.h */
 #define STEPS_MAX (PATH_MAX / 2) /* components that come out of links: as many as one path may have */
 #define STEP_REOPEN 32           /* components of a path that is opened at once, and takes about as long as a step */
-#define FDS_MAX 8                /* a ".." out of more directories than that opens the one above by its path */
 
 static int
 openat2_in_root (int dirfd, const char *path, int flags, uint64_t resolve)
@@ -62,28 +61,20 @@ typedef struct {
   GHashTable *mount_points; /* of avoid; NULL before they are needed */
   GHashTable *closed;       /* physical paths that do not exist; may be NULL */
   char *path;               /* of the directory reached: "" for the root, else "/a/b" */
-  int fds[FDS_MAX]; /* of the last directories on the way down to it, itself the last. None: open it by its path */
-  guint n_fds;
-  bool at_avoid; /* it is on the device to avoid */
-  bool is_dir;   /* false after any other file: no component may follow */
+  int fd;                   /* of that directory; -1 if it has to be opened by its path */
+  int above;                /* of the directory above it; -1 likewise */
+  bool at_avoid;            /* it is on the device to avoid */
+  bool is_dir;              /* false after any other file: no component may follow */
   guint links, steps;
   char *text, *rest; /* what is still to be resolved is the end of text that begins at rest */
   char *failed;      /* the component that failed; NULL if the directory reached says enough */
 } Resolver;
 
 static void
-reach_root (Resolver *at)
-{
-  while (at->n_fds > 0)
-    pfs_fd_cleanup (&at->fds[--at->n_fds]);
-  at->path[0] = '\0';
-  at->at_avoid = false;
-}
-
-static void
 resolver_clear (Resolver *at)
 {
-  reach_root (at);
+  pfs_fd_cleanup (&at->fd);
+  pfs_fd_cleanup (&at->above);
   g_free (at->path);
   g_free (at->text);
   g_free (at->failed);
@@ -91,18 +82,17 @@ resolver_clear (Resolver *at)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Resolver, resolver_clear)
 
-/* Takes over both. */
+/* Takes over all three. */
 static void
-reach_below (Resolver *at, char *path, int fd)
+reach (Resolver *at, char *path, int fd, int above)
 {
+  pfs_fd_cleanup (&at->fd);
+  pfs_fd_cleanup (&at->above);
   g_free (at->path);
   at->path = path;
-  if (at->n_fds == FDS_MAX) {
-    pfs_fd_cleanup (&at->fds[0]);
-    memmove (at->fds, at->fds + 1, sizeof at->fds - sizeof at->fds[0]);
-    at->n_fds--;
-  }
-  at->fds[at->n_fds++] = fd;
+  at->fd = fd;
+  at->above = above;
+  at->at_avoid = false;
 }
 
 /* Puts text, and its components, before what is still to be resolved. */
@@ -144,9 +134,9 @@ is_automount (Resolver *at, const char *name)
 static int
 open_name (Resolver *at, const char *name)
 {
-  bool by_path = at->n_fds == 0;
+  bool by_path = at->fd < 0;
   g_autofree char *path = by_path ? g_strconcat (at->path, "/", name, NULL) : g_strdup (name);
-  int dirfd = by_path ? at->rootfd : at->fds[at->n_fds - 1];
+  int dirfd = by_path ? at->rootfd : at->fd;
   int fd = -EINVAL;
 
   if (by_path)
@@ -166,12 +156,8 @@ stay_or_go_up (Resolver *at, bool up)
 
   if (fd < 0 && fd != -EAGAIN)
     return fd;
-  if (!up || !*at->path)
-    return 0;
-  *strrchr (at->path, '/') = '\0';
-  if (at->n_fds > 0)
-    pfs_fd_cleanup (&at->fds[--at->n_fds]);
-  at->at_avoid = false;
+  if (up && *at->path)
+    reach (at, g_strndup (at->path, (gsize) (strrchr (at->path, '/') - at->path)), pfs_fd_steal (&at->above), -1);
   return 0;
 }
 
@@ -189,7 +175,7 @@ follow (Resolver *at, int linkfd)
     return -ENOENT;
   resolve_first (at, target);
   if (target[0] == '/')
-    reach_root (at);
+    reach (at, g_strdup (""), -1, -1);
   return 0;
 }
 
@@ -203,9 +189,7 @@ go_down (Resolver *at, const char *name)
     return -ENOENT;
   pfs_autofd fd = open_name (at, name);
   if (fd == -EAGAIN) { /* taken for a directory, without a descriptor */
-    reach_root (at);
-    g_free (at->path);
-    at->path = g_steal_pointer (&path);
+    reach (at, g_steal_pointer (&path), -1, -1);
     return 0;
   }
   if (fd < 0)
@@ -214,7 +198,7 @@ go_down (Resolver *at, const char *name)
     return -errno;
   if (S_ISLNK (st.stx_mode))
     return follow (at, fd);
-  reach_below (at, g_steal_pointer (&path), pfs_fd_steal (&fd));
+  reach (at, g_steal_pointer (&path), pfs_fd_steal (&fd), pfs_fd_steal (&at->fd));
   at->at_avoid = at->avoid && makedev (st.stx_dev_major, st.stx_dev_minor) == at->avoid->device;
   at->is_dir = S_ISDIR (st.stx_mode);
   return 0;
@@ -261,7 +245,8 @@ resolver_at_root (int rootfd, const char *path)
 {
   char *text = g_strdup (path);
 
-  return (Resolver) { .rootfd = rootfd, .path = g_strdup (""), .is_dir = true, .text = text, .rest = text };
+  return (
+      Resolver) { rootfd, .path = g_strdup (""), .fd = -1, .above = -1, .is_dir = true, .text = text, .rest = text };
 }
 
 int
@@ -298,12 +283,10 @@ target_split (const char *target)
     t.last = p;
     if (len == 2 && p[0] == '.' && p[1] == '.') {
       t.rest = next;
-      if (only_dots) {
-        t.leading++;
-        t.after_leading = next;
-      }
-    } else if (len != 1 || p[0] != '.') {
-      only_dots = false;
+      t.leading += only_dots;
+      t.after_leading = only_dots ? next : t.after_leading;
+    } else {
+      only_dots = only_dots && len == 1 && p[0] == '.';
     }
   }
   return t;
@@ -360,7 +343,7 @@ contain_resolved (int rootfd, const char *dir, const char *target, const char *r
     /* If the caller may not reach dir, resolving that finds the closed component. */
     int fd = pfs_inroot_open (rootfd, dir, O_PATH | O_DIRECTORY);
     if (fd >= 0)
-      reach_below (&at, g_strdup (dir), fd);
+      reach (&at, g_strdup (dir), fd, -1);
     else
       resolve_first (&at, dir);
   }
