@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where a socket's file is, the kernel tells: ioctl SIOCUNIXFILE of a descriptor that pidfd_getfd(2) takes from a
- * holder gives one of the very file, whatever its name was, and /proc/self/fd prints its path. That takes
+/* The kernel tells the place of a socket's file. pidfd_getfd(2) takes the socket from a holder, ioctl SIOCUNIXFILE
+ * gives a descriptor of the very file, whatever its name was, and /proc/self/fd prints its path. That takes
  * CAP_SYS_PTRACE over the holder and CAP_NET_ADMIN over the network namespace.
  *
- * The number may be another descriptor's by now: also one of a file whose server the peer is. To close that waits for
- * the server, and nothing ends such a wait, not even SIGKILL. So a thread asks that may be left alone. A process ends
- * only with all its threads; one that has no peer's files open has another process ask, which may outlive it. */
+ * Meanwhile the holder may have put another file under that number, and its server may be the peer. To close that file
+ * waits for the server, and nothing ends such a wait, not even SIGKILL. So a thread asks, which may be left alone. A
+ * process ends only with all its threads. So a process without peers' files has another one ask, which may outlive it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/un.h>
@@ -28,7 +29,7 @@ typedef struct {
   GHashTable *held;   /* owns the sockets */
   GPtrArray *sockets; /* of PfsUnixSocket */
   bool apart;
-  PfsSocketPlace *places; /* of the sockets; who asks writes only those from next on */
+  PfsSocketPlace *places; /* of the sockets; only those from next on are written */
   gint next;              /* atomic: the socket that is asked for */
   gint left;              /* atomic: nobody wants to know any more */
   int pidfd;              /* of the holder asked last */
@@ -127,7 +128,7 @@ ask_one (Ask *ask, const PfsUnixSocket *socket, PfsSocketPlace *ret)
   return r;
 }
 
-/* Who may not ask for one may ask for none. */
+/* If one is refused (EPERM), all are. */
 static int
 ask_all (Ask *ask)
 {

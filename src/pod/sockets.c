@@ -150,19 +150,18 @@ static void
 give_short_names (GPtrArray *sorted)
 {
   g_autoptr (GHashTable) owners = g_hash_table_new (g_str_hash, g_str_equal);
-  GHashTableIter iter;
-  gpointer owner;
 
   for (guint i = 0; i < sorted->len; i++) {
     PfsSocket *s = sorted->pdata[i];
-    const PfsSocket *first = g_hash_table_lookup (owners, last_name (s));
+    PfsSocket *first = g_hash_table_lookup (owners, last_name (s));
     if (!first || s->held_by_main > first->held_by_main
-        || (s->held_by_main == first->held_by_main && age_order (&s->holder, &first->holder) < 0))
+        || (s->held_by_main == first->held_by_main && age_order (&s->holder, &first->holder) < 0)) {
+      if (first)
+        first->short_name = false;
+      s->short_name = true;
       g_hash_table_replace (owners, (gpointer) last_name (s), s);
+    }
   }
-  g_hash_table_iter_init (&iter, owners);
-  while (g_hash_table_iter_next (&iter, NULL, &owner))
-    ((PfsSocket *) owner)->short_name = true;
 }
 
 /* --- all --- */

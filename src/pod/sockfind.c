@@ -111,7 +111,7 @@ lexical_path (const char *path)
   return canonical[1] ? g_strdup (canonical + 1) : NULL;
 }
 
-/* As bound if that leads there, links followed, else where it is. */
+/* The path as bound, if that leads to the file (links followed), else the physical one. */
 static char *
 path_shown (Finder *f, const PfsUnixSocket *socket, const char *main_path)
 {

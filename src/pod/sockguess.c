@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A socket's name says where its file was when it was bound, as its process saw it then. Where it may be now is a list
- * of guesses, and each is believed only if the very file is there: the name as it is in the container; below the root
- * of a holder that has another one (bound after chroot); a relative one below where a holder or the main process is, or
- * where the holder was started (PWD); and in each of these directories under any name (bound as front.sock.558.tmp and
- * renamed to front.sock). Mounts that may not answer are not looked into. */
+/* A socket's name is the path of its file at bind(2), as its process saw it then. The guesses are:
+ * - that path in the container;
+ * - that path below the root of a holder (bound after chroot);
+ * - a relative path below the working directory of a holder or of the main process, or below a holder's PWD;
+ * - any name in each of these directories (bound as front.sock.558.tmp and renamed to front.sock).
+ * A guess is believed only if the very file is there. Mounts that may not answer are not looked into. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -153,22 +154,17 @@ is_at (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, cha
 
 /* --- where it may be --- */
 
-/* What a link of a process says, as a path in the container. */
+/* What "<pid>/cwd", "<pid>/root", or PWD in "<pid>/environ" says, as a path in the container. */
 static char *
-start_of_link (const PfsSocketGuess *guess, const char *name)
-{
-  g_autofree char *text = NULL;
-  int r = pfs_readlink_at (guess->scan->proc_fd, name, &text);
-
-  return r == 0 ? g_strdup (pfs_view_below (guess->view, text)) : NULL;
-}
-
-static char *
-start_of_environ (const PfsSocketGuess *guess, const char *name)
+start_of (const PfsSocketGuess *guess, const char *name)
 {
   g_autoptr (GBytes) content = NULL;
+  g_autofree char *text = NULL;
   gsize len;
 
+  if (!g_str_has_suffix (name, "/environ"))
+    return pfs_readlink_at (guess->scan->proc_fd, name, &text) == 0 ? g_strdup (pfs_view_below (guess->view, text))
+                                                                    : NULL;
   if (pfs_read_prefix_at (guess->scan->proc_fd, name, ENVIRON_MAX, &content) < 0)
     return NULL;
   g_autoptr (PfsEnviron) env = pfs_environ_parse (content);
@@ -185,7 +181,7 @@ is_below (PfsSocketGuess *guess, const PfsUnixSocket *socket, pid_t pid, const c
   gpointer start;
 
   if (!g_hash_table_lookup_extended (guess->starts, name, NULL, &start)) {
-    start = strcmp (file, "environ") == 0 ? start_of_environ (guess, name) : start_of_link (guess, name);
+    start = start_of (guess, name);
     g_hash_table_insert (guess->starts, g_steal_pointer (&name), start);
   }
   g_autofree char *path = start ? g_strconcat (start, "/", socket->path, NULL) : NULL;

@@ -333,7 +333,7 @@ test_renamed (void **state)
   assert_int_equal (rename (before, after), 0);
   assert_names (f, getpid (), "front.sock|other.sock");
 
-  /* Also where another socket has taken the old name. */
+  /* Also if another socket has taken the old name. */
   keep (f, listen_at (before, SOCK_STREAM));
   assert_names (f, getpid (), "front.sock|front.sock.558.tmp|other.sock");
 }
