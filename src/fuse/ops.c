@@ -239,7 +239,8 @@ op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
   ssize_t n = call.r;
 
   if (n == 0)
-    n = call.node->ops->fs->getxattr (call.node, name, value, size, &call.who);
+    n = call.node->ops->fs->xattr (call.node, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size },
+                                   &call.who);
   /* If the kernel checks ACLs, it takes any other answer than "there is none" for a refusal. */
   if (n == -EOPNOTSUPP && g_str_has_prefix (name, "system.posix_acl_"))
     n = -ENODATA;
@@ -255,28 +256,30 @@ op_listxattr (fuse_req_t req, fuse_ino_t ino, size_t size)
   ssize_t n = call.r;
 
   if (n == 0 && fs)
-    n = fs->listxattr (call.node, list, size, &call.who);
+    n = fs->xattr (call.node, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, &call.who);
   reply_xattr (req, n, size, list);
+}
+
+static void
+change_xattr (fuse_req_t req, fuse_ino_t ino, const PfsXattr *change)
+{
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
+
+  if (call.r == 0)
+    call.r = (int) call.node->ops->fs->xattr (call.node, change, &call.who);
+  pfs_reply (req, call.r);
 }
 
 static void
 op_setxattr (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
-
-  if (call.r == 0)
-    call.r = call.node->ops->fs->setxattr (call.node, name, value, size, flags, &call.who);
-  pfs_reply (req, call.r);
+  change_xattr (req, ino, &(PfsXattr) { PFS_XATTR_SET, .name = name, .value = value, .size = size, .flags = flags });
 }
 
 static void
 op_removexattr (fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-  g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
-
-  if (call.r == 0)
-    call.r = call.node->ops->fs->removexattr (call.node, name, &call.who);
-  pfs_reply (req, call.r);
+  change_xattr (req, ino, &(PfsXattr) { PFS_XATTR_REMOVE, .name = name });
 }
 
 const struct fuse_lowlevel_ops pfs_ops = {

@@ -15,7 +15,7 @@
  * open(2) settles what a caller may read or write, and no server is told which caller does. */
 static const struct {
   const char *name;
-  unsigned long magic; /* 0: by name alone */
+  unsigned long magic;
   guint flags;
 } types[] = {
   { "proc", PROC_SUPER_MAGIC, PFS_MOUNT_PROC },
@@ -62,22 +62,14 @@ static const struct {
   { "autofs", AUTOFS_SUPER_MAGIC, PFS_MOUNT_REMOTE },
 };
 
+/* By its name, or (NULL) its magic number. */
 static guint
-flags_of_name (const char *type)
+flags_of (const char *type, unsigned long magic)
 {
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
-    if (strcmp (types[i].name, type) == 0)
+    if (type ? strcmp (types[i].name, type) == 0 : types[i].magic == magic)
       return types[i].flags;
-  return pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
-}
-
-static guint
-flags_of_magic (unsigned long magic)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
-    if (types[i].magic == magic)
-      return types[i].flags;
-  return 0;
+  return type && pfs_mount_type_remote (type) ? PFS_MOUNT_REMOTE : 0;
 }
 
 /* Asks the filesystem itself. */
@@ -89,7 +81,7 @@ flags_by_statfs (int fd, const char *name)
 
   if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
     return 0;
-  return flags_of_magic ((unsigned long) fs.f_type);
+  return flags_of (NULL, (unsigned long) fs.f_type);
 }
 
 int
@@ -113,6 +105,6 @@ pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct
   (void) pfs_rootfs_mountinfo (rootfs, &mountinfo);
   const char *text = mountinfo ? g_bytes_get_data (mountinfo, &len) : "";
   if (pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
-    return flags_of_name (type);
+    return flags_of (type, 0);
   return flags_by_statfs (fd, name);
 }

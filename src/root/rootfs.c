@@ -203,10 +203,7 @@ static const PfsFsOps fs_ops = {
   .remove = pfs_rootfs_remove,
   .rename = pfs_rootfs_rename,
   .statfs = pfs_rootfs_statfs,
-  .getxattr = pfs_rootfs_getxattr,
-  .listxattr = pfs_rootfs_listxattr,
-  .setxattr = pfs_rootfs_setxattr,
-  .removexattr = pfs_rootfs_removexattr,
+  .xattr = pfs_rootfs_xattr,
   .readdir = pfs_rootfs_readdir,
 };
 

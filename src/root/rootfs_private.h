@@ -292,8 +292,4 @@ int pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const c
                        const PfsCaller *who);
 
 /* rootfs_xattr.c */
-ssize_t pfs_rootfs_getxattr (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who);
-ssize_t pfs_rootfs_listxattr (PfsNode *node, char *list, size_t size, const PfsCaller *who);
-int pfs_rootfs_setxattr (PfsNode *node, const char *name, const void *value, size_t size, int flags,
-                         const PfsCaller *who);
-int pfs_rootfs_removexattr (PfsNode *node, const char *name, const PfsCaller *who);
+ssize_t pfs_rootfs_xattr (PfsNode *node, const PfsXattr *call, const PfsCaller *who);

@@ -35,6 +35,16 @@ typedef enum {
  * callee's only if it returns true. False: no room, stop before this one. */
 typedef bool (*PfsEmit) (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, gpointer data);
 
+/* getxattr(2), listxattr(2), setxattr(2) or removexattr(2). Size 0 asks for the length. */
+typedef struct {
+  enum { PFS_XATTR_GET, PFS_XATTR_LIST, PFS_XATTR_SET, PFS_XATTR_REMOVE } what;
+  const char *name;
+  void *out;         /* of get and list */
+  const void *value; /* of set */
+  size_t size;
+  int flags; /* of set */
+} PfsXattr;
+
 /* What only root/ can. As in PfsNodeOps: 0 or -errno, outputs untouched on failure, any thread, no lock held. */
 struct PfsFsOps {
   int (*setattr) (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
@@ -50,11 +60,8 @@ struct PfsFsOps {
   int (*rename) (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
                  const PfsCaller *who);
   int (*statfs) (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
-  /* size 0 asks for the length, as getxattr(2), listxattr(2). */
-  ssize_t (*getxattr) (PfsNode *node, const char *name, void *value, size_t size, const PfsCaller *who);
-  ssize_t (*listxattr) (PfsNode *node, char *list, size_t size, const PfsCaller *who);
-  int (*setxattr) (PfsNode *node, const char *name, const void *value, size_t size, int flags, const PfsCaller *who);
-  int (*removexattr) (PfsNode *node, const char *name, const PfsCaller *who);
+  /* The length of the attribute or list, 0 for a change, or -errno. */
+  ssize_t (*xattr) (PfsNode *node, const PfsXattr *call, const PfsCaller *who);
   /* Calls emit for the entries from offset on (0, or a `next` given before); with plus, with their attributes. */
   int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 };

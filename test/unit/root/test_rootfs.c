@@ -441,25 +441,50 @@ test_setattr (void **state)
   assert_int_equal (fs->setattr (r->root, NULL, &in, PFS_SET_MODE, WHO, &out), -EPERM);
 }
 
+static ssize_t
+get_attribute (PfsNode *f, const char *name, void *value, size_t size, const PfsCaller *who)
+{
+  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size }, who);
+}
+
+static ssize_t
+list_attribute (PfsNode *f, char *list, size_t size, const PfsCaller *who)
+{
+  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, who);
+}
+
+static ssize_t
+set_attribute (PfsNode *f, const char *name, const void *value, size_t size, int flags, const PfsCaller *who)
+{
+  const PfsXattr call = { PFS_XATTR_SET, .name = name, .value = value, .size = size, .flags = flags };
+
+  return f->ops->fs->xattr (f, &call, who);
+}
+
+static ssize_t
+remove_attribute (PfsNode *f, const char *name, const PfsCaller *who)
+{
+  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_REMOVE, .name = name }, who);
+}
+
 static void
 test_xattr (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   char value[64];
 
   peer_file (r, "f", "");
   g_autoptr (PfsNode) f = roots_get (r, "f");
-  assert_int_equal (fs->setxattr (f, "trusted.test", "value", 5, 0, WHO), 0); /* every file system has those */
-  assert_int_equal (fs->getxattr (f, "trusted.test", NULL, 0, WHO), 5);
-  assert_int_equal (fs->getxattr (f, "trusted.test", value, 2, WHO), -ERANGE);
-  assert_int_equal (fs->getxattr (f, "trusted.test", value, sizeof value, WHO), 5);
+  assert_int_equal (set_attribute (f, "trusted.test", "value", 5, 0, WHO), 0); /* every file system has those */
+  assert_int_equal (get_attribute (f, "trusted.test", NULL, 0, WHO), 5);
+  assert_int_equal (get_attribute (f, "trusted.test", value, 2, WHO), -ERANGE);
+  assert_int_equal (get_attribute (f, "trusted.test", value, sizeof value, WHO), 5);
   assert_memory_equal (value, "value", 5);
-  assert_int_equal (fs->setxattr (f, "trusted.test", "x", 1, XATTR_CREATE, WHO), -EEXIST);
-  ssize_t n = fs->listxattr (f, value, sizeof value, WHO);
+  assert_int_equal (set_attribute (f, "trusted.test", "x", 1, XATTR_CREATE, WHO), -EEXIST);
+  ssize_t n = list_attribute (f, value, sizeof value, WHO);
   assert_true (n > 0 && memmem (value, (size_t) n, "trusted.test", 13));
-  assert_int_equal (fs->removexattr (f, "trusted.test", WHO), 0);
-  assert_int_equal (fs->getxattr (f, "trusted.test", value, sizeof value, WHO), -ENODATA);
+  assert_int_equal (remove_attribute (f, "trusted.test", WHO), 0);
+  assert_int_equal (get_attribute (f, "trusted.test", value, sizeof value, WHO), -ENODATA);
 }
 
 static void
@@ -597,8 +622,8 @@ test_read_only (void **state)
   assert_int_equal (fs->link (f, r->root, "g", WHO, &e), -EROFS);
   assert_int_equal (fs->remove (r->root, "f", false, WHO), -EROFS);
   assert_int_equal (fs->rename (r->root, "f", r->root, "g", 0, WHO), -EROFS);
-  assert_int_equal (fs->setxattr (f, "user.x", "", 0, 0, WHO), -EROFS);
-  assert_int_equal (fs->removexattr (f, "user.x", WHO), -EROFS);
+  assert_int_equal (set_attribute (f, "user.x", "", 0, 0, WHO), -EROFS);
+  assert_int_equal (remove_attribute (f, "user.x", WHO), -EROFS);
 }
 
 /* --- as somebody else --- */
