@@ -81,7 +81,7 @@ static const PfsNodeOps env_ops = {
 };
 
 /* A process may write over its environment, or execute a program that others may look at: what was read a moment ago
- * serves only those who could have read it themselves. */
+ * serves only callers that could have read it themselves. */
 static const PfsPathTreeKind env_kind = {
   .ops = &env_ops,
   .scan = env_scan,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who may look into a container: those whom the kernel lets follow /proc/<pid>/root (PTRACE_MODE_READ_FSCREDS:
- * ptrace(2), "Ptrace access mode checking"). The kernel is asked, by a look at that link on this thread with the
- * caller's ids and capabilities. Its answer would be another one to us than to the caller in three cases:
+/* May a caller look into a container? If the kernel lets it follow /proc/<pid>/root (PTRACE_MODE_READ_FSCREDS:
+ * ptrace(2), "Ptrace access mode checking"). To ask the kernel, this thread looks at that link with the caller's ids
+ * and capabilities. In three cases the kernel would answer us and the caller differently:
  * - the caller is in another user namespace, or outside of our PID namespace: refused;
  * - the process is in another user namespace. Its maker may look into it, and that could be our effective user. Only
  *   CAP_SYS_PTRACE makes no difference;
@@ -20,7 +20,7 @@
 
 #define USERNS_DEPTH_MAX 33 /* 32 levels below the initial one: user_namespaces(7) */
 
-/* What is not told about a process is a no. That we have no descriptor or memory left says nothing about it. */
+/* If the kernel does not tell about a process, that is a no. But a lack of descriptors or memory says nothing of it. */
 static int
 refusal (int error)
 {
@@ -55,7 +55,7 @@ look_at_ourselves (const PfsCaller *who)
   return same || (caps & PFS_CAP_BIT (CAP_SYS_PTRACE)) ? 0 : -EACCES;
 }
 
-/* The effective user of a caller; -1 if what is told of the thread may not be true of who asked. */
+/* The effective user of a caller; -1 if what /proc tells of the thread may not be true of the caller. */
 static uid_t
 caller_euid (int callers_fd, const PfsCaller *who)
 {
@@ -67,8 +67,8 @@ caller_euid (int callers_fd, const PfsCaller *who)
   return known && !pfs_proc_is_worker (callers_fd, who->pid) ? st.st_uid : (uid_t) -1;
 }
 
-/* Who made a user namespace has all capabilities in it and in those below (cap_capable() in security/commoncap.c). The
- * caller is in ours. */
+/* The maker of a user namespace has all capabilities in it and in those below (cap_capable() in security/commoncap.c).
+ * The caller is in ours. */
 static int
 look_below (const PfsProcess *pin, const struct stat *ours, uid_t euid)
 {
@@ -157,7 +157,7 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
 {
   PfsTree *tree = node->tree;
 
-  /* Who is below root/ stays there, as below /proc/<pid>/root; but he may be there by a handle. */
+  /* A caller below root/ may stay there, as below /proc/<pid>/root; but it may have got there by a handle. */
   if (node->ops->fs && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
     return 0;
   pfs_tree_lock (tree);

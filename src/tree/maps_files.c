@@ -42,8 +42,8 @@ mapped_key (const char *name, gconstpointer leaf)
 
 /* --- one link --- */
 
-/* The right to follow the link is looked at before it is said to be one (proc_map_files_get_link() in fs/proc/base.c).
- */
+/* The kernel checks the right to follow the link before it says that it is one (proc_map_files_get_link() in
+ * fs/proc/base.c). */
 static bool
 may_follow (int pin_fd, const char *link, const PfsCaller *who)
 {
@@ -56,8 +56,8 @@ may_follow (int pin_fd, const char *link, const PfsCaller *who)
   return fd < 0 && errno == ELOOP;
 }
 
-/* The names on the way to a mapped file are in the kernel's cache. To look nowhere else waits for no mount that does
- * not answer, and asks nothing of our own. */
+/* The names on the way to a mapped file are in the kernel's cache. A look there alone waits for no mount that does not
+ * answer, and asks nothing of our own. */
 static int
 open_cached (int pin_fd, const char *path, const PfsCaller *who)
 {
@@ -78,7 +78,7 @@ open_cached (int pin_fd, const char *path, const PfsCaller *who)
 }
 
 /* Older kernels print an overlay's lower file in maps: another device, and the number without the bits that xino adds.
- * There the path has to do that the kernel tells of the mapped file. */
+ * With these, compare the path that the kernel tells of the mapped file. */
 static bool
 is_named (int pin_fd, const char *link, const PfsMapping *m)
 {

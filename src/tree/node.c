@@ -37,7 +37,7 @@ pfs_node_ref (PfsNode *node)
   return node;
 }
 
-/* Nobody knows the node any more: out of the tables with it. Its parent's reference goes with the node. */
+/* Takes a node that nothing knows any more out of the tables. Its reference to the parent goes with the node. */
 static bool
 retire_locked (PfsNode *node)
 {
@@ -57,7 +57,7 @@ node_free (PfsNode *node)
   g_free (node);
 }
 
-/* Parents are let go in a loop: a chain of directories may be longer than a stack. */
+/* Parents go in a loop, not by recursion: a chain of directories may be longer than a stack. */
 static void
 drop (PfsNode *node, gint refs, uint64_t nlookup)
 {

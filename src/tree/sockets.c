@@ -11,7 +11,7 @@ typedef struct {
   GArray *ways; /* of PfsSocketWay; a reference */
 } SocketNode;
 
-/* May he follow a link through that process? 0, -EACCES, or -ESRCH once it has ended. */
+/* May the caller follow a link through that process? 0, -EACCES, or -ESRCH once it has ended. */
 static int
 way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
 {
@@ -28,7 +28,7 @@ way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
   return r < 0 ? r : pfs_gate_pin (proc, pin, who);
 }
 
-/* Each caller is led through the first process that he may enter. */
+/* The link leads each caller through the first process that it may enter. */
 static int
 socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 {

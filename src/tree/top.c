@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The top of the tree: one directory for each container; of a node's, two levels above them, namespaces and pods. These
- * are no more than names: one has what the containers have whose names begin with it. */
+/* The top of the tree: one directory for each container. On a node, two levels stand above them: namespaces and pods.
+ * These are no more than names: one shows the containers whose names begin with it. */
 #include <string.h>
 
 #include "peerfs/tree/peer.h"
@@ -39,7 +39,7 @@ group_finalize (PfsNode *node)
   g_free (((GroupNode *) node)->path);
 }
 
-/* What the names begin with that are below it: "" or its path and a '/'. */
+/* How the names below it begin: "", or its path and a '/'. */
 static char *
 prefix_of (PfsNode *dir)
 {

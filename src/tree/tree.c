@@ -54,7 +54,7 @@ static const PfsNodeOps nowhere_ops = {
   .lookup = nowhere_lookup,
 };
 
-/* A node above which nothing is. */
+/* A node without a parent. */
 static PfsNode *
 parentless_new (PfsTree *tree, const PfsNodeOps *ops, uint64_t number)
 {
@@ -87,7 +87,7 @@ pfs_tree_new (PfsTable *table, const PfsTreeOptions *options, const PfsRootKind 
   return tree;
 }
 
-/* At the unmount the kernel forgets everything at once without a word: what it still knew goes with the tree. */
+/* At the unmount the kernel forgets all nodes without telling us. So the tree forgets what the kernel still knew. */
 static void
 forget_all (PfsTree *tree)
 {

@@ -31,14 +31,13 @@ void pfs_peer_finalize (PfsNode *node);
 int pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid);
 
 /* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace
- * access mode checking")? 0, -EACCES, or -ESRCH. Root is asked for its capabilities like anybody else; only the daemon
- * itself (pfs_caller_self) is not. A caller outside our PID namespace, of whom nothing is known, is refused. */
+ * access mode checking")? 0, -EACCES, or -ESRCH. Root needs its capabilities like any caller; only the daemon itself
+ * (pfs_caller_self) may always. A caller outside our PID namespace is refused: nothing is known of it. */
 int pfs_peer_gate (PfsContainer *c, const PfsCaller *who);
 
-/* The same for a node that is below a gate, which he may have come by otherwise than through it: by a handle, or before
- * the main process executed another program. Below root/ only those are asked about who can open handles
- * (CAP_DAC_READ_SEARCH): who has gone in stays in, whatever user he becomes. 0 for other nodes; -ESTALE once the
- * container has ended. */
+/* The same for a node below a gate. The caller may have reached it by a handle, or before the main process executed
+ * another program. Below root/ only callers that can open handles (CAP_DAC_READ_SEARCH) are asked about: one that has
+ * gone in stays in, whatever user it becomes. 0 for other nodes; -ESTALE once the container has ended. */
 int pfs_node_gate (PfsNode *node, const PfsCaller *who);
 
 /* Each gives the child of a peer's directory with that name, as a reference. */

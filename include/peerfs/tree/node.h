@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tree consists of. A node is what the kernel knows by a number, which says nothing but that; each kind of
- * node brings one small table of operations. Nodes know nothing of FUSE requests.
+/* What the tree consists of. The kernel knows a node by a number, which says nothing else. Each kind of node has one
+ * small table of operations. Nodes know nothing of FUSE requests.
  *
- * Lifetimes: a node lives while the kernel remembers it (nlookup) or somebody holds a reference (its children, its open
- * files, an operation under way). Nodes of one parent and name, or for files of one device and inode, are the same
- * node. One mutex guards the table; it is never held across I/O. */
+ * Lifetimes: a node lives while the kernel remembers it (nlookup), or its children, its open files or an operation
+ * under way hold a reference. Nodes of one parent and name, or for files of one device and inode, are the same node.
+ * One mutex guards the table; it is never held across I/O. */
 #pragma once
 
 #include <glib.h>
@@ -74,23 +74,23 @@ typedef enum {
   PFS_FILE_DIRECT_IO = 1 << 0,  /* its size is not known, or a lie: read until nothing comes */
   PFS_FILE_KEEP_CACHE = 1 << 1, /* unchanged since the kernel cached it */
   PFS_FILE_CACHE_DIR = 1 << 2,
-  PFS_FILE_AS_CALLER = 1 << 3, /* who reads or writes may matter: nobody else does it for him */
+  PFS_FILE_AS_CALLER = 1 << 3, /* the reader's or writer's credentials may matter: act with the caller's */
 } PfsFileFlags;
 
 /* Something opened: a file or directory of a peer (fd), or a snapshot (content, listing). Refcounted. */
 struct PfsFile {
   gint refs;
   PfsNode *node;       /* a reference */
-  int fd;              /* -1 where there is none */
+  int fd;              /* -1 if there is none */
   int flags;           /* those of open(2) */
   guint file_flags;    /* PfsFileFlags */
-  uint64_t caps;       /* of who opened it */
+  uint64_t caps;       /* of the caller that opened it */
   GBytes *content;     /* for generated files, else NULL */
   PfsListing *listing; /* for generated directories, else NULL */
   void *priv;          /* of the kind */
   GDestroyNotify priv_free;
   GList link;    /* in the list of what is open in a container (rootfs) */
-  PfsNode *root; /* whose list that is, where it is no file of root/ itself: a reference */
+  PfsNode *root; /* whose list that is, if it is no file of root/ itself: a reference */
 };
 
 /* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */
@@ -115,9 +115,8 @@ const char *pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_ty
 
 /* --- a kind of node --- */
 
-/* For how long the kernel may believe attributes. Those of a gate or a link change with its process, seldom; the name
- * is looked up for each path anew, and brings them along: what follows in the same walk (may he enter?) need not ask.
- */
+/* For how long the kernel may believe attributes. Those of a gate or a link change with its process, seldom. Each walk
+ * looks the name up anew, and gets them along: the rest of that walk (may the caller enter?) need not ask. */
 typedef enum {
   PFS_ATTR_FRESH = 0, /* not at all */
   PFS_ATTR_BRIEF,     /* as long as one walk over a path takes */

@@ -6,8 +6,8 @@
 
 #include "peerfs/tree/kinds.h"
 
-/* What a process's files say once it has ended (-ESRCH) becomes `gone`: -ENOENT where something is looked up, -ESTALE
- * where a node is known already. */
+/* What a process's files say once it has ended (-ESRCH) becomes `gone`: -ENOENT if something is looked up, -ESTALE if
+ * the node is known already. */
 static inline int
 pfs_gone (int r, int gone)
 {
@@ -30,7 +30,7 @@ int pfs_peer_content_open (PfsNode *node, int flags, const PfsCaller *who, PfsFi
 struct PfsPeerChild {
   const char *name;
   mode_t type;
-  bool gated; /* found only by those who may look into the container */
+  bool gated; /* found only by callers that may look into the container */
   PfsNode *(*new) (PfsNode *dir, const char *name);
   int (*exists) (PfsNode *dir, const char *name); /* 0 or -errno; NULL: it always does */
 };
