@@ -87,6 +87,28 @@ test_put_below (void **state)
 }
 
 static void
+test_remove_below (void **state)
+{
+  struct stat st;
+
+  (void) state;
+  assert_int_equal (pfs_folder_put_link_below (top, "r/b/one", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "r/b/c/two", "/y"), 0);
+  pfs_folder_remove_link_below (top, "r/b/c/two");
+  assert_int_equal (fstatat (top, "r/b/c", &st, AT_SYMLINK_NOFOLLOW), -1);
+  assert_link ("r/b/one", "/x");
+  pfs_folder_remove_link_below (top, "r/none/one");
+  assert_link ("r/b/one", "/x");
+  pfs_folder_remove_link_below (top, "r/b/one");
+  assert_int_equal (fstatat (top, "r", &st, AT_SYMLINK_NOFOLLOW), -1);
+  /* No link is followed on the way. */
+  assert_int_equal (pfs_folder_put_link_below (top, "r/one", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link (top, "to-r", "r"), 0);
+  pfs_folder_remove_link_below (top, "to-r/one");
+  assert_link ("r/one", "/x");
+}
+
+static void
 test_remove_follows_nothing (void **state)
 {
   struct stat st;
@@ -124,6 +146,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (test_put, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_put_below, set_up, tear_down),
+    cmocka_unit_test_setup_teardown (test_remove_below, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_remove_follows_nothing, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_open_refuses_what_others_write, set_up, tear_down),
   };
