@@ -29,15 +29,15 @@ typedef struct {
   uid_t root_uid;   /* the owner of "/" */
   uint64_t root_mount;
   guint links;
-} Walk;
+} MountpointWalk;
 
 static void
-walk_clear (Walk *walk)
+walk_clear (MountpointWalk *walk)
 {
   g_queue_clear_full (&walk->todo, g_free);
   pfs_fd_cleanup (&walk->dir);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MountpointWalk, walk_clear)
 
 int
 pfs_fail (char **ret_error, const char *format, ...)
@@ -51,7 +51,7 @@ pfs_fail (char **ret_error, const char *format, ...)
 }
 
 static int
-fail_errno (const Walk *walk, int error, char **ret_error)
+fail_errno (const MountpointWalk *walk, int error, char **ret_error)
 {
   if (error == ENOENT)
     return pfs_fail (ret_error, "mountpoint %s does not exist: create it with mkdir -p %s", walk->path, walk->path);
@@ -61,7 +61,7 @@ fail_errno (const Walk *walk, int error, char **ret_error)
 }
 
 static void
-push_path (Walk *walk, const char *path)
+push_path (MountpointWalk *walk, const char *path)
 {
   g_auto (GStrv) parts = g_strsplit (path, "/", -1);
 
@@ -72,7 +72,7 @@ push_path (Walk *walk, const char *path)
 
 /* Takes the descriptor over; if it is none, errno says why. */
 static int
-move_to (Walk *walk, int fd, char **ret_error)
+move_to (MountpointWalk *walk, int fd, char **ret_error)
 {
   if (fd < 0)
     return fail_errno (walk, errno, ret_error);
@@ -82,20 +82,20 @@ move_to (Walk *walk, int fd, char **ret_error)
 }
 
 static int
-move_to_root (Walk *walk, char **ret_error)
+move_to_root (MountpointWalk *walk, char **ret_error)
 {
   return move_to (walk, open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ret_error);
 }
 
 static bool
-is_trusted (const Walk *walk, const struct stat *st)
+is_trusted (const MountpointWalk *walk, const struct stat *st)
 {
   return st->st_uid == 0 || st->st_uid == geteuid () || st->st_uid == walk->root_uid;
 }
 
 /* Can nobody else put something in the place of this entry of the folder? entry NULL: it is a dead mount. */
 static bool
-is_ours_alone (const Walk *walk, const struct stat *dir, const struct stat *entry)
+is_ours_alone (const MountpointWalk *walk, const struct stat *dir, const struct stat *entry)
 {
   if (!is_trusted (walk, dir))
     return false;
@@ -111,7 +111,7 @@ mount_of (int fd)
 }
 
 static int
-follow (Walk *walk, int link, char **ret_error)
+follow (MountpointWalk *walk, int link, char **ret_error)
 {
   g_autofree char *target = NULL;
 
@@ -128,7 +128,7 @@ follow (Walk *walk, int link, char **ret_error)
 }
 
 static int
-fail_replaceable (const Walk *walk, char **ret_error)
+fail_replaceable (const MountpointWalk *walk, char **ret_error)
 {
   g_autofree char *dir = pfs_fd_path (walk->dir);
 
@@ -141,7 +141,7 @@ fail_replaceable (const Walk *walk, char **ret_error)
 /* Opens the entry, and follows no link. A daemon that was killed leaves a mount on which everything fails with
  * ENOTCONN. At the end of the way there may be several of them. */
 static int
-open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_error)
+open_entry (const MountpointWalk *walk, const char *name, struct stat *ret, char **ret_error)
 {
   struct stat dir;
 
@@ -166,7 +166,7 @@ open_entry (const Walk *walk, const char *name, struct stat *ret, char **ret_err
 }
 
 static int
-step (Walk *walk, const char *name, char **ret_error)
+step (MountpointWalk *walk, const char *name, char **ret_error)
 {
   struct stat st;
   pfs_autofd next = open_entry (walk, name, &st, ret_error);
@@ -192,7 +192,7 @@ pfs_fd_path (int fd)
 int
 pfs_mountwalk_open (const char *path, char **ret_error)
 {
-  g_auto (Walk) walk = { .path = path, .todo = G_QUEUE_INIT, .dir = -1 };
+  g_auto (MountpointWalk) walk = { .path = path, .todo = G_QUEUE_INIT, .dir = -1 };
   struct stat st;
 
   if (move_to_root (&walk, ret_error) < 0)

@@ -12,20 +12,20 @@ typedef struct {
   GPtrArray *stack; /* references of the directories from the top to here */
   GQueue todo;      /* components still to walk: char * */
   guint links;
-} Walk;
+} TreeWalk;
 
 static void
-walk_clear (Walk *walk)
+walk_clear (TreeWalk *walk)
 {
   g_clear_pointer (&walk->stack, g_ptr_array_unref);
   g_queue_clear_full (&walk->todo, g_free);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TreeWalk, walk_clear)
 
 /* Puts the components of path before the pending ones. */
 static void
-push_path (Walk *walk, const char *path)
+push_path (TreeWalk *walk, const char *path)
 {
   g_auto (GStrv) parts = g_strsplit (path, "/", -1);
   for (guint i = g_strv_length (parts); i-- > 0;) {
@@ -36,7 +36,7 @@ push_path (Walk *walk, const char *path)
 
 /* After a link that leaves the tree (to /proc/<pid>), the kernel walks the rest of the way. */
 static int
-exists_outside (Walk *walk, const char *target)
+exists_outside (TreeWalk *walk, const char *target)
 {
   g_autoptr (GString) path = g_string_new (target);
   for (GList *l = walk->todo.head; l; l = l->next)
@@ -46,7 +46,7 @@ exists_outside (Walk *walk, const char *target)
 }
 
 static int
-look_up (Walk *walk, const char *name, PfsEntry *ret)
+look_up (TreeWalk *walk, const char *name, PfsEntry *ret)
 {
   PfsNode *dir = g_ptr_array_index (walk->stack, walk->stack->len - 1);
   return dir->ops->lookup ? dir->ops->lookup (dir, name, &pfs_caller_self, ret) : -ENOTDIR;
@@ -54,7 +54,7 @@ look_up (Walk *walk, const char *name, PfsEntry *ret)
 
 /* Follows a link on the way. Returns 1 if the walk goes on in the tree, else its result. */
 static int
-follow (Walk *walk, PfsNode *link)
+follow (TreeWalk *walk, PfsNode *link)
 {
   g_autofree char *target = NULL;
   if (++walk->links > MAX_LINKS)
@@ -70,7 +70,7 @@ follow (Walk *walk, PfsNode *link)
 
 /* Walks one component. Returns 1 if there is more to do, else the walk's result. */
 static int
-step (Walk *walk, const char *name)
+step (TreeWalk *walk, const char *name)
 {
   if (g_str_equal (name, "..")) {
     if (walk->stack->len > 1)
@@ -96,8 +96,8 @@ step (Walk *walk, const char *name)
 int
 pfs_walk_exists (PfsTree *tree, const char *path)
 {
-  g_auto (Walk) walk = { .stack = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref),
-                         .todo = G_QUEUE_INIT };
+  g_auto (TreeWalk) walk = { .stack = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref),
+                             .todo = G_QUEUE_INIT };
   g_ptr_array_add (walk.stack, pfs_node_ref (pfs_tree_top (tree)));
   push_path (&walk, path);
   int r = 1;
