@@ -86,7 +86,7 @@ took_locked (PfsJobs *jobs, bool drained)
 static void
 receive_locked (PfsJobs *jobs, PfsReceiver *receiver)
 {
-  bool alone = ++jobs->receiving == 1, drained;
+  bool alone = ++jobs->receiving == 1 && jobs->receiving_max == 1, drained;
 
   g_mutex_unlock (&jobs->lock);
   int r = take (jobs, &receiver->buf, alone, &drained);
