@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The threads. Each does the jobs that there are, receives requests, or sleeps.
  *
- * A client that waits for each answer before it asks on (nearly all do) is served fastest by one thread that looks
- * again for a moment before it sleeps: to be woken costs it more than most answers, and every further thread that
- * waited as well would be woken in its place. So one receives at a time. The main thread looks now and then whether
- * any thread was waiting for a request. If none was, because all are at work, it calls one more. While there is nothing
- * to do, all of them sleep. */
+ * Nearly all clients wait for each answer before they ask on. One thread serves them fastest, if it looks again for a
+ * moment before it sleeps: to wake it takes longer than most answers. Every further thread that waited would be woken
+ * in its place. So one receives at a time. The main thread looks now and then whether any thread was waiting for a
+ * request. If none was, because all are at work, it calls one more. While there is nothing to do, all of them sleep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -132,8 +131,8 @@ work (gpointer data)
   return NULL;
 }
 
-/* One more is needed if no thread has found nothing to do since the last look, and something was done meanwhile, or
- * none is left to do it. */
+/* One more is needed if something was done since the last look, or no thread is left to do it, and none was out of work
+ * meanwhile. */
 static void
 look_after_locked (PfsJobs *jobs)
 {

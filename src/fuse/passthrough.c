@@ -2,9 +2,9 @@
 /* Kernel passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough.rst): read, write and
  * mmap of a regular file go to the peer's file without entering the daemon.
  *
- * The kernel takes one backing file for an inode at a time, and while it has one, every open of the inode has to name
- * it (else it fails with EIO). It does the I/O with the credentials that registered the backing file, so it is
- * registered as the caller. A caller whose writes would have another effect gets direct I/O through the daemon, which
+ * The kernel takes one backing file for an inode at a time. While it has one, every open of the inode has to name it,
+ * or fails with EIO. It does the I/O with the credentials that registered the backing file, so it is registered as the
+ * caller. A caller whose writes would have another effect gets direct I/O through the daemon, which
  * takes precedence.
  *
  * What cannot be registered (on an overlay of an overlay, say) is open for direct I/O, as without passthrough. Such

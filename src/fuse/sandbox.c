@@ -19,8 +19,8 @@
 /* In use: entering peers (SYS_PTRACE); acting for root and for others on their files; registering backing files,
  * map_files, other network namespaces and the unmount at the end (SYS_ADMIN); special xattrs; asking where a socket's
  * file is (NET_ADMIN, for the ioctl SIOCUNIXFILE alone). From KILL on they are never used, but container runtimes give
- * them by default: the kernel lets one root process look into another only if it has all of the other's capabilities,
- * and the gate asks it with a caller's. */
+ * them by default. The kernel lets one root process look into another only if it has all of the other's capabilities.
+ * The gate asks that with a caller's. */
 static const unsigned int kept[] = {
   CAP_SYS_ADMIN,       CAP_SYS_PTRACE, CAP_DAC_OVERRIDE,
   CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,

@@ -40,9 +40,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsPasswd, pfs_passwd_clear)
 /* --- become.c: becoming a peer's user without coming into the peer's hands ---
  *
  * A process may trace another one of its uid and gid, and so read its memory, descriptors and root. The kernel refuses
- * that if the other has a capability that it lacks (ptrace(2), "Ptrace access mode checking"). So the command keeps one
- * that nothing is asked for or that does no harm, as an ambient one, which programs inherit. No peer may be able to get
- * it. */
+ * that if the other has a capability that it lacks (ptrace(2), "Ptrace access mode checking"). So the command keeps
+ * one as an ambient capability, which programs inherit. It is one that nothing is asked for, or that does no harm, and
+ * that no peer can get. */
 
 /* The capabilities that a process without the right to trace us can have or get. Pure. */
 uint64_t pfs_become_threat (const PfsStatus *process);

@@ -4,9 +4,9 @@
  *
  * Only here is a process's root trusted, so only here is it examined: while a runtime prepares a container, a process
  * in its cgroup may still have the node's root. Its name and its executable's are anybody's choice, and tell nothing.
- * It is refused with the root of the node's init, of ourselves on the node, or of a container around its own; and while
- * its executable is on no mount of its own mount namespace, which means that it was started outside and has not
- * finished exec(2) into the container. As programs do run from memfds and from mounts that were taken away, the last
+ * It is refused with the root of the node's init, of ourselves on the node, or of a container around its own. It is
+ * refused while its executable is on no mount of its own mount namespace: then it was started outside, and has not
+ * finished exec(2) into the container. But programs do run from memfds and from mounts that were taken away. So that
  * counts for a while only, if something else tells that the root is not the node's (is_surely_own). */
 #include "state.h"
 

@@ -103,8 +103,8 @@ end_instance (PfsTable *table, PfsContainer *c)
     func (data);
 }
 
-/* Before new processes are let in: an instance goes on only with processes that it had, or else a container restarted
- * under the id it had (podman does so) would be taken for the one that ended. */
+/* Before new processes are let in. An instance goes on only with processes that it had. Else a container restarted
+ * under its old id (podman does so) would be taken for the one that ended. */
 static void
 end_instances (PfsTable *table)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the parts of the sockets of a container tell one another: the kernel's list of all (sockdiag), where their files
- * are, as the kernel says (sockask) or else by guesses (sockguess), and through which processes a file is reached
- * (sockfind). */
+/* What the parts of the sockets of a container tell one another. sockdiag has the kernel's list of all. sockask asks
+ * the kernel where their files are; sockguess guesses. sockfind tells through which processes a file is reached. */
 #pragma once
 
 #include <glib.h>
@@ -53,9 +52,9 @@ typedef struct {
 } PfsUnixSocket;
 
 /* Completes those of the sockets held that have a file and can be connected to (bound datagram sockets, listening
- * others), and adds them to bound. held: inode (GUINT_TO_POINTER) -> PfsUnixSocket. Asks for all sockets of the network
- * namespace of the process whose directory pid_fd is, by sock_diag(7), from a thread of its own inside that namespace
- * if it is not ours. Returns 0 or -errno. */
+ * others), and adds them to bound. held: inode (GUINT_TO_POINTER) -> PfsUnixSocket. pid_fd is the directory of a
+ * process: all sockets of its network namespace are asked for by sock_diag(7). If that is not ours, a thread of its
+ * own does so inside it. Returns 0 or -errno. */
 int pfs_sockdiag_dump (int pid_fd, GHashTable *held, GPtrArray *bound);
 
 /* Asks the kernel for the place of each of the sockets, which held owns. A peer that keeps us waiting

@@ -163,9 +163,9 @@ only_drops_setid (int fd, mode_t mode)
          && !((st.st_mode ^ mode) & 07777 & ~(mode_t) (S_ISUID | S_ISGID));
 }
 
-/* Before a write, truncation or change of owner the kernel may ask for the setuid and setgid bits to be dropped, in the
- * name of a caller that is not the owner. There is nothing to do: what follows is done as the caller, and drops them.
- * For the same reason a mode that comes along with an owner or a size does not count. */
+/* Before a write, truncation or change of owner the kernel may ask to drop the setuid and setgid bits. It does so in
+ * the name of a caller that is not the owner. There is nothing to do: what follows is done as the caller, and drops
+ * them. For the same reason a mode that comes along with an owner or a size does not count. */
 static int
 set_mode (PfsTree *tree, int fd, mode_t mode)
 {

@@ -221,9 +221,8 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
   pfs_tree_unlock (node->node.tree);
 }
 
-/* A directory that the peer has moved is another node where it is now. The kernel would move its own directory with the
- * same one, also under the feet of a caller that has just read a relative link there: its ".." would lead out of root/.
- */
+/* A directory that the peer has moved is another node where it is now. With the same one, the kernel would move its
+ * own directory too. A caller there that has just read a relative link would leave root/ by its "..". */
 static bool
 is_moved_locked (const PfsRootNode *node, const PfsNode *dir, const char *name)
 {

@@ -17,8 +17,8 @@
 /* What of a caller's flags makes sense on the peer's file. Not O_DIRECT: it would ask for aligned buffers of ours. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC)
 
-/* If the number of a mount is used again after an unmount, with its device, a procfs may pass for the mount that was
- * there before it. So this asks the file system itself. */
+/* The number of a mount, and its device, may be used again after an unmount. Then a procfs may pass for the mount
+ * before it. So this asks the file system itself. */
 static bool
 is_procfs (int fd, const struct statx *st)
 {

@@ -5,8 +5,8 @@
  * The one at the lowest address has the plain name, the others are NAME~2, NAME~3, ... in address order (numbers that a
  * real mapped file has already are left out).
  *
- * A link leads to /proc/<pid>/map_files/<range>: the file as mapped, even if its path is gone or another file's. If the
- * kernel does not let the caller follow that, the link leads to the path below NAME/root, if the file there is the
+ * A link leads to /proc/<pid>/map_files/<range>: the file as mapped, even if its path is gone or another file's. The
+ * kernel may not let the caller follow that. Then the link leads to the path below NAME/root, if the file there is the
  * mapped one. */
 #include <errno.h>
 #include <fcntl.h>

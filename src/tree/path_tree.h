@@ -3,7 +3,7 @@
  * directories above them exist only because some path leads through them.
  *
  * A path tree is one scan's result. It does not change once it is shared, by reference. The node at its top keeps the
- * last one for a short while, so that an `ls -l` costs one scan and not one for each name. */
+ * last one for a short while: an `ls -l` costs one scan, not one for each name. */
 #pragma once
 
 #include "peerfs/tree/peer.h"

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* How long a scan answers lookups of names that it has; at least a few times as long as it took, so that a caller that
- * lists many and then looks at each does not spend its time on scans. A scan that took longer serves listings of
+/* How long a scan answers lookups of names that it has. It is at least a few times as long as the scan took: else a
+ * caller that looks at each of many names spends its time on scans. A scan that took longer serves listings of
  * folders too. */
 #define SNAPSHOT_USEC (100 * G_TIME_SPAN_MILLISECOND)
 #define SNAPSHOT_TIMES 5

@@ -33,11 +33,11 @@ typedef struct {
                  * last the main process, if it is no holder and the file is below its root */
 } PfsSocket;
 
-/* All of them, sorted by path, no path twice: a GPtrArray of PfsSocket (g_ptr_array_unref frees all). Needs to read the
- * processes' fd directories and the container's root, and looks at 65,536 descriptors at most, the oldest process
- * first, but at 16 of each process. Waits for a peer some seconds at most, under no lock of the table. Asks no file
- * system that may not answer (NFS, FUSE) for anything. Returns 0, -ESRCH once the container has ended, -EACCES without
- * CAP_SYS_PTRACE over it, or another -errno. At most PFS_SOCKETS_MAX entries. */
+/* All of them, sorted by path, no path twice: a GPtrArray of PfsSocket (g_ptr_array_unref frees all). Needs to read
+ * the processes' fd directories and the container's root. Looks at 65,536 descriptors at most, the oldest process
+ * first; but always at 16 of each process. Waits for a peer some seconds at most, under no lock of the table. Asks
+ * no file system that may not answer (NFS, FUSE) for anything. Returns 0, -ESRCH once the container has ended,
+ * -EACCES without CAP_SYS_PTRACE over it, or another -errno. At most PFS_SOCKETS_MAX entries. */
 int pfs_sockets_list (PfsContainer *c, GPtrArray **ret);
 
 /* The same without another scan: of the processes that the last one knew. */

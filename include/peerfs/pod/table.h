@@ -68,8 +68,8 @@ typedef struct {
 
 typedef void (*PfsNoticeFunc) (const PfsNotice *notice, gpointer data);
 
-/* func is called in a scan, by the thread that scans and with no lock held, once for each container that lost its name
- * and each ambiguous rule. What comes before there is one (or while it is NULL) waits for the next scan with one. */
+/* A scan calls func once for each container that lost its name, and for each ambiguous rule; it holds no lock then.
+ * What comes before there is one (or while it is NULL) waits for the next scan with one. */
 void pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data);
 
 /* Rescans. *ret is an array of PfsContainer references, sorted by name, no two with the same name (g_ptr_array_unref).

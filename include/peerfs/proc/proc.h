@@ -33,10 +33,10 @@ bool pfs_proc_is_live (const PfsProc *proc);
 /* The pid that a directory of /proc is named after, or 0 for any other name. */
 pid_t pfs_pid_of_name (const char *name);
 
-/* procfs gives the directory of a process a new inode number whenever it makes one, and throws the old one away when
- * the process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()). So a pid
- * with the number it had is the process it was. The number may also change under memory pressure: then compare the
- * start time. Numbers of a saved copy say nothing. */
+/* procfs gives the directory of a process a new inode number whenever it makes one. It throws the old one away when
+ * the process is reaped (fs/proc/base.c: proc_pid_make_inode(), proc_flush_pid(); fs/inode.c: get_next_ino()). So a
+ * pid with the number it had is the process it was. The number may also change under memory pressure: then compare
+ * the start time. Numbers of a saved copy say nothing. */
 typedef struct {
   guint64 ino; /* of /proc/<pid> */
   pid_t pid;
@@ -68,15 +68,15 @@ int pfs_proc_status_at (int dirfd, const char *name, PfsStatus *ret);
  * root (ENOENT). Returns 1, 0 if it has ended, or -errno if that cannot be told. */
 int pfs_proc_pid_alive (const PfsProc *proc, pid_t pid);
 
-/* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request, but capget(2)
- * and its status file tell its own, which may be those of a time when its process had more. True also if that cannot be
- * told. proc_fd is a /proc of our own PID namespace. */
+/* Is it a thread of io_uring(7)'s? It works with the credentials of the thread that submitted a request. But
+ * capget(2) and its status file tell its own, perhaps of a time when its process had more. True also if that cannot
+ * be told. proc_fd is a /proc of our own PID namespace. */
 bool pfs_proc_is_worker (int proc_fd, pid_t pid);
 
 /* --- one process, pinned --- */
 
-/* A process pinned by a descriptor of its directory (whose files fail with ESRCH once it has ended, even when the pid
- * is used again) and, where possible, by a pidfd. Immutable; shared between threads; refcounted. */
+/* A process pinned by a descriptor of its directory and, if possible, by a pidfd. The directory's files fail with
+ * ESRCH once the process has ended, even if the pid is used again. Immutable; shared between threads; refcounted. */
 typedef struct PfsProcess PfsProcess;
 
 /* Pins pid if it is still the process that started at start_time (ticks). -ESRCH if it is not. */

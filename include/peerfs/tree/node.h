@@ -162,9 +162,9 @@ PfsNode *pfs_node_ref (PfsNode *node);
 void pfs_node_unref (PfsNode *node);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsNode, pfs_node_unref)
 
-/* The node of that parent and name and kind: the one in the table, or a new one of ops->size zeroed bytes whose init
- * (may be NULL) was called with data before anybody else can see it, with the table locked: it must call nothing of
- * this header. Returns a reference. */
+/* A reference to the node of that parent, name and kind: the one in the table, or a new one of ops->size zeroed
+ * bytes. Before others can see a new one, init (may be NULL) is called with it and data. The table is locked then:
+ * init must call nothing of this header. */
 typedef void (*PfsNodeInit) (PfsNode *node, gpointer data);
 PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
 
