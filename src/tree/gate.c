@@ -6,6 +6,7 @@
  * - the process is in another user namespace. Its maker may look into it, and that could be our effective user. Only
  *   CAP_SYS_PTRACE makes no difference;
  * - the process is our own. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <linux/capability.h>
@@ -128,6 +129,18 @@ look (int callers_fd, PfsProc *proc, const PfsProcess *pin, const PfsCaller *who
   return is_same (&ours, &targets) ? r : look_below (pin, &ours, caller_euid (callers_fd, who));
 }
 
+/* The kernel says no of a process that has ended. One that is ending has lost its root, for us too, before its pidfd
+ * tells so. */
+static bool
+is_ending (const PfsProcess *pin)
+{
+  char byte;
+
+  if (!pfs_process_alive (pin))
+    return true;
+  return readlinkat (pfs_process_fd (pin), "root", &byte, 1) < 0 && (errno == ENOENT || errno == ESRCH);
+}
+
 int
 pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
 {
@@ -137,8 +150,7 @@ pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
   if (other < 0 && !pfs_proc_is_own (proc))
     return refusal (-errno);
   int r = look (other < 0 ? pfs_proc_fd (proc) : other, proc, pin, who);
-  /* The kernel says no of a process that has ended. */
-  return r == -EACCES && !pfs_process_alive (pin) ? -ESRCH : r;
+  return r == -EACCES && is_ending (pin) ? -ESRCH : r;
 }
 
 int

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -331,13 +332,57 @@ test_no_descriptors (void **state)
   assert_int_equal (answers[G_N_ELEMENTS (answers) - 1], 0);
 }
 
+static void *
+sleep_on (void *data)
+{
+  for (;;)
+    pause ();
+  return data;
+}
+
+/* A process that is ending gives up its root before its pidfd tells so; one whose first thread has ended stays so. */
+static void
+test_ending (void **state)
+{
+  int go[2];
+  char byte;
+  struct stat st;
+  pthread_t thread;
+  g_autoptr (PfsProc) proc = NULL;
+
+  (void) state;
+  assert_int_equal (pipe (go), 0);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (read (go[0], &byte, 1) == 1 && pthread_create (&thread, NULL, sleep_on, NULL) == 0)
+      syscall (SYS_exit, 0);
+    _exit (1);
+  }
+  assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
+  g_autoptr (PfsProcess) pin = pin_of (proc, pid);
+  Actor caller = actor_start (&kinds[0]);
+  const PfsCaller who = caller_of (proc, &kinds[0], caller.pid);
+  assert_int_equal (pfs_gate_pin (proc, pin, &who), 0);
+  assert_int_equal (write (go[1], "g", 1), 1);
+  for (int i = 0; i < 500 && fstatat (pfs_process_fd (pin), "root", &st, 0) == 0; i++)
+    g_usleep (10000);
+  assert_true (pfs_process_alive (pin));
+  assert_int_equal (pfs_gate_pin (proc, pin, &who), -ESRCH);
+  actor_end (&caller);
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+  close (go[0]);
+  close (go[1]);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_as_the_kernel),  cmocka_unit_test (test_unknown_callers),
     cmocka_unit_test (test_ourselves),      cmocka_unit_test (test_nothing_left_behind),
-    cmocka_unit_test (test_no_descriptors),
+    cmocka_unit_test (test_no_descriptors), cmocka_unit_test (test_ending),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
