@@ -120,7 +120,7 @@ END
 script pod_killed_stop <<'END'
 pod_up && pod_run_shell "$PEERFS" || abandon "a pod starts"
 pod_peerfs
-in_shell 'pkill -KILL -x peerfs'
+in_shell 'pkill -KILL -x peerfs; while pgrep -x peerfs; do sleep 0.01; done'
 pod_peerfs_stop
 finish
 END
