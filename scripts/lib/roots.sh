@@ -3,7 +3,7 @@
 # Root filesystems of Debian packages, made once by mmdebstrap and kept in $peerfs_cache.
 
 # The servers of the pods' containers, and the tools of a debug sidecar.
-root_pod_packages=nginx-light,redis-server,curl,procps,binutils
+root_pod_packages=nginx-light,redis-server,curl,perl,procps,binutils
 
 root_host_suite ()
 {

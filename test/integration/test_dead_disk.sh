@@ -66,7 +66,8 @@ the_rest_is_served ()
   soon "$1: all containers are listed" "$PEERFS" --list
 }
 
-peerfs_start
+# What the kernel passes through waits for the disk without the daemon.
+peerfs_start -o passthrough=off
 start_control
 disk disk
 a_hundred_wait "a disk does not answer" a

@@ -119,8 +119,8 @@ imitate left-late -- sleep infinity
 holder=$!
 pod_until 50 sh -c "readlink /proc/$holder/cwd | grep -q tmp"
 name_handle left-late/root/tmp
+ends left-late
 if [ "$handle" != error ]; then
-  ends left-late
   sleep 0.5
   check_equal "what is in use after the end is known" + "$(known)"
 fi
