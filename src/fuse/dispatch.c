@@ -129,7 +129,7 @@ typedef enum {
 static Way
 way_of_local (const PfsCount *count, const PfsRequest *request)
 {
-  bool fits = count->here_of_container + count->here < HERE_MAX;
+  bool fits = 2 * count->here_of_container + count->here < HERE_MAX;
 
   if (fits && count->on_mount < PFS_MOUNT_THREADS)
     return HERE;
