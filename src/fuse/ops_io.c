@@ -144,9 +144,9 @@ write_as (PfsFile *file, const char *data, size_t size, off_t off, const struct 
 void
 pfs_op_write (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
-  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, fi, -EBADF);
 
-  pfs_reply_count (req, write_as (pfs_request_file (fi), buf, size, off, fi, &call.who));
+  pfs_reply_count (req, call.r < 0 ? call.r : write_as (pfs_request_file (fi), buf, size, off, fi, &call.who));
 }
 
 static int
@@ -166,7 +166,7 @@ sync_as (PfsFile *file, bool data, const PfsCaller *who)
 void
 pfs_op_fsync (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, fi, 0);
 
   pfs_reply (req, sync_as (pfs_request_file (fi), datasync != 0, &call.who));
 }
@@ -185,9 +185,9 @@ allocate_as (PfsFile *file, int mode, off_t offset, off_t length, const PfsCalle
 void
 pfs_op_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
 {
-  g_auto (PfsCall) call = pfs_call_reading (req, ino, fi);
+  g_auto (PfsCall) call = pfs_call_changing (req, ino, fi, -EBADF);
 
-  pfs_reply (req, allocate_as (pfs_request_file (fi), mode, offset, length, &call.who));
+  pfs_reply (req, call.r < 0 ? call.r : allocate_as (pfs_request_file (fi), mode, offset, length, &call.who));
 }
 
 static off_t
@@ -234,9 +234,9 @@ void
 pfs_op_copy_file_range (fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                         fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
 {
-  g_auto (PfsCall) call = pfs_call_reading (req, ino_in, fi_in);
+  g_auto (PfsCall) call = pfs_call_changing (req, ino_in, fi_in, -EOPNOTSUPP);
+  PfsFile *in = pfs_request_file (fi_in), *out = pfs_request_file (fi_out);
 
   (void) ino_out;
-  pfs_reply_count (req, copy_as (pfs_request_file (fi_in), off_in, pfs_request_file (fi_out), off_out, len,
-                                 (unsigned int) flags, &call.who));
+  pfs_reply_count (req, call.r < 0 ? call.r : copy_as (in, off_in, out, off_out, len, (unsigned int) flags, &call.who));
 }
