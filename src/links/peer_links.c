@@ -103,7 +103,7 @@ holder_lives (const PfsPeerLinks *links, GPtrArray *holders, const PfsProcessId 
   if (process->pid == pfs_process_pid (links->main))
     return true;
   for (guint i = 0; i < holders->len; i++)
-    if (pfs_process_pid (holders->pdata[i]) == process->pid)
+    if (pfs_process_pid (holders->pdata[i]) == process->pid && pfs_process_alive (holders->pdata[i]))
       return true;
   int r = pfs_process_open (pfs_container_proc (links->container), process->pid, process->start_time, &pin);
   if (r == 0 && pfs_process_pidfd (pin) < HOLDER_FD_MAX && holders->len < HOLDERS_MAX)
