@@ -113,13 +113,12 @@ static GHashTable *
 read_lines (PfsRootfs *rootfs)
 {
   GHashTable *lines = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  g_autoptr (GBytes) mountinfo = NULL;
-  PfsMountLine line;
-  gsize len = 0;
-
-  (void) pfs_rootfs_mountinfo (rootfs, &mountinfo);
-  const char *text = mountinfo ? g_bytes_get_data (mountinfo, &len) : "";
+  g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
+  gsize len;
+  const char *text = g_bytes_get_data (mountinfo, &len);
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  PfsMountLine line;
+
   while (pfs_mount_iter_next (iter, &line))
     g_hash_table_insert (lines, (gpointer) line.id,
                          g_strdup_printf ("%lu %u:%u %s\n%s\n%s %s", line.parent_id, line.major, line.minor, line.root,

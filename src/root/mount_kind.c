@@ -84,13 +84,16 @@ flags_by_statfs (int fd, const char *name)
   return flags_of (NULL, (unsigned long) fs.f_type);
 }
 
-int
-pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
+GBytes *
+pfs_rootfs_mountinfo (PfsRootfs *rootfs)
 {
   g_autoptr (PfsProcess) process = NULL;
+  GBytes *content = NULL;
 
-  int r = pfs_container_main (rootfs->container, &process);
-  return r < 0 ? r : pfs_read_prefix_at (pfs_process_fd (process), "mountinfo", PFS_MOUNTINFO_MAX, ret);
+  if (pfs_container_main (rootfs->container, &process) == 0
+      && pfs_read_prefix_at (pfs_process_fd (process), "mountinfo", PFS_MOUNTINFO_MAX, &content) == 0)
+    return content;
+  return g_bytes_new_static ("", 0);
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
@@ -98,12 +101,11 @@ pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret)
 guint
 pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
-  g_autoptr (GBytes) mountinfo = NULL;
+  g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
   char type[64];
-  gsize len = 0;
+  gsize len;
+  const char *text = g_bytes_get_data (mountinfo, &len);
 
-  (void) pfs_rootfs_mountinfo (rootfs, &mountinfo);
-  const char *text = mountinfo ? g_bytes_get_data (mountinfo, &len) : "";
   if (pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
     return flags_of (type, 0);
   return flags_by_statfs (fd, name);

@@ -43,13 +43,12 @@ static GHashTable *
 mount_points (gpointer rootfs)
 {
   GHashTable *points = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GBytes) content = NULL;
-  PfsMountLine line;
-  gsize len = 0;
-
-  (void) pfs_rootfs_mountinfo (rootfs, &content);
-  const char *text = content ? g_bytes_get_data (content, &len) : "";
+  g_autoptr (GBytes) content = pfs_rootfs_mountinfo (rootfs);
+  gsize len;
+  const char *text = g_bytes_get_data (content, &len);
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  PfsMountLine line;
+
   while (pfs_mount_iter_next (iter, &line))
     g_hash_table_replace (points, g_strdup (line.mount_point), GINT_TO_POINTER (strcmp (line.fstype, "autofs") == 0));
   return points;

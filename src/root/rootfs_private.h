@@ -141,8 +141,8 @@ bool pfs_is_own_mount (const PfsNode *node);
 
 /* mount_kind.c */
 
-/* The content of mountinfo of the container's main process: 0 or -errno. */
-int pfs_rootfs_mountinfo (PfsRootfs *rootfs, GBytes **ret);
+/* The content of mountinfo of the container's main process (g_bytes_unref); empty if it cannot be read. */
+GBytes *pfs_rootfs_mountinfo (PfsRootfs *rootfs);
 /* PFS_MOUNT_* of the mount that fd/name ("": fd) lies on; st is what statx(2) says of that. */
 guint pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st);
 
