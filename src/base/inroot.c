@@ -195,7 +195,7 @@ go_down (Resolver *at, const char *name)
   return 0;
 }
 
-/* Takes the next component; NULL at the end. A trailing '/' counts as "." after it. */
+/* Takes the next component; NULL at the end. A trailing '/' counts as "." after it, and "." over and over as one. */
 static char *
 take_name (Resolver *at)
 {
@@ -203,6 +203,8 @@ take_name (Resolver *at)
   size_t len = strcspn (start, "/");
 
   at->rest = start + len;
+  while (len == 1 && start[0] == '.' && strncmp (at->rest, "/./", 3) == 0)
+    at->rest += 2;
   if (len > 0)
     return g_strndup (start, len);
   return start > left ? g_strdup (".") : NULL;

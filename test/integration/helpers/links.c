@@ -141,7 +141,7 @@ random_target (Text *t)
     for (unsigned n = below (2040); n > 0; n--)
       add (t, "./");
   else if (kind < 42 && percent (25))
-    for (unsigned n = below (800); n > 0; n--)
+    for (unsigned n = below (480); n > 0; n--) /* two such links in one path are within docs/limits.md's 2048 */
       add (t, "a/../");
   else if (kind < 45)
     add (t, "/%0*u", (int) below (300), 1);

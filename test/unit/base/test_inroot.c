@@ -468,6 +468,13 @@ test_contain_steps (void **state)
   assert_int_equal (pfs_inroot_contain (t->fd, "/", twice, 0, &target), -ELOOP);
   assert_null (target);
 
+  /* "." over and over asks one thing. */
+  g_autofree char *dots = repeat ("./", PATH_MAX / 2 - 2);
+  g_autofree char *after_dots = g_strconcat ("dots/../", half, "x/../x", NULL);
+  make_link (t, "dots", dots);
+  assert_contained (t, "/x", "../dots/x/../x", "../x");
+  assert_contained (t, "/", after_dots, "x");
+
   /* The way there is not the link's. */
   g_autofree char *back = g_strconcat ("end/../", up, "x/../x", NULL);
   g_autofree char *climbed = g_strconcat (up, "x", NULL);
