@@ -8,6 +8,8 @@
 
 #include "rootfs_private.h"
 
+#define LIVES_US 200 /* after which a process is asked again if it lives */
+
 /* --- directories: what is taken out under the lock is closed without it --- */
 
 static void
@@ -217,6 +219,22 @@ next_process (PfsRootfs *rootfs, PfsProcess **ret)
   return 0;
 }
 
+/* Does the process live? Names may be cached: so a walk asks once for some lookups, not for each. */
+static bool
+lives (PfsRootfs *rootfs, const PfsProcess *process, gint64 asked_at)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if ((double) (now - asked_at) < MIN (LIVES_US, rootfs->tree->options.entry_timeout * G_USEC_PER_SEC))
+    return true;
+  if (!pfs_process_alive (process))
+    return false;
+  pfs_tree_lock (rootfs->tree);
+  rootfs->lived_at = now;
+  pfs_tree_unlock (rootfs->tree);
+  return true;
+}
+
 int
 pfs_rootfs_process (PfsRootfs *rootfs, PfsProcess **ret)
 {
@@ -224,12 +242,13 @@ pfs_rootfs_process (PfsRootfs *rootfs, PfsProcess **ret)
 
   pfs_tree_lock (rootfs->tree);
   bool ended = rootfs->ended;
+  gint64 asked_at = rootfs->lived_at;
   if (rootfs->process)
     process = pfs_process_ref (rootfs->process);
   pfs_tree_unlock (rootfs->tree);
   if (ended)
     return -ESTALE;
-  if (!process || !pfs_process_alive (process))
+  if (!process || !lives (rootfs, process, asked_at))
     return next_process (rootfs, ret);
   *ret = g_steal_pointer (&process);
   return 0;

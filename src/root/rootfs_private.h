@@ -95,6 +95,7 @@ struct PfsRootfs {
   PfsNode *top;            /* borrowed */
   bool ended;
   PfsProcess *process; /* whose root is in use; NULL while nothing is held */
+  gint64 lived_at;     /* when it was last known to live, as g_get_monotonic_time() */
   GQueue files;        /* of PfsFile: all that is open */
   GHashTable *mounts;  /* a set of PfsMount, borrowed */
   /* Before Linux 6.8: */

@@ -305,6 +305,21 @@ count_ended (PfsContainer *container, gpointer data)
   (*(guint *) data)++;
 }
 
+/* If nobody has told of it: by the first request that comes a moment after the last answer. */
+static void
+test_ended_unsaid (void **state)
+{
+  Roots *r = *state;
+  struct stat st;
+
+  peer_dir (r, "d");
+  g_autoptr (PfsNode) d = roots_get (r, "d");
+  assert_int_equal (roots_getattr (d, &st), 0);
+  fixture_kill (r->nodes.proc, 10);
+  g_usleep (1000);
+  assert_int_equal (roots_getattr (d, &st), -ESTALE);
+}
+
 static void
 test_ended (void **state)
 {
@@ -535,6 +550,7 @@ main (void)
     TEST (test_few_descriptors),
     TEST (test_held_is_told),
     TEST (test_no_descriptors),
+    TEST (test_ended_unsaid),
     TEST (test_ended),
     TEST (test_main_ends_container_goes_on),
     TEST (test_threads),
