@@ -35,7 +35,7 @@ container_ended (PfsContainer *container, gpointer data)
   PfsSession *session = data;
   g_autofree char *name = pfs_container_name (container);
 
-  fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, pfs_container_id (container));
+  fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, container->id);
   fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
   pfs_trim_ended (session);
 }
@@ -128,7 +128,7 @@ wait_for_something (PfsJanitor *janitor)
   polled[n++] = (struct pollfd) { .fd = janitor->wake, .events = POLLIN };
   polled[n++] = (struct pollfd) { .fd = janitor->session->state_fd, .events = POLLIN };
   for (guint i = 0; i < pins->len; i++) {
-    int pidfd = pfs_process_pidfd (pins->pdata[i]);
+    int pidfd = ((const PfsProcess *) pins->pdata[i])->pidfd;
 
     look_soon = look_soon || pidfd < 0;
     if (pidfd >= 0)

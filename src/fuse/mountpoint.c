@@ -76,8 +76,8 @@ is_within (const char *file, const char *dir)
 static int
 check_hides_nothing (const PfsSession *session, char **ret_error)
 {
-  const char *const in_use[] = { pfs_proc_path (pfs_table_proc (session->table)), "/proc/self/fd", "/dev/fuse",
-                                 "/proc/self/exe", "." };
+  const char *const in_use[] = { pfs_table_proc (session->table)->path, "/proc/self/fd", "/dev/fuse", "/proc/self/exe",
+                                 "." };
   const char *dir = session->mountpoint;
 
   for (size_t i = 0; i < G_N_ELEMENTS (in_use); i++) {

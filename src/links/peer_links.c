@@ -16,7 +16,7 @@
 static char *
 target_through (const PfsPeerLinks *links, pid_t pid, const char *below)
 {
-  return g_strdup_printf ("%s/%d%s", pfs_proc_path (pfs_container_proc (links->container)), (int) pid, below);
+  return g_strdup_printf ("%s/%d%s", links->container->proc->path, (int) pid, below);
 }
 
 /* --- what stays the same --- */
@@ -24,15 +24,15 @@ target_through (const PfsPeerLinks *links, pid_t pid, const char *below)
 static int
 put_process_link (PfsPeerLinks *links, const char *name, const char *below)
 {
-  g_autofree char *target = target_through (links, pfs_process_pid (links->main), below);
+  g_autofree char *target = target_through (links, links->main->pid, below);
   return pfs_folder_put_link (links->dirfd, name, target);
 }
 
 static int
 fill (PfsPeerLinks *links)
 {
-  g_autofree char *id = g_strconcat (pfs_container_id (links->container), "\n", NULL);
-  g_autofree char *pid = g_strdup_printf ("%d\n", (int) pfs_process_pid (links->main));
+  g_autofree char *id = g_strconcat (links->container->id, "\n", NULL);
+  g_autofree char *pid = g_strdup_printf ("%d\n", (int) links->main->pid);
   int r = pfs_folder_put_text (links->dirfd, "id", id);
 
   if (r == 0)
@@ -100,13 +100,15 @@ holder_lives (const PfsPeerLinks *links, GPtrArray *holders, const PfsProcessId 
 {
   g_autoptr (PfsProcess) pin = NULL;
 
-  if (process->pid == pfs_process_pid (links->main))
+  if (process->pid == links->main->pid)
     return true;
-  for (guint i = 0; i < holders->len; i++)
-    if (pfs_process_pid (holders->pdata[i]) == process->pid && pfs_process_alive (holders->pdata[i]))
+  for (guint i = 0; i < holders->len; i++) {
+    const PfsProcess *holder = holders->pdata[i];
+    if (holder->pid == process->pid && pfs_process_alive (holder))
       return true;
-  int r = pfs_process_open (pfs_container_proc (links->container), process->pid, process->start_time, &pin);
-  if (r == 0 && pfs_process_pidfd (pin) < HOLDER_FD_MAX && holders->len < HOLDERS_MAX)
+  }
+  int r = pfs_process_open (links->container->proc, process->pid, process->start_time, &pin);
+  if (r == 0 && pin->pidfd < HOLDER_FD_MAX && holders->len < HOLDERS_MAX)
     g_ptr_array_add (holders, g_steal_pointer (&pin));
   return r != -ESRCH;
 }
@@ -181,7 +183,7 @@ pfs_peer_links_update (PfsPeerLinks *links, bool sockets)
 static void
 add_pollfd (gpointer process, gpointer fds)
 {
-  struct pollfd fd = { .fd = pfs_process_pidfd (process), .events = POLLIN };
+  struct pollfd fd = { .fd = ((const PfsProcess *) process)->pidfd, .events = POLLIN };
 
   g_array_append_val ((GArray *) fds, fd);
 }
@@ -203,7 +205,7 @@ bool
 pfs_peer_links_hold (const PfsPeerLinks *links)
 {
   return !pfs_container_ended (links->container) && !pfs_peer_links_ended (links)
-         && pfs_container_pid (links->container) == pfs_process_pid (links->main);
+         && pfs_container_pid (links->container) == links->main->pid;
 }
 
 int

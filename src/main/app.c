@@ -43,7 +43,7 @@ pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret)
     pfs_say ("%s shows no processes; give --proc a mounted proc file system or a saved copy of one", options->proc);
   else if (r < 0)
     pfs_say ("cannot open %s: %s; give --proc a mounted proc file system", options->proc, g_strerror (-r));
-  else if (need_live && !pfs_proc_is_live (proc))
+  else if (need_live && !proc->live)
     pfs_say ("%s is not a live proc file system; a saved copy is good for --list alone", options->proc);
   else {
     PfsTableOptions table = options->table;
@@ -61,7 +61,7 @@ pfs_app_containers (PfsTable *table, GPtrArray **ret)
   int r = pfs_table_list (table, ret);
   if (r == 0)
     return PFS_EXIT_DONE;
-  pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_proc_path (pfs_table_proc (table)),
+  pfs_say ("cannot read %s: %s; see that it is a mounted proc file system", pfs_table_proc (table)->path,
            g_strerror (-r));
   return PFS_EXIT_FAILURE;
 }
@@ -83,7 +83,7 @@ static bool
 fits (const char *id_name, PfsContainer *c)
 {
   size_t len = strcspn (id_name, "=");
-  return strncmp (pfs_container_id (c), id_name, len) == 0;
+  return strncmp (c->id, id_name, len) == 0;
 }
 
 void
@@ -122,13 +122,13 @@ has_pid (PfsContainer *c, pid_t pid)
 bool
 pfs_app_is_own (PfsContainer *c)
 {
-  return pfs_proc_is_own (pfs_container_proc (c)) && has_pid (c, getpid ());
+  return c->proc->own && has_pid (c, getpid ());
 }
 
 const char *
 pfs_app_namespace_hint (PfsTable *table, GPtrArray *containers)
 {
-  if (!pfs_proc_is_own (pfs_table_proc (table)) || pfs_table_scope (table) != PFS_SCOPE_OWN)
+  if (!pfs_table_proc (table)->own || pfs_table_scope (table) != PFS_SCOPE_OWN)
     return NULL;
   for (guint i = 0; i < containers->len; i++) {
     if (!pfs_app_is_own (containers->pdata[i]))

@@ -40,7 +40,7 @@ static int
 look_at_peers (PfsTable *table, uint64_t *ret_threat)
 {
   g_autoptr (GPtrArray) containers = NULL;
-  int proc = pfs_proc_fd (pfs_table_proc (table));
+  int proc = pfs_table_proc (table)->fd;
   int exit_status = pfs_app_containers (table, &containers);
   if (exit_status != PFS_EXIT_DONE)
     return exit_status;

@@ -15,7 +15,7 @@ is_reachable (PfsContainer *c)
 {
   struct stat st;
   g_autofree char *root = g_strdup_printf ("%d/root/.", (int) pfs_container_pid (c));
-  int r = fstatat (pfs_proc_fd (pfs_container_proc (c)), root, &st, 0);
+  int r = fstatat (c->proc->fd, root, &st, 0);
   return r == 0 || (errno != EACCES && errno != EPERM);
 }
 

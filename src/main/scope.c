@@ -10,7 +10,7 @@
 static bool
 sees_node (PfsTable *table)
 {
-  return pfs_table_shows_node (table) || !pfs_proc_is_live (pfs_table_proc (table));
+  return pfs_table_shows_node (table) || !pfs_table_proc (table)->live;
 }
 
 /* The places of the pods; containers without a pod are left out. NULL: none. */

@@ -23,7 +23,7 @@ read_pinned (PfsContainer *c, const char *socket, PfsTarget *ret)
 {
   g_autoptr (PfsProcess) pin = NULL;
   int r = socket ? pfs_sockets_holder (c, socket, &pin) : pfs_container_main (c, &pin);
-  return r < 0 ? r : read_process (pfs_process_fd (pin), ret);
+  return r < 0 ? r : read_process (pin->fd, ret);
 }
 
 /* Open it before the lookup: if another process gets the pid meanwhile, this one cannot be read any more. */
@@ -35,7 +35,7 @@ read_pid (PfsContainer *c, const char *text, PfsTarget *ret)
   if (!g_ascii_string_to_unsigned (text, 10, 1, G_MAXINT, &wanted, NULL))
     return -ENOENT;
   g_autofree char *name = g_strdup_printf ("%" G_GUINT64_FORMAT, wanted);
-  pfs_autofd dir = openat (pfs_proc_fd (pfs_container_proc (c)), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd dir = openat (c->proc->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0)
     return -errno;
   int r = pfs_container_pids_now (c, &pids);

@@ -30,6 +30,7 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
 
   c->refs = 1;
   c->table = table;
+  c->proc = table->proc;
   g_atomic_int_inc (&table->refs);
   c->serial = ++table->next_serial;
   c->key = g_strdup (key);
@@ -83,36 +84,6 @@ pfs_container_unpin (PfsContainer *c)
   return g_steal_pointer (&c->process);
 }
 
-const char *
-pfs_container_id (const PfsContainer *c)
-{
-  return c->id;
-}
-
-const char *
-pfs_container_runtime (const PfsContainer *c)
-{
-  return c->runtime;
-}
-
-const char *
-pfs_container_pod_uid (const PfsContainer *c)
-{
-  return c->pod_uid;
-}
-
-guint64
-pfs_container_serial (const PfsContainer *c)
-{
-  return c->serial;
-}
-
-PfsProc *
-pfs_container_proc (const PfsContainer *c)
-{
-  return c->table->proc;
-}
-
 char *
 pfs_container_name (PfsContainer *c)
 {
@@ -131,7 +102,7 @@ cache_process (PfsContainer *c, PfsProcess *process, guint64 start)
   void (*func) (gpointer data) = NULL;
 
   pthread_mutex_lock (&table->lock);
-  if (!pfs_container_ended (c) && !c->process && c->main_pid == pfs_process_pid (process) && c->main_start == start) {
+  if (!pfs_container_ended (c) && !c->process && c->main_pid == process->pid && c->main_start == start) {
     if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX)
       dropped = pfs_container_unpin (g_queue_peek_tail (&table->pinned));
     c->process = pfs_process_ref (process);

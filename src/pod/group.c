@@ -57,7 +57,7 @@ is_visitor (PfsTable *table, int dir)
     const PfsContainer *c = value;
     g_autofree char *name = g_strdup_printf ("%d/ns/mnt", c->main_pid);
     g_autofree char *other = NULL;
-    if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (pfs_proc_fd (table->proc), name, &other) == 0
+    if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (table->proc->fd, name, &other) == 0
         && g_str_equal (mnt_ns, other))
       return true;
   }

@@ -72,7 +72,7 @@ read_self (PfsTable *table, PfsSelf *self)
   g_autofree char *name = NULL;
   gsize len;
 
-  int r = pfs_readlink_at (pfs_proc_fd (table->proc), "self", &name);
+  int r = pfs_readlink_at (table->proc->fd, "self", &name);
   if (r < 0)
     return r == -EINVAL ? -ENOENT : r;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, pfs_pid_of_name (name), O_PATH);

@@ -146,7 +146,7 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
     return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
   if (is_foreign_root (table, c, root_key))
     return PFS_RANK_UNKNOWN;
-  if (pfs_proc_is_live (table->proc) && !has_finished_exec (dir, content, len)
+  if (table->proc->live && !has_finished_exec (dir, content, len)
       && (young || !is_surely_own (self, c, content, len, root_key)))
     return PFS_RANK_UNKNOWN;
   if (c->root_key && !g_str_equal (root_key, c->root_key))

@@ -49,12 +49,12 @@ join (gpointer data)
 int
 pfs_namespace_mountinfo (PfsTable *table, guint64 peer, int piddir, GBytes **ret)
 {
-  if (!pfs_proc_is_live (table->proc))
+  if (!table->proc->live)
     return -ENOENT;
   pfs_autofd mnt_ns = openat (piddir, "ns/mnt", O_RDONLY | O_CLOEXEC);
   if (mnt_ns < 0)
     return -errno;
-  pfs_autofd proc_fd = fcntl (pfs_proc_fd (table->proc), F_DUPFD_CLOEXEC, 0);
+  pfs_autofd proc_fd = fcntl (table->proc->fd, F_DUPFD_CLOEXEC, 0);
   if (proc_fd < 0)
     return -errno;
   Visit *visit = g_new0 (Visit, 1);

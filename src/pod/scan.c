@@ -13,7 +13,7 @@ boot_ticks (const PfsTable *table)
 {
   struct timespec now;
 
-  if (!pfs_proc_is_live (table->proc) || clock_gettime (CLOCK_BOOTTIME, &now) < 0)
+  if (!table->proc->live || clock_gettime (CLOCK_BOOTTIME, &now) < 0)
     return 0;
   return (guint64) now.tv_sec * table->ticks_per_second
          + (guint64) now.tv_nsec * table->ticks_per_second / G_GUINT64_CONSTANT (1000000000);
@@ -26,7 +26,7 @@ is_same_process (PfsTable *table, const PfsProcessInfo *info, const PfsPidEntry 
   PfsStat stat;
 
   /* Numbers of other filesystems are used again. */
-  if (info->ino == entry->ino && pfs_proc_is_live (table->proc))
+  if (info->ino == entry->ino && table->proc->live)
     return 1;
   int r = pfs_proc_stat (table->proc, entry->pid, &stat);
   if (r < 0)

@@ -203,22 +203,22 @@ pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
 static int
 list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
 {
-  PfsProc *proc = pfs_container_proc (c);
+  PfsProc *proc = c->proc;
   g_autoptr (PfsProcess) process = NULL;
   PfsStat stat;
 
   int r = pfs_container_main (c, &process);
   if (r >= 0)
-    r = pfs_proc_stat_at (pfs_process_fd (process), &stat);
+    r = pfs_proc_stat_at (process->fd, &stat);
   if (r < 0)
     return r == -ENOENT ? -ESRCH : r;
   const PfsSocketScan scan = {
-    .proc_fd = pfs_proc_fd (proc),
-    .patience = pfs_proc_is_own (proc) ? c->table->patience : NULL,
+    .proc_fd = proc->fd,
+    .patience = proc->own ? c->table->patience : NULL,
     .peer = c->serial,
     .apart = c->table->may_fork,
-    .main_fd = pfs_process_fd (process),
-    .main_pid = pfs_process_pid (process),
+    .main_fd = process->fd,
+    .main_pid = process->pid,
     .main_start = stat.start_time,
     .pids = (const pid_t *) pids->data,
     .n_pids = pids->len,
@@ -259,5 +259,5 @@ pfs_sockets_holder (PfsContainer *c, const char *name, PfsProcess **ret)
   }
   if (!found)
     return -ENOENT;
-  return pfs_process_open (pfs_container_proc (c), found->holder.pid, found->holder.start_time, ret);
+  return pfs_process_open (c->proc, found->holder.pid, found->holder.start_time, ret);
 }

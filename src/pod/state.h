@@ -27,13 +27,6 @@ typedef enum {
   PFS_KIND_MEMBER,      /* of a container, for the rest of its life */
 } PfsKind;
 
-typedef enum {
-  PFS_RANK_UNKNOWN = 0, /* not looked at, or not finished exec into the container */
-  PFS_RANK_OTHER_ROOT,  /* in a mount namespace with another root: main only if nothing better lives */
-  PFS_RANK_JAILED,      /* chrooted, and we may not look at its mount namespace */
-  PFS_RANK_OWN_ROOT,    /* has the container's own root, or is chrooted below it */
-} PfsRank;
-
 /* What is remembered of one process; dropped by the first scan without its pid. */
 typedef struct {
   guint64 ino; /* of /proc/<pid> */
@@ -44,15 +37,6 @@ typedef struct {
   guint8 rank;     /* PfsRank */
   bool is_sandbox; /* once it has a rank: it is called as the program of a pod's sandbox */
 } PfsProcessInfo;
-
-/* What a container's name comes from, the weaker first: a mount can be made in a container that has SYS_ADMIN, a cgroup
- * in one that may make them, but only below its own. */
-typedef enum {
-  PFS_CLAIM_MOUNT = 0, /* the kubelet's mount, or what looks like it */
-  PFS_CLAIM_CGROUP,    /* its id or machine */
-  PFS_CLAIM_POD,  /* the kubelet's mount, if our own container's vouches for it; of another pod, if the cgroup does */
-  PFS_CLAIM_RULE, /* --name */
-} PfsClaim;
 
 /* --name ID_PREFIX=NAME */
 typedef struct {
@@ -69,40 +53,6 @@ typedef struct {
   char *root_key;
   char *mnt_ns;
 } PfsSelf;
-
-struct PfsContainer {
-  gint refs;
-  gint ended;      /* atomic; set once */
-  PfsTable *table; /* a reference to its memory */
-  guint64 serial;
-
-  char *key; /* the chain of ids; or as id, if no cgroup names one */
-  char *id;  /* the last of the chain; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
-  bool has_cgroup_id;
-  guint depth; /* of containers around it, with itself */
-  char *runtime;
-  char *pod_uid; /* fixed once published */
-  char *machine;
-  char *outer_pod; /* the uid of the pod by its cgroup; "" if that tells none */
-  bool beside_us;  /* its cgroup is beside our own */
-
-  GPtrArray *members;      /* [scan] of PfsProcessInfo, borrowed from PfsTable.processes, by pid */
-  char *root_key;          /* [scan] of its own "/"; NULL until a process with one was seen */
-  PfsKubeletMount kubelet; /* [scan] name "" if there is none */
-  bool main_is_sandbox;    /* [scan] */
-  PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
-  char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
-  char *next_name;         /* [scan] NULL: it is not listed */
-  PfsClaim claim;          /* [scan] to next_name */
-  bool told;               /* [scan] that another one has the name that it claims */
-
-  char *name;          /* [lock] */
-  pid_t main_pid;      /* [lock], written by the scan alone */
-  guint64 main_start;  /* [lock], written by the scan alone */
-  int main_error;      /* [lock], written by the scan alone: why the next main process is not known; else 0 */
-  GArray *pids;        /* [lock] of pid_t; never changed in place */
-  PfsProcess *process; /* [lock] cached; in PfsTable.pinned */
-};
 
 struct PfsTable {
   gint users; /* references by the outside */

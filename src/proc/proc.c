@@ -19,14 +19,6 @@
 #define DENTS_SIZE 65536
 #define IO_WORKER 0x10 /* PF_IO_WORKER of include/linux/sched.h */
 
-struct PfsProc {
-  gint refs;
-  int fd;
-  char *path;
-  bool live;
-  bool own;
-};
-
 pid_t
 pfs_pid_of_name (const char *name)
 {
@@ -218,28 +210,4 @@ pfs_proc_unref (PfsProc *proc)
   close (proc->fd);
   g_free (proc->path);
   g_free (proc);
-}
-
-int
-pfs_proc_fd (const PfsProc *proc)
-{
-  return proc->fd;
-}
-
-const char *
-pfs_proc_path (const PfsProc *proc)
-{
-  return proc->path;
-}
-
-bool
-pfs_proc_is_own (const PfsProc *proc)
-{
-  return proc->own;
-}
-
-bool
-pfs_proc_is_live (const PfsProc *proc)
-{
-  return proc->live;
 }

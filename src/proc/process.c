@@ -13,14 +13,6 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/mountinfo.h"
 
-struct PfsProcess {
-  gint refs;
-  pid_t pid;
-  int fd;
-  int pidfd;
-  bool live;
-};
-
 int
 pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **ret)
 {
@@ -30,7 +22,7 @@ pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **re
 
   if (fd < 0)
     return fd == -ENOENT ? -ESRCH : fd;
-  if (pfs_proc_is_own (proc))
+  if (proc->own)
     pidfd = (int) syscall (SYS_pidfd_open, pid, 0);
 
   /* Read last: while the directory still answers, the pid cannot have been used again, so the pidfd is of this process.
@@ -48,7 +40,7 @@ pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **re
   process->pid = pid;
   process->fd = pfs_fd_steal (&fd);
   process->pidfd = pfs_fd_steal (&pidfd);
-  process->live = pfs_proc_is_live (proc);
+  process->live = proc->live;
   *ret = process;
   return 0;
 }
@@ -69,24 +61,6 @@ pfs_process_unref (PfsProcess *process)
   if (process->pidfd >= 0)
     close (process->pidfd);
   g_free (process);
-}
-
-pid_t
-pfs_process_pid (const PfsProcess *process)
-{
-  return process->pid;
-}
-
-int
-pfs_process_fd (const PfsProcess *process)
-{
-  return process->fd;
-}
-
-int
-pfs_process_pidfd (const PfsProcess *process)
-{
-  return process->pidfd;
 }
 
 bool

@@ -104,7 +104,7 @@ changes_locked (PfsRootfs *rootfs)
   if (rootfs->mount_table < 0 || table_changed (rootfs->mount_table))
     rootfs->changes++;
   if (rootfs->mount_table < 0 && rootfs->process)
-    rootfs->mount_table = openat (pfs_process_fd (rootfs->process), "mountinfo", O_RDONLY | O_CLOEXEC);
+    rootfs->mount_table = openat (rootfs->process->fd, "mountinfo", O_RDONLY | O_CLOEXEC);
   return rootfs->changes;
 }
 

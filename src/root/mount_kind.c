@@ -91,7 +91,7 @@ pfs_rootfs_mountinfo (PfsRootfs *rootfs)
   GBytes *content = NULL;
 
   if (pfs_container_main (rootfs->container, &process) == 0
-      && pfs_read_prefix_at (pfs_process_fd (process), "mountinfo", PFS_MOUNTINFO_MAX, &content) == 0)
+      && pfs_read_prefix_at (process->fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) == 0)
     return content;
   return g_bytes_new_static ("", 0);
 }

@@ -25,7 +25,7 @@ open_top (PfsNode *top, PfsProcess *process, PfsDirFd **ret)
 {
   g_auto (PfsFound) found = { .mount = NULL };
 
-  pfs_autofd fd = openat (pfs_process_fd (process), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pfs_autofd fd = openat (process->fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return errno == ENOENT || errno == ESRCH ? -ESTALE : -errno;
   int r = pfs_rootfs_statx (pfs_rootfs_of (top), fd, "", false, &found);

@@ -26,7 +26,7 @@ gate_attr (PfsNode *node, struct stat *ret)
   if (r < 0)
     return r == -ESRCH ? -ESTALE : r;
   r = pfs_rootfs_dir_of (node, process, &top);
-  if ((r == -EACCES || r == -EPERM) && fstat (pfs_process_fd (process), &start) == 0) {
+  if ((r == -EACCES || r == -EPERM) && fstat (process->fd, &start) == 0) {
     pfs_node_stat (node, S_IFDIR | 0700, uid, gid, 0, &start.st_mtim, ret);
     return 0;
   }

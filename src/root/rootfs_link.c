@@ -21,8 +21,8 @@ special_target (PfsNode *dir, const char *name, char **ret)
   int r = pfs_rootfs_process (rootfs, &process);
   if (r < 0)
     return r;
-  g_autofree char *target = g_strdup_printf ("%s/%d/root%s%s%s", pfs_proc_path (pfs_container_proc (rootfs->container)),
-                                             (int) pfs_process_pid (process), path, path[1] ? "/" : "", name);
+  g_autofree char *target = g_strdup_printf ("%s/%d/root%s%s%s", rootfs->container->proc->path, (int) process->pid,
+                                             path, path[1] ? "/" : "", name);
   if (strlen (target) >= PATH_MAX)
     return -ENAMETOOLONG;
   *ret = g_steal_pointer (&target);

@@ -60,7 +60,7 @@ env_scan (PfsNode *top, PfsPathTree **ret)
 
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
-    r = pfs_read_prefix_at (pfs_process_fd (pin), "environ", PFS_ENVIRON_MAX, &content);
+    r = pfs_read_prefix_at (pin->fd, "environ", PFS_ENVIRON_MAX, &content);
   if (r < 0)
     return r;
   PfsEnviron *env = pfs_environ_parse (content);

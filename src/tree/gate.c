@@ -39,10 +39,10 @@ is_ourselves (PfsProc *proc, const PfsProcess *pin)
 {
   char self[16], pid[16];
 
-  if (pfs_proc_is_own (proc))
-    return pfs_process_pid (pin) == getpid ();
-  ssize_t n = readlinkat (pfs_proc_fd (proc), "self", self, sizeof self);
-  int length = g_snprintf (pid, sizeof pid, "%d", (int) pfs_process_pid (pin));
+  if (proc->own)
+    return pin->pid == getpid ();
+  ssize_t n = readlinkat (proc->fd, "self", self, sizeof self);
+  int length = g_snprintf (pid, sizeof pid, "%d", (int) pin->pid);
   return n == length && memcmp (self, pid, (size_t) n) == 0;
 }
 
@@ -73,7 +73,7 @@ caller_euid (int callers_fd, const PfsCaller *who)
 static int
 look_below (const PfsProcess *pin, const struct stat *ours, uid_t euid)
 {
-  pfs_autofd ns = openat (pfs_process_fd (pin), "ns/user", O_RDONLY | O_CLOEXEC);
+  pfs_autofd ns = openat (pin->fd, "ns/user", O_RDONLY | O_CLOEXEC);
   struct stat st;
   uid_t owner;
 
@@ -95,7 +95,7 @@ ask_kernel (const PfsProcess *pin, const PfsCaller *who)
 
   if (r < 0)
     return refusal (r);
-  return readlinkat (pfs_process_fd (pin), "root", &byte, 1) < 0 ? refusal (-errno) : 0;
+  return readlinkat (pin->fd, "root", &byte, 1) < 0 ? refusal (-errno) : 0;
 }
 
 static bool
@@ -124,7 +124,7 @@ look (int callers_fd, PfsProc *proc, const PfsProcess *pin, const PfsCaller *who
   if (able)
     return r;
   /* Only now: a process never comes back from a namespace below ours. */
-  if (fstatat (callers_fd, "self/ns/user", &ours, 0) < 0 || fstatat (pfs_process_fd (pin), "ns/user", &targets, 0) < 0)
+  if (fstatat (callers_fd, "self/ns/user", &ours, 0) < 0 || fstatat (pin->fd, "ns/user", &targets, 0) < 0)
     return refusal (-errno);
   return is_same (&ours, &targets) ? r : look_below (pin, &ours, caller_euid (callers_fd, who));
 }
@@ -138,7 +138,7 @@ is_ending (const PfsProcess *pin)
 
   if (!pfs_process_alive (pin))
     return true;
-  return readlinkat (pfs_process_fd (pin), "root", &byte, 1) < 0 && (errno == ENOENT || errno == ESRCH);
+  return readlinkat (pin->fd, "root", &byte, 1) < 0 && (errno == ENOENT || errno == ESRCH);
 }
 
 int
@@ -146,10 +146,10 @@ pfs_gate_pin (PfsProc *proc, const PfsProcess *pin, const PfsCaller *who)
 {
   if (who == &pfs_caller_self)
     return 0;
-  pfs_autofd other = pfs_proc_is_own (proc) ? -1 : open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (other < 0 && !pfs_proc_is_own (proc))
+  pfs_autofd other = proc->own ? -1 : open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (other < 0 && !proc->own)
     return refusal (-errno);
-  int r = look (other < 0 ? pfs_proc_fd (proc) : other, proc, pin, who);
+  int r = look (other < 0 ? proc->fd : other, proc, pin, who);
   return r == -EACCES && is_ending (pin) ? -ESRCH : r;
 }
 
@@ -161,7 +161,7 @@ pfs_peer_gate (PfsContainer *c, const PfsCaller *who)
   if (who == &pfs_caller_self)
     return 0;
   int r = pfs_container_main (c, &pin);
-  return r < 0 ? r : pfs_gate_pin (pfs_container_proc (c), pin, who);
+  return r < 0 ? r : pfs_gate_pin (c->proc, pin, who);
 }
 
 int

@@ -15,7 +15,7 @@ table_find (PfsNode *node, const char *name, PfsProcess **ret)
   int r = pfs_container_main (pfs_node_container (node), &pin);
   if (r < 0)
     return r;
-  if (fstatat (pfs_process_fd (pin), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstatat (pin->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return -errno;
   if (!S_ISREG (st.st_mode))
     return -ENOENT;
@@ -40,7 +40,7 @@ table_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
   int r = table_find (node, node->name, &pin);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  int fd = openat (pfs_process_fd (pin), node->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  int fd = openat (pin->fd, node->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0)
     return pfs_gone (-errno, -ESTALE);
   g_autoptr (PfsFile) file = pfs_file_new (node, fd, NULL, NULL);

@@ -127,11 +127,11 @@ mapped_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  if (!may_follow (pfs_process_fd (pin), link, who) && is_at_path (pfs_process_fd (pin), link, m, who))
+  if (!may_follow (pin->fd, link, who) && is_at_path (pin->fd, link, m, who))
     target = target_below_root (m->path);
   if (!target || strlen (target) >= PATH_MAX) {
     g_free (target);
-    target = g_strdup_printf ("%s/%d/%s", pfs_proc_path (pfs_container_proc (c)), (int) pfs_process_pid (pin), link);
+    target = g_strdup_printf ("%s/%d/%s", c->proc->path, (int) pin->pid, link);
   }
   *ret_target = g_steal_pointer (&target);
   return 0;
@@ -225,7 +225,7 @@ files_scan (PfsNode *top, PfsPathTree **ret)
 
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
-    r = pfs_read_lines_at (pfs_process_fd (pin), "maps", PFS_MAPS_MAX, add_line, files);
+    r = pfs_read_lines_at (pin->fd, "maps", PFS_MAPS_MAX, add_line, files);
   if (r < 0 && r != -EFBIG)
     return r;
   *ret = path_tree_of (pfs_mapped_files_steal (files));

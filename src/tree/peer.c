@@ -18,9 +18,9 @@ text_content (PfsNode *node, const PfsCaller *who, GBytes **ret)
   if (r < 0)
     return pfs_gone (r, -ESTALE);
   if (strcmp (node->name, "pid") == 0)
-    line = g_strdup_printf ("%d\n", (int) pfs_process_pid (pin));
+    line = g_strdup_printf ("%d\n", (int) pin->pid);
   else
-    line = g_strconcat (pfs_container_id (c), "\n", NULL);
+    line = g_strconcat (c->id, "\n", NULL);
   *ret = g_bytes_new_take (line, strlen (line));
   return 0;
 }
@@ -46,7 +46,7 @@ proc_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  *ret_target = g_strdup_printf ("%s/%d", pfs_proc_path (pfs_container_proc (c)), (int) pfs_process_pid (pin));
+  *ret_target = g_strdup_printf ("%s/%d", c->proc->path, (int) pin->pid);
   return 0;
 }
 

@@ -48,7 +48,7 @@ pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid)
 {
   struct stat link;
 
-  if (fstatat (pfs_process_fd (process), "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstatat (process->fd, "root", &link, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? -ESRCH : -errno;
   *ret_uid = link.st_uid;
   *ret_gid = link.st_gid;
@@ -67,7 +67,7 @@ pfs_peer_stat (PfsNode *node, off_t size, struct stat *ret)
   int r = pfs_container_main (pfs_node_container (node), &process);
   if (r == 0 && node->ops->owned)
     r = pfs_process_owner (process, &uid, &gid);
-  if (r == 0 && fstat (pfs_process_fd (process), &dir) < 0)
+  if (r == 0 && fstat (process->fd, &dir) < 0)
     r = -errno;
   if (r < 0)
     return pfs_gone (r, -ESTALE);

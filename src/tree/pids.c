@@ -9,13 +9,13 @@ static int
 pid_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
 {
   PfsContainer *c = pfs_node_container (node);
-  PfsProc *proc = pfs_container_proc (c);
+  PfsProc *proc = c->proc;
   struct stat st;
 
   (void) who;
-  if (pfs_container_ended (c) || fstatat (pfs_proc_fd (proc), node->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  if (pfs_container_ended (c) || fstatat (proc->fd, node->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return -ESTALE;
-  *ret_target = g_strdup_printf ("%s/%s", pfs_proc_path (proc), node->name);
+  *ret_target = g_strdup_printf ("%s/%s", proc->path, node->name);
   return 0;
 }
 

@@ -15,13 +15,13 @@ typedef struct {
 static int
 way_check (PfsContainer *c, const PfsSocketWay *way, const PfsCaller *who)
 {
-  PfsProc *proc = pfs_container_proc (c);
+  PfsProc *proc = c->proc;
   g_autoptr (PfsProcess) pin = NULL;
 
   int r = pfs_container_main (c, &pin);
   if (r < 0)
     return r;
-  if (pfs_process_pid (pin) != way->process.pid) {
+  if (pin->pid != way->process.pid) {
     g_clear_pointer (&pin, pfs_process_unref);
     r = pfs_process_open (proc, way->process.pid, way->process.start_time, &pin);
   }
@@ -42,8 +42,7 @@ socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
     const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
     int r = way_check (c, way, who);
     if (r == 0) {
-      *ret_target = g_strdup_printf ("%s/%d/root%s", pfs_proc_path (pfs_container_proc (c)), (int) way->process.pid,
-                                     way->physical);
+      *ret_target = g_strdup_printf ("%s/%d/root%s", c->proc->path, (int) way->process.pid, way->physical);
       return 0;
     }
     if (r != -ESRCH)

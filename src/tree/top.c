@@ -11,7 +11,7 @@
 static char *
 peer_key (const PfsContainer *c)
 {
-  return g_strdup_printf ("%" G_GUINT64_FORMAT, pfs_container_serial (c));
+  return g_strdup_printf ("%" G_GUINT64_FORMAT, c->serial);
 }
 
 static void

@@ -6,13 +6,66 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "peerfs/parse/mountinfo.h"
 #include "peerfs/proc/proc.h"
 
 typedef struct PfsTable PfsTable;
+typedef struct PfsContainer PfsContainer;
+
+typedef enum {
+  PFS_RANK_UNKNOWN = 0, /* not looked at, or not finished exec into the container */
+  PFS_RANK_OTHER_ROOT,  /* in a mount namespace with another root: main only if nothing better lives */
+  PFS_RANK_JAILED,      /* chrooted, and we may not look at its mount namespace */
+  PFS_RANK_OWN_ROOT,    /* has the container's own root, or is chrooted below it */
+} PfsRank;
+
+/* What a container's name comes from, the weaker first: a mount can be made in a container that has SYS_ADMIN, a cgroup
+ * in one that may make them, but only below its own. */
+typedef enum {
+  PFS_CLAIM_MOUNT = 0, /* the kubelet's mount, or what looks like it */
+  PFS_CLAIM_CGROUP,    /* its id or machine */
+  PFS_CLAIM_POD,  /* the kubelet's mount, if our own container's vouches for it; of another pod, if the cgroup does */
+  PFS_CLAIM_RULE, /* --name */
+} PfsClaim;
 
 /* One instance of a container: a restart under the same name, or even the same id, is another instance. Refcounted,
  * safe to use from any thread; stays valid (and dead) after its end. */
-typedef struct PfsContainer PfsContainer;
+struct PfsContainer {
+  char *id;       /* the last of its chain of ids; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
+  char *runtime;  /* "unknown" if nothing tells */
+  char *pod_uid;  /* "" if unknown */
+  guint64 serial; /* differs between instances in one table */
+  PfsProc *proc;  /* borrowed */
+
+  /* The rest is for src/pod alone: see state.h. */
+  gint refs;
+  gint ended;      /* atomic; set once */
+  PfsTable *table; /* a reference to its memory */
+
+  char *key; /* the chain of ids; or as id, if no cgroup names one */
+  bool has_cgroup_id;
+  guint depth; /* of containers around it, with itself */
+  char *machine;
+  char *outer_pod; /* the uid of the pod by its cgroup; "" if that tells none */
+  bool beside_us;  /* its cgroup is beside our own */
+
+  GPtrArray *members;      /* [scan] of PfsProcessInfo, borrowed from PfsTable.processes, by pid */
+  char *root_key;          /* [scan] of its own "/"; NULL until a process with one was seen */
+  PfsKubeletMount kubelet; /* [scan] name "" if there is none */
+  bool main_is_sandbox;    /* [scan] */
+  PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
+  char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
+  char *next_name;         /* [scan] NULL: it is not listed */
+  PfsClaim claim;          /* [scan] to next_name */
+  bool told;               /* [scan] that another one has the name that it claims */
+
+  char *name;          /* [lock] */
+  pid_t main_pid;      /* [lock], written by the scan alone */
+  guint64 main_start;  /* [lock], written by the scan alone */
+  int main_error;      /* [lock], written by the scan alone: why the next main process is not known; else 0 */
+  GArray *pids;        /* [lock] of pid_t; never changed in place */
+  PfsProcess *process; /* [lock] cached; in PfsTable.pinned */
+};
 
 /* Which containers of a /proc are listed, and by which names. */
 typedef enum {
@@ -97,12 +150,7 @@ PfsContainer *pfs_container_ref (PfsContainer *c);
 void pfs_container_unref (PfsContainer *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsContainer, pfs_container_unref)
 
-const char *pfs_container_id (const PfsContainer *c);      /* fixed for life */
-const char *pfs_container_runtime (const PfsContainer *c); /* fixed for life; "unknown" if nothing tells */
-const char *pfs_container_pod_uid (const PfsContainer *c); /* fixed for life; "" if unknown */
-guint64 pfs_container_serial (const PfsContainer *c);      /* differs between instances in one table */
-PfsProc *pfs_container_proc (const PfsContainer *c);       /* borrowed */
-char *pfs_container_name (PfsContainer *c);                /* as of the last scan; g_free */
+char *pfs_container_name (PfsContainer *c); /* as of the last scan; g_free */
 
 /* The main process, pinned: a reference (pfs_process_unref). If the known one has ended, /proc is rescanned for the
  * next. A process whose container's root cannot be ours to serve (start-up window) is never given.

@@ -9,7 +9,13 @@
 
 #include "peerfs/parse/stat.h"
 
-typedef struct PfsProc PfsProc;
+typedef struct {
+  gint refs;
+  int fd;     /* of its directory */
+  char *path; /* absolute, as links into it must spell it */
+  bool live;  /* it is a procfs, not a saved copy */
+  bool own;   /* that of our own PID namespace: only then do its pids mean anything to pidfd_open(2) */
+} PfsProc;
 
 /* Opens dir. *ret is owned by the caller (pfs_proc_unref). Returns 0 or -errno: that of open(2), -ENOTDIR, or
  * -ENODATA if the folder shows no process at all. */
@@ -17,16 +23,6 @@ int pfs_proc_open (const char *dir, PfsProc **ret);
 PfsProc *pfs_proc_ref (PfsProc *proc);
 void pfs_proc_unref (PfsProc *proc);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsProc, pfs_proc_unref)
-
-/* Its directory's descriptor, borrowed, and its absolute path, as links into it must spell it. */
-int pfs_proc_fd (const PfsProc *proc);
-const char *pfs_proc_path (const PfsProc *proc);
-
-/* True if it is a procfs of our own PID namespace: only then do its pids mean anything to pidfd_open(2). */
-bool pfs_proc_is_own (const PfsProc *proc);
-
-/* True if it is a procfs at all, not a saved copy. */
-bool pfs_proc_is_live (const PfsProc *proc);
 
 /* --- the processes that it shows --- */
 
@@ -77,18 +73,19 @@ bool pfs_proc_is_worker (int proc_fd, pid_t pid);
 
 /* A process pinned by a descriptor of its directory and, if possible, by a pidfd. The directory's files fail with
  * ESRCH once the process has ended, even if the pid is used again. Immutable; shared between threads; refcounted. */
-typedef struct PfsProcess PfsProcess;
+typedef struct {
+  gint refs;
+  pid_t pid;
+  int fd;    /* of /proc/<pid>, O_RDONLY|O_DIRECTORY */
+  int pidfd; /* -1 if there is none. Readable once the process has ended */
+  bool live; /* of its PfsProc */
+} PfsProcess;
 
 /* Pins pid if it is still the process that started at start_time (ticks). -ESRCH if it is not. */
 int pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **ret);
 PfsProcess *pfs_process_ref (PfsProcess *process);
 void pfs_process_unref (PfsProcess *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsProcess, pfs_process_unref)
-
-pid_t pfs_process_pid (const PfsProcess *process);
-int pfs_process_fd (const PfsProcess *process); /* of /proc/<pid>, O_RDONLY|O_DIRECTORY, borrowed */
-/* Borrowed; -1 if there is none. Readable once the process has ended. */
-int pfs_process_pidfd (const PfsProcess *process);
 
 /* False once the process has ended (zombies have). */
 bool pfs_process_alive (const PfsProcess *process);

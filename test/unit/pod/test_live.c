@@ -35,7 +35,7 @@ finds_a_real_container (void **state)
   g_autoptr (PfsContainer) c = find_live (l);
   assert_non_null (c);
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), first);
+  assert_int_equal (pin->pid, first);
   g_clear_pointer (&pin, pfs_process_unref);
 
   g_usleep (20000);
@@ -46,7 +46,7 @@ finds_a_real_container (void **state)
   stop (first);
   g_array_index (l->children, pid_t, 0) = 0;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), second);
+  assert_int_equal (pin->pid, second);
   g_clear_pointer (&pin, pfs_process_unref);
 
   g_autoptr (GPtrArray) pinned = pfs_table_pinned (l->table);
@@ -239,7 +239,7 @@ lack_of_descriptors_is_no_end (void **state)
   }
   g_autoptr (PfsProcess) pin = NULL;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), second);
+  assert_int_equal (pin->pid, second);
 }
 
 /* In the container's cgroup and with its root, but not yet with its program: what a runtime does last is exec. */
@@ -256,7 +256,7 @@ no_peer_before_exec (void **state)
   assert_non_null (c);
   g_autoptr (PfsProcess) pin = NULL;
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), peer);
+  assert_int_equal (pin->pid, peer);
 }
 
 int

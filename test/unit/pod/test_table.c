@@ -19,10 +19,10 @@ lists_containers (void **state)
   assert_listing (f->table, "nginx:7");
 
   g_autoptr (PfsContainer) c = fixture_find (f->table, "nginx");
-  assert_string_equal (pfs_container_id (c), ID_B);
-  assert_string_equal (pfs_container_runtime (c), "containerd");
-  assert_string_equal (pfs_container_pod_uid (c), UID_1);
-  assert_ptr_equal (pfs_container_proc (c), f->proc);
+  assert_string_equal (c->id, ID_B);
+  assert_string_equal (c->runtime, "containerd");
+  assert_string_equal (c->pod_uid, UID_1);
+  assert_ptr_equal (c->proc, f->proc);
   g_autoptr (GArray) pids = pfs_container_pids (c);
   assert_int_equal (pids->len, 2);
   assert_int_equal (g_array_index (pids, pid_t, 0), 7);
@@ -41,12 +41,12 @@ follows_the_main_process (void **state)
   fixture_open (f, NULL);
   g_autoptr (PfsContainer) c = fixture_find (f->table, "nginx");
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), 7);
+  assert_int_equal (pin->pid, 7);
   g_clear_pointer (&pin, pfs_process_unref);
 
   fixture_kill (f, 7);
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), 8);
+  assert_int_equal (pin->pid, 8);
   assert_false (pfs_container_ended (c));
   g_clear_pointer (&pin, pfs_process_unref);
 
@@ -88,10 +88,10 @@ restart_is_another_instance (void **state)
   assert_listing (f->table, "nginx:12");
   g_autoptr (PfsContainer) new = fixture_find (f->table, "nginx");
   assert_ptr_not_equal (old, new);
-  assert_true (pfs_container_serial (old) != pfs_container_serial (new));
+  assert_true (old->serial != new->serial);
   assert_true (pfs_container_ended (old));
   assert_int_equal (pfs_container_main (old, &pin), -ESRCH);
-  assert_string_equal (pfs_container_id (old), ID_B);
+  assert_string_equal (old->id, ID_B);
 }
 
 /* The same id and the same pids, used again: only the start time differs. */
@@ -108,7 +108,7 @@ reused_pid_is_another_process (void **state)
   assert_listing (f->table, "nginx:7");
   assert_true (pfs_container_ended (old));
   g_autoptr (PfsContainer) new = fixture_find (f->table, "nginx");
-  assert_true (pfs_container_serial (old) != pfs_container_serial (new));
+  assert_true (old->serial != new->serial);
 }
 
 static void
@@ -180,7 +180,7 @@ chrooted_main_stays (void **state)
   fixture_process (f, 9, "sh", 90, CG (ID_B), ROOT ("41") KUBELET ("lb", "0123abcd"));
   assert_listing (f->table, "lb:5");
   assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), 5);
+  assert_int_equal (pin->pid, 5);
 
   /* As somebody sees it who comes later. */
   g_autoptr (PfsTable) late = pfs_table_new (f->proc, NULL);

@@ -104,13 +104,13 @@ tells_workers (void **state)
   (void) state;
 
   assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
-  assert_false (pfs_proc_is_worker (pfs_proc_fd (proc), getpid ()));
+  assert_false (pfs_proc_is_worker (proc->fd, getpid ()));
   pid_t pid = fork ();
   assert_true (pid >= 0);
   if (pid == 0)
     _exit (0);
   assert_int_equal (waitpid (pid, NULL, 0), pid);
-  assert_true (pfs_proc_is_worker (pfs_proc_fd (proc), pid));
+  assert_true (pfs_proc_is_worker (proc->fd, pid));
 }
 
 int

@@ -45,10 +45,10 @@ opens_kernel_proc (void **state)
   (void) state;
 
   assert_int_equal (pfs_proc_open ("/proc/../proc/", &proc), 0);
-  assert_string_equal (pfs_proc_path (proc), "/proc");
-  assert_true (pfs_proc_is_live (proc));
-  assert_true (pfs_proc_is_own (proc));
-  assert_true (fcntl (pfs_proc_fd (proc), F_GETFD) & FD_CLOEXEC);
+  assert_string_equal (proc->path, "/proc");
+  assert_true (proc->live);
+  assert_true (proc->own);
+  assert_true (fcntl (proc->fd, F_GETFD) & FD_CLOEXEC);
 }
 
 static void
@@ -72,12 +72,12 @@ opens_saved_copy (void **state)
 
   fixture_process (f, 7, "a) b", 100, "", "");
   assert_int_equal (pfs_proc_open (f->dir, &f->proc), 0);
-  assert_false (pfs_proc_is_live (f->proc));
-  assert_false (pfs_proc_is_own (f->proc));
+  assert_false (f->proc->live);
+  assert_false (f->proc->own);
   assert_int_equal (pfs_process_open (f->proc, 7, 101, &pin), -ESRCH);
   assert_int_equal (pfs_process_open (f->proc, 8, 100, &pin), -ESRCH);
   assert_int_equal (pfs_process_open (f->proc, 7, 100, &pin), 0);
-  assert_int_equal (pfs_process_pidfd (pin), -1);
+  assert_int_equal (pin->pidfd, -1);
   assert_true (pfs_process_alive (pin));
   fixture_kill (f, 7);
   assert_false (pfs_process_alive (pin));
@@ -97,8 +97,8 @@ pin_ends_with_its_process (void **state)
   assert_int_equal (pfs_proc_open ("/proc", &proc), 0);
   assert_int_equal (pfs_process_open (proc, pid, start + 1, &pin), -ESRCH);
   assert_int_equal (pfs_process_open (proc, pid, start, &pin), 0);
-  assert_int_equal (pfs_process_pid (pin), pid);
-  assert_true (pfs_process_pidfd (pin) >= 0);
+  assert_int_equal (pin->pid, pid);
+  assert_true (pin->pidfd >= 0);
   assert_true (pfs_process_alive (pin));
 
   kill (pid, SIGKILL);
@@ -108,7 +108,7 @@ pin_ends_with_its_process (void **state)
   assert_int_equal (pfs_process_open (proc, pid, start, &late), -ESRCH);
   assert_int_equal (waitpid (pid, NULL, 0), pid);
   assert_false (pfs_process_alive (pin));
-  assert_int_equal (pfs_read_at (pfs_process_fd (pin), "stat", PFS_STAT_MAX, &bytes), -ESRCH);
+  assert_int_equal (pfs_read_at (pin->fd, "stat", PFS_STAT_MAX, &bytes), -ESRCH);
   assert_int_equal (pfs_process_open (proc, pid, start, &late), -ESRCH);
 }
 
@@ -138,8 +138,8 @@ foreign_procfs_is_not_own (void **state)
   g_autoptr (PfsProc) foreign = NULL;
   int r = pfs_proc_open (path, &foreign);
   if (r == 0) {
-    assert_true (pfs_proc_is_live (foreign));
-    assert_false (pfs_proc_is_own (foreign));
+    assert_true (foreign->live);
+    assert_false (foreign->own);
     g_autoptr (PfsProcess) pin = NULL;
     assert_int_equal (pfs_process_open (foreign, 1, 0, &pin), -ESRCH);
   }

@@ -511,7 +511,7 @@ test_special_files (void **state)
   assert_int_equal (roots_lookup (r, "run/sock", WHO, &entry), 0);
   g_autoptr (PfsNode) sock = entry.node;
   assert_int_equal (sock->ops->readlink (sock, WHO, &target), 0);
-  g_autofree char *expected = g_strdup_printf ("%s/10/root/run/sock", pfs_proc_path (r->nodes.proc->proc));
+  g_autofree char *expected = g_strdup_printf ("%s/10/root/run/sock", r->nodes.proc->proc->path);
   assert_string_equal (target, expected);
   assert_int_equal (entry.attr.st_mode, S_IFLNK | 0777);
   assert_int_equal (entry.attr.st_size, strlen (expected));

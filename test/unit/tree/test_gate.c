@@ -192,12 +192,10 @@ caller_of (PfsProc *proc, const Kind *kind, pid_t pid)
 {
   char own[PFS_USER_NS_MAX];
 
-  assert_int_equal (pfs_user_ns (pfs_proc_fd (proc), getpid (), own), 0);
-  return (PfsCaller) { .uid = kind->uid,
-                       .gid = kind->gid,
-                       .pid = pid,
-                       .caps = pfs_caps_of (pfs_proc_fd (proc), pid, own),
-                       .switching = true };
+  assert_int_equal (pfs_user_ns (proc->fd, getpid (), own), 0);
+  return (PfsCaller) {
+    .uid = kind->uid, .gid = kind->gid, .pid = pid, .caps = pfs_caps_of (proc->fd, pid, own), .switching = true
+  };
 }
 
 static int
@@ -316,7 +314,7 @@ test_no_descriptors (void **state)
   g_autoptr (PfsProcess) pin = pin_of (proc, target.pid);
   const PfsCaller who = caller_of (proc, user, caller.pid);
   assert_int_equal (getrlimit (RLIMIT_NOFILE, &before), 0);
-  lowest = dup (pfs_process_fd (pin));
+  lowest = dup (pin->fd);
   close (lowest);
   for (int i = 0; i < (int) G_N_ELEMENTS (answers); i++) {
     few = (struct rlimit) { (rlim_t) (lowest + i), before.rlim_max };
@@ -365,7 +363,7 @@ test_ending (void **state)
   const PfsCaller who = caller_of (proc, &kinds[0], caller.pid);
   assert_int_equal (pfs_gate_pin (proc, pin, &who), 0);
   assert_int_equal (write (go[1], "g", 1), 1);
-  for (int i = 0; i < 500 && fstatat (pfs_process_fd (pin), "root", &st, 0) == 0; i++)
+  for (int i = 0; i < 500 && fstatat (pin->fd, "root", &st, 0) == 0; i++)
     g_usleep (10000);
   assert_true (pfs_process_alive (pin));
   assert_int_equal (pfs_gate_pin (proc, pin, &who), -ESRCH);

@@ -61,7 +61,7 @@ static void
 test_links (void **state)
 {
   Nodes *n = *state;
-  g_autofree char *expected = g_strdup_printf ("%s/10", pfs_proc_path (n->proc->proc));
+  g_autofree char *expected = g_strdup_printf ("%s/10", n->proc->proc->path);
   g_autofree char *proc = nodes_readlink (n, "web/proc");
   g_autofree char *pid = nodes_readlink (n, "web/pids/10");
 

@@ -75,7 +75,7 @@ static void
 assert_target (Sockets *s, const char *path, const char *name)
 {
   g_autofree char *target = nodes_readlink (s->n, path);
-  g_autofree char *expected = g_strdup_printf ("%s/10/root%s/%s", pfs_proc_path (s->n->proc->proc), s->dir, name);
+  g_autofree char *expected = g_strdup_printf ("%s/10/root%s/%s", s->n->proc->proc->path, s->dir, name);
 
   assert_string_equal (target, expected);
 }
