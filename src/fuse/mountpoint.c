@@ -118,12 +118,10 @@ is_peerfs (const char *path)
   g_autoptr (GBytes) content = NULL;
   PfsMountLine line;
   bool found = false;
-  gsize len;
 
   if (pfs_read_at (AT_FDCWD, "/proc/self/mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return false;
-  const char *text = g_bytes_get_data (content, &len);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   while (pfs_mount_iter_next (iter, &line))
     if (g_str_equal (line.mount_point, path))
       found = g_str_equal (line.fstype, "fuse.peerfs");

@@ -96,9 +96,7 @@ warn_of_closed_mount (char **command, uid_t uid)
   g_autoptr (GBytes) content = NULL;
   if (pfs_read_at (AT_FDCWD, "/proc/self/mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return;
-  gsize len;
-  const char *text = g_bytes_get_data (content, &len);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   for (PfsMountLine line; pfs_mount_iter_next (iter, &line);) {
     if (is_closed_mount (&line, command, uid))
       pfs_say ("warning: %s lets in only the user who mounted it; umount it, and mount it with -o allow_other",

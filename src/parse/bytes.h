@@ -19,6 +19,15 @@ bytes_of (const char *p, size_t len)
   return (Bytes) { p, len };
 }
 
+static inline Bytes
+bytes_of_content (GBytes *content)
+{
+  gsize len;
+  const char *start = g_bytes_get_data (content, &len);
+
+  return bytes_of (start, len);
+}
+
 static inline bool
 bytes_equal (Bytes b, const char *s)
 {

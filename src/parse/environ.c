@@ -7,15 +7,6 @@
 
 #define VARIABLES_MAX 65536 /* each costs us more than its few bytes cost the peer */
 
-static Bytes
-content_of (const PfsEnviron *env)
-{
-  gsize len;
-  const char *start = g_bytes_get_data (env->content, &len);
-
-  return bytes_of (start, len);
-}
-
 static void
 add_record (PfsEnviron *env, Bytes record)
 {
@@ -37,7 +28,8 @@ pfs_environ_parse (GBytes *content)
   env->content = g_bytes_ref (content);
   env->names = g_ptr_array_new_with_free_func (g_free);
   env->values = g_hash_table_new (g_str_hash, g_str_equal);
-  for (Bytes all = content_of (env); env->names->len < VARIABLES_MAX && bytes_split (&all, '\0', &record);)
+  for (Bytes all = bytes_of_content (env->content);
+       env->names->len < VARIABLES_MAX && bytes_split (&all, '\0', &record);)
     add_record (env, record);
   return env;
 }
@@ -57,7 +49,7 @@ const char *
 pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len)
 {
   const char *value = g_hash_table_lookup (env->values, file_name);
-  Bytes all = content_of (env);
+  Bytes all = bytes_of_content (env->content);
 
   if (value)
     *ret_len = strnlen (value, (size_t) (all.p + all.len - value));
@@ -67,7 +59,7 @@ pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len)
 bool
 pfs_environ_overwritten (const PfsEnviron *env)
 {
-  Bytes all = content_of (env), first;
+  Bytes all = bytes_of_content (env->content), first;
 
   return bytes_split (&all, '\0', &first) && !bytes_contain (first, "=");
 }

@@ -104,10 +104,9 @@ rank (const PfsKubeletMount *mount, const char *mount_point, const char *pod_uid
 }
 
 bool
-pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
-                       PfsKubeletMount *ret)
+pfs_mountinfo_kubelet (GBytes *content, const char *pod_uid, const PfsKubeletMount *own, PfsKubeletMount *ret)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsKubeletMount mount;
   PfsMountLine line;
   int best = 0;

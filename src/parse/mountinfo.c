@@ -11,11 +11,11 @@ struct PfsMountIter {
 };
 
 PfsMountIter *
-pfs_mount_iter_new (const char *content, size_t len)
+pfs_mount_iter_new (GBytes *content)
 {
   PfsMountIter *iter = g_new0 (PfsMountIter, 1);
 
-  iter->rest = bytes_of (content, len);
+  iter->rest = bytes_of_content (content);
   iter->line = g_string_new (NULL);
   return iter;
 }
@@ -57,22 +57,6 @@ unescape (char *field)
   return field;
 }
 
-/* Cuts the next field off *rest; NULL if there is none. Fields may be empty: the source of some mounts is. */
-static char *
-next_field (char **rest)
-{
-  char *field = *rest;
-  char *end;
-
-  if (!field)
-    return NULL;
-  end = strchr (field, ' ');
-  if (end)
-    *end++ = '\0';
-  *rest = end;
-  return field;
-}
-
 static bool
 field_to_ulong (const char *field, unsigned long *ret)
 {
@@ -98,26 +82,23 @@ field_to_device (char *field, unsigned int *ret_major, unsigned int *ret_minor)
   return true;
 }
 
-/* "36 35 98:0 /root /mount/point options [optional ...] - fstype source super-options" */
+/* "36 35 98:0 /root /mount/point options [optional ...] - fstype source super-options". Fields may be empty: the source
+ * of some mounts is. */
 static bool
 parse_line (char *line, PfsMountLine *ret)
 {
-  char *root, *mount_point, *options, *field, *fstype, *source;
   PfsMountLine out = { 0 };
-  char *rest = line;
+  char *rest = line, *field;
 
-  if (!field_to_ulong (next_field (&rest), &out.id) || !field_to_ulong (next_field (&rest), &out.parent_id)
-      || !field_to_device (next_field (&rest), &out.major, &out.minor))
+  if (!field_to_ulong (strsep (&rest, " "), &out.id) || !field_to_ulong (strsep (&rest, " "), &out.parent_id)
+      || !field_to_device (strsep (&rest, " "), &out.major, &out.minor))
     return false;
 
-  root = next_field (&rest);
-  mount_point = next_field (&rest);
-  options = next_field (&rest);
+  char *root = strsep (&rest, " "), *mount_point = strsep (&rest, " "), *options = strsep (&rest, " ");
   do
-    field = next_field (&rest);
+    field = strsep (&rest, " ");
   while (field && strcmp (field, "-") != 0);
-  fstype = next_field (&rest);
-  source = next_field (&rest);
+  char *fstype = strsep (&rest, " "), *source = strsep (&rest, " ");
   if (!rest || root[0] == '\0' || mount_point[0] != '/' || fstype[0] == '\0')
     return false;
 
@@ -148,9 +129,9 @@ pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret)
 }
 
 char *
-pfs_mountinfo_root (const char *content, size_t len)
+pfs_mountinfo_root (GBytes *content)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   char *key = NULL;
   PfsMountLine line;
 
@@ -164,10 +145,9 @@ pfs_mountinfo_root (const char *content, size_t len)
 }
 
 bool
-pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
-                      size_t buf_len)
+pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor, char *buf, size_t buf_len)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
   if (buf_len > 0)

@@ -7,16 +7,16 @@
 
 #define ID_DIGITS 64
 
-typedef struct {
-  const char *name;        /* as peerfs shows it */
-  const char *prefixes[3]; /* the last word before an id of 64 digits: "docker-<id>.scope" */
-  const char *parents[3];  /* the cgroup above, if nothing stands before the id: "moby/<id>" */
-  const char *above;       /* any cgroup above, if nothing better tells */
-  const char *helpers[3];  /* a word in cgroups that carry an id, but are of the runtime's own processes or pods */
-  const char *helper_parents[2]; /* likewise the cgroup above: bare ids below it are no containers */
-  bool (*match) (const PfsCgroupStep *step, PfsCgroup *ret); /* ids of other forms */
-  const char *sandbox;                                       /* the program of a pod's sandbox */
-} Runtime;
+/* An id of 64 digits is of the runtime by the last word before it ("docker-<id>.scope"); if nothing stands before it,
+ * by the cgroup above ("moby/<id>"). */
+static const struct {
+  const char *runtime, *prefix, *parent;
+} words[] = {
+  { "containerd", "containerd", "k8s.io" }, { "containerd", "nerdctl", "default" }, { "crio", "crio", "crio" },
+  { "docker", "docker", "docker" },         { "docker", "docker", "moby" },         { "podman", "libpod", "libpod" },
+  { "podman", "libpod-payload", "libpod" }, { "garden", "garden", "garden" },       { "lxc", "lxc", "lxc" },
+  { "lxc", "lxc.payload", "lxc.payload" },
+};
 
 /* True for text that may be a file name and be printed. */
 static bool
@@ -175,22 +175,6 @@ match_machine (const PfsCgroupStep *step, PfsCgroup *cg)
   return true;
 }
 
-/* A form is tried only if those of the rows before did not match. */
-static const Runtime runtimes[] = {
-  { "containerd", .prefixes = { "containerd", "nerdctl" }, .parents = { "k8s.io", "default" } },
-  { "crio", .prefixes = { "crio" }, .parents = { "crio" }, .helpers = { "conmon" } },
-  { "docker", .prefixes = { "docker" }, .parents = { "moby", "docker" } },
-  { "podman", .prefixes = { "libpod", "libpod-payload" }, .parents = { "libpod" },
-    .helpers = { "conmon", "libpod_pod_" }, .helper_parents = { "libpod_parent" }, .sandbox = "catatonit" },
-  { "k8s", .match = match_k8s, .sandbox = "pause" },
-  { "ecs", .above = "ecs", .match = match_ecs },
-  { "garden", .parents = { "garden" }, .match = match_garden },
-  { "unknown", .match = match_nomad }, /* which of Nomad's drivers it is, nothing tells */
-  { "lxc", .prefixes = { "lxc", "lxc.payload" }, .parents = { "lxc", "lxc.payload" }, .helpers = { "lxc.monitor" },
-    .helper_parents = { "lxc.monitor" }, .match = match_lxc },
-  { "nspawn", .match = match_machine },
-};
-
 /* The last run of exactly 64 lower-case hex digits that no letter or digit touches. */
 static bool
 find_digits (Bytes c, size_t *ret_start)
@@ -208,28 +192,28 @@ find_digits (Bytes c, size_t *ret_start)
   return false;
 }
 
+static bool
+is_any (Bytes b, bool (*fits) (Bytes b, const char *s), const char *const *all)
+{
+  while (*all && !fits (b, *all))
+    all++;
+  return *all;
+}
+
 /* Units that carry a container's id without being in it: its mounts, its health checks (podman's
- * "<id>-<random>.service"); and the helpers of runtimes. */
+ * "<id>-<random>.service"); and the processes and pods of runtimes. */
 static bool
 is_no_container (const PfsCgroupStep *step)
 {
-  static const char *const unit_suffixes[] = { ".service", ".mount", ".slice", ".socket", ".swap" };
+  static const char *const suffixes[] = { ".service", ".mount", ".slice", ".socket", ".swap", NULL };
+  static const char *const scopes[] = { "session-", "run-", NULL };
+  static const char *const helpers[] = { "conmon", "libpod_pod_", "lxc.monitor", NULL };
+  static const char *const helper_parents[] = { "libpod_parent", "lxc.monitor", NULL };
   Bytes c = step->component;
 
-  for (size_t i = 0; i < G_N_ELEMENTS (unit_suffixes); i++)
-    if (bytes_has_suffix (c, unit_suffixes[i]))
-      return true;
-  if (bytes_has_suffix (c, ".scope") && (bytes_has_prefix (c, "session-") || bytes_has_prefix (c, "run-")))
-    return true;
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++) {
-    for (const char *const *word = runtimes[i].helpers; *word; word++)
-      if (bytes_contain (c, *word))
-        return true;
-    for (const char *const *parent = runtimes[i].helper_parents; *parent; parent++)
-      if (c.len == ID_DIGITS && bytes_has_prefix (step->parent, *parent))
-        return true;
-  }
-  return false;
+  return is_any (c, bytes_has_suffix, suffixes) || is_any (c, bytes_contain, helpers)
+         || (bytes_has_suffix (c, ".scope") && is_any (c, bytes_has_prefix, scopes))
+         || (c.len == ID_DIGITS && is_any (step->parent, bytes_has_prefix, helper_parents));
 }
 
 /* Does prefix, without the separator at its end, end in the word? */
@@ -241,34 +225,19 @@ ends_in_word (Bytes prefix, const char *word)
   return bytes_has_suffix (prefix, word) && (prefix.len == n || !g_ascii_isalnum (prefix.p[prefix.len - n - 1]));
 }
 
-static bool
-is_of_runtime (const Runtime *runtime, const PfsCgroupStep *step, Bytes prefix)
-{
-  for (const char *const *word = runtime->prefixes; *word; word++)
-    if (ends_in_word (prefix, *word))
-      return true;
-  for (const char *const *parent = runtime->parents; prefix.len == 0 && *parent; parent++)
-    if (bytes_equal (step->parent, *parent))
-      return true;
-  return false;
-}
-
-/* By what stands before the digits ("docker-", "slice:cri-containerd:"), else by the component above. */
 static const char *
 runtime_of (const PfsCgroupStep *step, Bytes prefix)
 {
   if (prefix.len > 0)
     prefix.len--;
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
-    if (is_of_runtime (&runtimes[i], step, prefix))
-      return runtimes[i].name;
+  bool alone = prefix.len == 0;
+  for (size_t i = 0; i < G_N_ELEMENTS (words); i++)
+    if (alone ? bytes_equal (step->parent, words[i].parent) : ends_in_word (prefix, words[i].prefix))
+      return words[i].runtime;
   /* These paths do not name the runtime. */
   if (step->parent_is_pod || step->is_pod)
     return "k8s";
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes) && prefix.len == 0; i++)
-    if (runtimes[i].above && is_below (step, runtimes[i].above))
-      return runtimes[i].name;
-  return "unknown";
+  return alone && is_below (step, "ecs") ? "ecs" : "unknown";
 }
 
 static bool
@@ -284,19 +253,6 @@ match_digits (const PfsCgroupStep *step, PfsCgroup *cg)
 bool
 pfs_runtime_match (const PfsCgroupStep *step, PfsCgroup *ret)
 {
-  if (match_digits (step, ret))
-    return true;
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
-    if (runtimes[i].match && runtimes[i].match (step, ret))
-      return true;
-  return false;
-}
-
-bool
-pfs_runtime_is_sandbox (const char *comm)
-{
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
-    if (g_strcmp0 (comm, runtimes[i].sandbox) == 0)
-      return true;
-  return false;
+  return match_digits (step, ret) || match_k8s (step, ret) || match_ecs (step, ret) || match_garden (step, ret)
+         || match_nomad (step, ret) || match_lxc (step, ret) || match_machine (step, ret);
 }

@@ -29,12 +29,10 @@ is_with_us (const PfsSelf *self, int dir, const char *root_key)
 PfsContainer *
 pfs_find_by_kubelet (PfsTable *table, const PfsKubeletMount *kubelet)
 {
-  GHashTableIter iter;
-  gpointer value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
 
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsContainer *c = value;
+  for (const GList *l = all; l; l = l->next) {
+    PfsContainer *c = l->data;
     if (c->has_cgroup_id && g_str_equal (c->kubelet.instance, kubelet->instance)
         && g_str_equal (c->kubelet.name, kubelet->name) && g_str_equal (c->kubelet.pod_uid, kubelet->pod_uid))
       return c;
@@ -47,14 +45,12 @@ static bool
 is_visitor (PfsTable *table, int dir)
 {
   g_autofree char *mnt_ns = NULL;
-  GHashTableIter iter;
-  gpointer value;
 
   if (pfs_readlink_at (dir, "ns/mnt", &mnt_ns) < 0)
     return false;
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const PfsContainer *c = value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
+  for (const GList *l = all; l; l = l->next) {
+    const PfsContainer *c = l->data;
     g_autofree char *name = g_strdup_printf ("%d/ns/mnt", c->main_pid);
     g_autofree char *other = NULL;
     if (c->has_cgroup_id && c->main_pid > 0 && pfs_readlink_at (table->proc->fd, name, &other) == 0
@@ -85,15 +81,13 @@ learn_node_root (PfsTable *table, PfsProcessInfo *info, int dir)
 {
   g_autoptr (GBytes) mountinfo = NULL;
   PfsKubeletMount kubelet;
-  gsize len;
 
   if (pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0) {
     info->kind = PFS_KIND_PENDING;
     return;
   }
-  const char *content = g_bytes_get_data (mountinfo, &len);
-  g_autofree char *root_key = pfs_mountinfo_root (content, len);
-  if (!root_key || pfs_mountinfo_kubelet (content, len, NULL, NULL, &kubelet)
+  g_autofree char *root_key = pfs_mountinfo_root (mountinfo);
+  if (!root_key || pfs_mountinfo_kubelet (mountinfo, NULL, NULL, &kubelet)
       || (info->kind != PFS_KIND_BESIDE && is_with_us (&table->self, dir, root_key)))
     return;
   g_free (table->node_root);
@@ -108,7 +102,7 @@ pfs_classify (PfsTable *table, PfsProcessInfo *info)
 
   info->kind = PFS_KIND_PENDING;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
-  if (dir < 0 || pfs_proc_stat_at (dir, &stat) < 0)
+  if (dir < 0 || pfs_proc_stat_at (dir, 0, &stat) < 0)
     return;
   info->start_time = stat.start_time;
   if (pfs_stat_is_dead (&stat)) {
@@ -136,15 +130,13 @@ pfs_classify_without_id (PfsTable *table, PfsProcessInfo *info)
   g_autoptr (GBytes) mountinfo = NULL;
   const PfsSelf *self = &table->self;
   PfsKubeletMount kubelet;
-  gsize len;
 
   info->kind = PFS_KIND_PENDING;
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
   if (dir < 0 || pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo) < 0)
     return;
-  const char *content = g_bytes_get_data (mountinfo, &len);
-  bool has_kubelet = pfs_mountinfo_kubelet (content, len, NULL, &self->kubelet, &kubelet);
-  g_autofree char *root_key = pfs_mountinfo_root (content, len);
+  bool has_kubelet = pfs_mountinfo_kubelet (mountinfo, NULL, &self->kubelet, &kubelet);
+  g_autofree char *root_key = pfs_mountinfo_root (mountinfo);
   bool with_us = !beside && is_with_us (self, dir, root_key);
 
   info->kind = PFS_KIND_OUTSIDE;

@@ -70,7 +70,6 @@ read_self (PfsTable *table, PfsSelf *self)
 {
   g_autoptr (GBytes) mountinfo = NULL;
   g_autofree char *name = NULL;
-  gsize len;
 
   int r = pfs_readlink_at (table->proc->fd, "self", &name);
   if (r < 0)
@@ -79,12 +78,11 @@ read_self (PfsTable *table, PfsSelf *self)
   r = dir < 0 ? dir : pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, &mountinfo);
   if (r < 0)
     return r;
-  const char *content = g_bytes_get_data (mountinfo, &len);
-  pfs_mountinfo_kubelet (content, len, NULL, NULL, &self->kubelet);
+  pfs_mountinfo_kubelet (mountinfo, NULL, NULL, &self->kubelet);
   r = own_key (table, dir, self);
   if (r < 0)
     return r;
-  self->root_key = pfs_mountinfo_root (content, len);
+  self->root_key = pfs_mountinfo_root (mountinfo);
   (void) pfs_readlink_at (dir, "ns/mnt", &self->mnt_ns);
   return 0;
 }

@@ -20,9 +20,9 @@
 #define EXEC_SECONDS 2 /* a runtime's exec into the container is over by then */
 
 static bool
-has_mount (const char *content, gsize len, guint64 id)
+has_mount (GBytes *mounts, guint64 id)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (mounts);
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line))
@@ -34,12 +34,12 @@ has_mount (const char *content, gsize len, guint64 id)
 /* It may lie on a mount that does not answer: only what the kernel knows already is asked for. If we may not look at
  * the executable, we may not look at the root either. */
 static bool
-has_finished_exec (int dir, const char *content, gsize len)
+has_finished_exec (int dir, GBytes *mounts)
 {
   struct statx stx;
 
   return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID)
-         || has_mount (content, len, stx.stx_mnt_id);
+         || has_mount (mounts, stx.stx_mnt_id);
 }
 
 /* True for the root that a process has until it gets its container's own. */
@@ -64,9 +64,9 @@ is_foreign_root (PfsTable *table, const PfsContainer *c, const char *root_key)
 
 /* Is our own root mounted somewhere in there? So it is in the namespaces where runtimes work. */
 static bool
-shows_our_root (const PfsSelf *self, const char *content, gsize len)
+shows_our_root (const PfsSelf *self, GBytes *mounts)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (mounts);
   PfsMountLine line;
 
   while (self->root_key && pfs_mount_iter_next (iter, &line)) {
@@ -80,22 +80,22 @@ shows_our_root (const PfsSelf *self, const char *content, gsize len)
 /* Of a process that has not finished exec: can its root be none but its container's? On the node, outside of all
  * containers, the node's root is known. Under a kubelet, every container but the sandbox shows the kubelet's mount. */
 static bool
-is_surely_own (const PfsSelf *self, const PfsContainer *c, const char *content, gsize len, const char *root_key)
+is_surely_own (const PfsSelf *self, const PfsContainer *c, GBytes *mounts, const char *root_key)
 {
   PfsKubeletMount kubelet;
 
   if (!self->key || g_strcmp0 (root_key, c->root_key) == 0
-      || pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+      || pfs_mountinfo_kubelet (mounts, c->pod_uid, &self->kubelet, &kubelet))
     return true;
-  return !self->kubelet.name[0] && !shows_our_root (self, content, len);
+  return !self->kubelet.name[0] && !shows_our_root (self, mounts);
 }
 
 static void
-learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize len)
+learn_kubelet (PfsContainer *c, const PfsSelf *self, GBytes *mounts)
 {
   PfsKubeletMount kubelet;
 
-  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (content, len, c->pod_uid, &self->kubelet, &kubelet))
+  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (mounts, c->pod_uid, &self->kubelet, &kubelet))
     return;
   c->kubelet = kubelet;
   if (!c->pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN) {
@@ -109,18 +109,14 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, const char *content, gsize 
 static int
 read_mounts (PfsTable *table, guint64 peer, int dir, GBytes **ret, char **ret_root_key)
 {
-  gsize len;
-
   int r = pfs_read_prefix_at (dir, "mountinfo", PFS_MOUNTINFO_MAX, ret);
   if (r < 0)
     return r;
-  const char *content = g_bytes_get_data (*ret, &len);
-  *ret_root_key = pfs_mountinfo_root (content, len);
+  *ret_root_key = pfs_mountinfo_root (*ret);
   g_autoptr (GBytes) all = NULL;
   if (*ret_root_key || pfs_namespace_mountinfo (table, peer, dir, &all) < 0)
     return 0;
-  content = g_bytes_get_data (all, &len);
-  *ret_root_key = pfs_mountinfo_root (content, len);
+  *ret_root_key = pfs_mountinfo_root (all);
   if (*ret_root_key) {
     g_bytes_unref (*ret);
     *ret = g_steal_pointer (&all);
@@ -135,23 +131,20 @@ examine (PfsTable *table, PfsContainer *c, int dir, const PfsStat *stat)
   g_autoptr (GBytes) mounts = NULL;
   g_autofree char *root_key = NULL;
   const PfsSelf *self = &table->self;
-  gsize len;
 
   int r = read_mounts (table, c->serial, dir, &mounts, &root_key);
   if (r < 0)
     return r;
-  const char *content = g_bytes_get_data (mounts, &len);
   bool young = pfs_table_is_young (table, stat->start_time, EXEC_SECONDS);
   if (!root_key)
     return young ? PFS_RANK_UNKNOWN : PFS_RANK_JAILED;
   if (is_foreign_root (table, c, root_key))
     return PFS_RANK_UNKNOWN;
-  if (table->proc->live && !has_finished_exec (dir, content, len)
-      && (young || !is_surely_own (self, c, content, len, root_key)))
+  if (table->proc->live && !has_finished_exec (dir, mounts) && (young || !is_surely_own (self, c, mounts, root_key)))
     return PFS_RANK_UNKNOWN;
   if (c->root_key && !g_str_equal (root_key, c->root_key))
     return PFS_RANK_OTHER_ROOT;
-  learn_kubelet (c, self, content, len);
+  learn_kubelet (c, self, mounts);
   if (!c->root_key)
     c->root_key = g_steal_pointer (&root_key);
   return PFS_RANK_OWN_ROOT;
@@ -168,7 +161,7 @@ rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
     return alive > 0 ? info->rank : alive;
   }
   pfs_autofd dir = pfs_proc_open_pid (table->proc, info->pid, O_PATH);
-  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, &stat);
+  int r = dir < 0 ? dir : pfs_proc_stat_at (dir, 0, &stat);
   if (r < 0)
     return r;
   if (pfs_stat_is_dead (&stat) || stat.start_time != info->start_time)
@@ -178,7 +171,7 @@ rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
     return r;
   info->rank = (guint8) r;
   /* Its arguments would tell more. But they are in its memory, and a read of that may take as long as it likes. */
-  info->is_sandbox = pfs_runtime_is_sandbox (stat.comm);
+  info->is_sandbox = g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
   return r;
 }
 

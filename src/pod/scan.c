@@ -28,7 +28,7 @@ is_same_process (PfsTable *table, const PfsProcessInfo *info, const PfsPidEntry 
   /* Numbers of other filesystems are used again. */
   if (info->ino == entry->ino && table->proc->live)
     return 1;
-  int r = pfs_proc_stat (table->proc, entry->pid, &stat);
+  int r = pfs_proc_stat_at (table->proc->fd, entry->pid, &stat);
   if (r < 0)
     return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
   return stat.start_time == info->start_time;
@@ -68,12 +68,10 @@ read_processes (PfsTable *table)
 static void
 collect_members (PfsTable *table)
 {
-  GHashTableIter iter;
-  gpointer value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
 
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_ptr_array_set_size (((PfsContainer *) value)->members, 0);
+  for (const GList *l = all; l; l = l->next)
+    g_ptr_array_set_size (((PfsContainer *) l->data)->members, 0);
   for (guint i = 0; i < table->processes->len; i++) {
     PfsProcessInfo *info = &g_array_index (table->processes, PfsProcessInfo, i);
     if (info->container)
@@ -108,16 +106,14 @@ end_instance (PfsTable *table, PfsContainer *c)
 static void
 end_instances (PfsTable *table)
 {
-  GHashTableIter iter;
-  gpointer value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
 
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsContainer *c = value;
+  for (const GList *l = all; l; l = l->next) {
+    PfsContainer *c = l->data;
     if (c->members->len > 0 && (pfs_choose_main (table, c) != -ESRCH || c->main_pid == 0))
       continue;
     end_instance (table, c);
-    g_hash_table_iter_remove (&iter);
+    g_hash_table_remove (table->instances, c->key);
   }
 }
 
@@ -152,16 +148,14 @@ classify_rest (PfsTable *table)
 static void
 end_doubles (PfsTable *table)
 {
-  GHashTableIter iter;
-  gpointer value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
 
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsContainer *c = value;
+  for (const GList *l = all; l; l = l->next) {
+    PfsContainer *c = l->data;
     if (c->has_cgroup_id || !c->kubelet.name[0] || !pfs_find_by_kubelet (table, &c->kubelet))
       continue;
     end_instance (table, c);
-    g_hash_table_iter_remove (&iter);
+    g_hash_table_remove (table->instances, c->key);
   }
 }
 
@@ -179,14 +173,12 @@ static void
 choose_all (PfsTable *table)
 {
   g_autoptr (GPtrArray) open = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer value;
 
   collect_members (table);
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (((PfsContainer *) value)->main_rank != PFS_RANK_OWN_ROOT)
-      g_ptr_array_add (open, value);
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
+  for (const GList *l = all; l; l = l->next)
+    if (((PfsContainer *) l->data)->main_rank != PFS_RANK_OWN_ROOT)
+      g_ptr_array_add (open, l->data);
   g_ptr_array_sort (open, compare_depth);
   for (guint i = 0; i < open->len; i++)
     pfs_choose_main (table, open->pdata[i]);
@@ -251,8 +243,6 @@ int
 pfs_table_scan (PfsTable *table)
 {
   g_autoptr (GPtrArray) live = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer value;
 
   table->now = boot_ticks (table);
   int r = pfs_self_read (table);
@@ -270,9 +260,9 @@ pfs_table_scan (PfsTable *table)
     choose_all (table);
   }
 
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsContainer *c = value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
+  for (const GList *l = all; l; l = l->next) {
+    PfsContainer *c = l->data;
     if (c->main_pid > 0 && (c->main_rank != PFS_RANK_UNKNOWN || c->main_error != -ESRCH))
       g_ptr_array_add (live, c);
   }

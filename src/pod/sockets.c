@@ -93,13 +93,10 @@ static GArray *
 processes_by_age (const PfsSocketScan *scan)
 {
   GArray *processes = g_array_new (FALSE, FALSE, sizeof (PfsProcessId));
-  char name[16];
   PfsStat stat;
 
   for (guint i = 0; i < scan->n_pids; i++) {
-    g_snprintf (name, sizeof name, "%d", (int) scan->pids[i]);
-    pfs_autofd fd = openat (scan->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || pfs_proc_stat_at (fd, &stat) < 0)
+    if (pfs_proc_stat_at (scan->proc_fd, scan->pids[i], &stat) < 0)
       continue;
     PfsProcessId process = { scan->pids[i], stat.start_time };
     g_array_append_val (processes, process);
@@ -209,7 +206,7 @@ list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
 
   int r = pfs_container_main (c, &process);
   if (r >= 0)
-    r = pfs_proc_stat_at (process->fd, &stat);
+    r = pfs_proc_stat_at (process->fd, 0, &stat);
   if (r < 0)
     return r == -ENOENT ? -ESRCH : r;
   const PfsSocketScan scan = {

@@ -18,9 +18,9 @@ mount_key (uint64_t parent, const char *point, size_t len)
 }
 
 static void
-read_mounts (PfsView *view, const char *content, size_t len)
+read_mounts (PfsView *view, GBytes *content)
 {
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line)) {
@@ -50,7 +50,6 @@ pfs_view_new (int pid_fd, PfsView **ret)
 {
   g_autoptr (PfsView) view = g_new0 (PfsView, 1);
   g_autoptr (GBytes) mounts = NULL;
-  gsize len;
 
   view->mounts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   view->devices = g_hash_table_new (NULL, NULL);
@@ -64,8 +63,7 @@ pfs_view_new (int pid_fd, PfsView **ret)
     return r == -ENOENT || r == -EINVAL ? -ESRCH : r;
   if (strcmp (view->root, "/") == 0)
     view->root[0] = '\0';
-  const char *content = g_bytes_get_data (mounts, &len);
-  read_mounts (view, content ? content : "", len);
+  read_mounts (view, mounts);
   *ret = g_steal_pointer (&view);
   return 0;
 }

@@ -62,17 +62,15 @@ void
 pfs_table_unref (PfsTable *table)
 {
   g_autoptr (GPtrArray) processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
-  GHashTableIter iter;
-  gpointer value;
 
   if (!g_atomic_int_dec_and_test (&table->users))
     return;
   pthread_mutex_lock (&table->lock);
   while (table->scanning)
     pthread_cond_wait (&table->scanned, &table->lock);
-  g_hash_table_iter_init (&iter, table->instances);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    PfsContainer *c = value;
+  g_autoptr (GList) all = g_hash_table_get_values (table->instances);
+  for (const GList *l = all; l; l = l->next) {
+    PfsContainer *c = l->data;
     g_atomic_int_set (&c->ended, 1);
     if (c->process)
       g_ptr_array_add (processes, pfs_container_unpin (c));

@@ -29,38 +29,20 @@ pfs_pid_of_name (const char *name)
   return (pid_t) pid;
 }
 
-static int
-read_stat (int dirfd, const char *name, PfsStat *ret)
+int
+pfs_proc_stat_at (int dirfd, pid_t pid, PfsStat *ret)
 {
   g_autoptr (GBytes) bytes = NULL;
+  char name[32] = "stat";
   gsize len;
-  int r = pfs_read_at (dirfd, name, PFS_STAT_MAX, &bytes);
 
+  if (pid > 0)
+    g_snprintf (name, sizeof name, "%d/stat", (int) pid);
+  int r = pfs_read_at (dirfd, name, PFS_STAT_MAX, &bytes);
   if (r < 0)
     return r;
   const char *content = g_bytes_get_data (bytes, &len);
   return pfs_stat_parse (content, len, ret);
-}
-
-int
-pfs_proc_stat_at (int piddir, PfsStat *ret)
-{
-  return read_stat (piddir, "stat", ret);
-}
-
-static int
-read_stat_of (int proc_fd, pid_t pid, PfsStat *ret)
-{
-  char name[32];
-
-  g_snprintf (name, sizeof name, "%d/stat", (int) pid);
-  return read_stat (proc_fd, name, ret);
-}
-
-int
-pfs_proc_stat (const PfsProc *proc, pid_t pid, PfsStat *ret)
-{
-  return read_stat_of (proc->fd, pid, ret);
 }
 
 int
@@ -84,7 +66,7 @@ pfs_proc_is_worker (int proc_fd, pid_t pid)
   /* Such a thread never leads its process: only that one's number is right for both. */
   if (syscall (SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH)
     return false;
-  return read_stat_of (proc_fd, pid, &stat) < 0 || (stat.flags & IO_WORKER);
+  return pfs_proc_stat_at (proc_fd, pid, &stat) < 0 || (stat.flags & IO_WORKER);
 }
 
 int
@@ -144,7 +126,7 @@ pfs_proc_pid_alive (const PfsProc *proc, pid_t pid)
   g_snprintf (name, sizeof name, "%d/root", pid);
   if (proc->live && readlinkat (proc->fd, name, buf, sizeof buf) > 0)
     return 1;
-  int r = pfs_proc_stat (proc, pid, &stat);
+  int r = pfs_proc_stat_at (proc->fd, pid, &stat);
   if (r < 0)
     return r == -ENOENT || r == -ESRCH || r == -EINVAL ? 0 : r;
   return !pfs_stat_is_dead (&stat);

@@ -27,7 +27,7 @@ pfs_process_open (PfsProc *proc, pid_t pid, uint64_t start_time, PfsProcess **re
 
   /* Read last: while the directory still answers, the pid cannot have been used again, so the pidfd is of this process.
    */
-  int r = pfs_proc_stat_at (fd, &stat);
+  int r = pfs_proc_stat_at (fd, 0, &stat);
   if (r == -ENOENT)
     return -ESRCH;
   if (r < 0)
@@ -78,7 +78,7 @@ pfs_process_alive (const PfsProcess *process)
   }
   if (!process->live)
     return faccessat (process->fd, "stat", F_OK, 0) == 0;
-  int r = pfs_proc_stat_at (process->fd, &stat);
+  int r = pfs_proc_stat_at (process->fd, 0, &stat);
   return r < 0 ? r != -ENOENT && r != -ESRCH : !pfs_stat_is_dead (&stat);
 }
 
@@ -88,15 +88,13 @@ pfs_proc_is_on_device (int pid_fd, int fd, dev_t st_dev, dev_t dev)
   g_autoptr (GBytes) content = NULL;
   PfsMountLine line;
   struct statx st;
-  gsize len;
 
   if (st_dev == dev)
     return true;
   if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID)
       || pfs_read_prefix_at (pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return false;
-  const char *data = g_bytes_get_data (content, &len);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (data, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   while (pfs_mount_iter_next (iter, &line))
     if (line.id == st.stx_mnt_id)
       return makedev (line.major, line.minor) == dev;

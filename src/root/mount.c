@@ -114,9 +114,7 @@ read_lines (PfsRootfs *rootfs)
 {
   GHashTable *lines = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
-  gsize len;
-  const char *text = g_bytes_get_data (mountinfo, &len);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (mountinfo);
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line))

@@ -103,10 +103,8 @@ pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct
 {
   g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
   char type[64];
-  gsize len;
-  const char *text = g_bytes_get_data (mountinfo, &len);
 
-  if (pfs_mountinfo_fstype (text, len, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
+  if (pfs_mountinfo_fstype (mountinfo, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
     return flags_of (type, 0);
   return flags_by_statfs (fd, name);
 }

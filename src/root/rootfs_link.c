@@ -44,9 +44,7 @@ mount_points (gpointer rootfs)
 {
   GHashTable *points = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GBytes) content = pfs_rootfs_mountinfo (rootfs);
-  gsize len;
-  const char *text = g_bytes_get_data (content, &len);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, len);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line))

@@ -23,10 +23,10 @@ check_kubelet (const PfsKubeletMount *mount)
 
 /* A line is there that ends as the answer says. */
 static bool
-has_origin (const char *content, size_t size, const PfsKubeletMount *mount)
+has_origin (GBytes *content, const PfsKubeletMount *mount)
 {
   g_autofree char *tail = g_strdup_printf ("/pods/%s/containers/%s/%s", mount->pod_uid, mount->name, mount->instance);
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, size);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
   while (pfs_mount_iter_next (iter, &line))
@@ -38,8 +38,9 @@ has_origin (const char *content, size_t size, const PfsKubeletMount *mount)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  const char *content = (const char *) data;
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content, size);
+  g_autoptr (GBytes) content = g_bytes_new (data, size);
+  g_autoptr (GBytes) begin = g_bytes_new (data, MIN (size, 4096));
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   static const PfsKubeletMount zero;
   PfsKubeletMount mount, ours;
   bool has_root = false;
@@ -52,28 +53,28 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
               + strlen (line.source) + strlen (line.super_options)
           < size);
     has_root = has_root || strcmp (line.mount_point, "/") == 0;
-    MUST (pfs_mountinfo_fstype (content, MIN (size, 4096), line.major, line.minor, type, sizeof type) || size > 4096);
+    MUST (pfs_mountinfo_fstype (begin, line.major, line.minor, type, sizeof type) || size > 4096);
     if (size > 4096)
       break;
   }
 
-  g_autofree char *key = pfs_mountinfo_root (content, size);
+  g_autofree char *key = pfs_mountinfo_root (content);
   MUST (key ? has_root || size > 4096 : !has_root);
 
   memset (&mount, 0xaa, sizeof mount);
   memset (&ours, 0xaa, sizeof ours);
-  bool at_default = pfs_mountinfo_kubelet (content, size, NULL, NULL, &mount);
-  bool with_pod = pfs_mountinfo_kubelet (content, size, POD, NULL, &ours);
+  bool at_default = pfs_mountinfo_kubelet (content, NULL, NULL, &mount);
+  bool with_pod = pfs_mountinfo_kubelet (content, POD, NULL, &ours);
   MUST (with_pod || !at_default);
   MUST (at_default || memcmp (&mount, &zero, sizeof mount) == 0);
   MUST (with_pod || memcmp (&ours, &zero, sizeof ours) == 0);
   if (at_default) {
     check_kubelet (&mount);
-    MUST (has_origin (content, size, &mount));
+    MUST (has_origin (content, &mount));
   }
   if (with_pod) {
     check_kubelet (&ours);
-    MUST (has_origin (content, size, &ours));
+    MUST (has_origin (content, &ours));
   }
   return 0;
 }

@@ -22,8 +22,8 @@ typedef struct {
 
 typedef struct PfsMountIter PfsMountIter;
 
-/* An iterator over len bytes, which stay the caller's and must outlive it. Free with pfs_mount_iter_free(). */
-PfsMountIter *pfs_mount_iter_new (const char *content, size_t len);
+/* An iterator over content, which must outlive it. */
+PfsMountIter *pfs_mount_iter_new (GBytes *content);
 void pfs_mount_iter_free (PfsMountIter *iter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountIter, pfs_mount_iter_free)
 
@@ -43,8 +43,7 @@ typedef struct {
  * are of one pod; the default path /dev/termination-log; pod_uid, the pod's uid in the cgroup (NULL or "" if unknown).
  * The earlier in this list, the better; of equals the last line. Never below /volumes/, never at a mount point in some
  * rootfs/. Returns false, *ret zeroed, if there is none. */
-bool pfs_mountinfo_kubelet (const char *content, size_t len, const char *pod_uid, const PfsKubeletMount *own,
-                            PfsKubeletMount *ret);
+bool pfs_mountinfo_kubelet (GBytes *content, const char *pod_uid, const PfsKubeletMount *own, PfsKubeletMount *ret);
 
 /* True if both are of one folder of one filesystem. A mount that a container makes for itself is not in the kubelet's
  * folder, unless the container can write there. False if one is NULL or has no name. */
@@ -55,11 +54,10 @@ bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
 /* The process's own "/", the last line mounted there: "<major>:<minor> <root> <source> <super options>" (g_free), which
  * tells one root mount from another without opening it. NULL if there is no such line (a chrooted process). */
-char *pfs_mountinfo_root (const char *content, size_t len);
+char *pfs_mountinfo_root (GBytes *content);
 
 /* The filesystem type of the mount with that device number ("" in buf if it is unknown). Returns true if found. */
-bool pfs_mountinfo_fstype (const char *content, size_t len, unsigned int major, unsigned int minor, char *buf,
-                           size_t buf_len);
+bool pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor, char *buf, size_t buf_len);
 
 /* True for a type of filesystem that asks a server (NFS, FUSE) or a daemon (autofs), which may not answer. */
 bool pfs_mount_type_remote (const char *type);

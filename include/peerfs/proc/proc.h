@@ -45,10 +45,9 @@ int pfs_proc_list_pids (const PfsProc *proc, GArray *entries);
 /* Opens /proc/<pid> with flags (O_PATH or O_RDONLY). Returns a descriptor owned by the caller, or -errno. */
 int pfs_proc_open_pid (const PfsProc *proc, pid_t pid, int flags);
 
-/* Reads and parses the stat file of an open process directory, or of a pid. 0 or -errno: -ESRCH, -ENOENT once it has
- * ended. */
-int pfs_proc_stat_at (int piddir, PfsStat *ret);
-int pfs_proc_stat (const PfsProc *proc, pid_t pid, PfsStat *ret);
+/* Reads and parses the stat file of a pid below a /proc; if pid is 0, of the process whose directory dirfd is. 0 or
+ * -errno: -ESRCH, -ENOENT once it has ended. */
+int pfs_proc_stat_at (int dirfd, pid_t pid, PfsStat *ret);
 
 static inline bool
 pfs_stat_is_dead (const PfsStat *stat)

@@ -28,10 +28,11 @@ static void
 check (const char *text, const char *pod_uid, const char *name, const char *found_uid)
 {
   PfsKubeletMount mount;
+  g_autoptr (GBytes) content = g_bytes_new_static (text, strlen (text));
   bool found;
 
   memset (&mount, 0x5a, sizeof mount);
-  found = pfs_mountinfo_kubelet (text, strlen (text), pod_uid, NULL, &mount);
+  found = pfs_mountinfo_kubelet (content, pod_uid, NULL, &mount);
   if (found != (name != NULL) || strcmp (mount.name, name ? name : "") != 0
       || strcmp (mount.pod_uid, found_uid ? found_uid : "") != 0)
     fail_msg ("%s\n gave %s %s", text, mount.name, mount.pod_uid);
@@ -59,6 +60,7 @@ test_kubelet_forms (void **state G_GNUC_UNUSED)
 {
   g_autofree char *label = g_strnfill (63, 'n');
   g_autofree char *longest = g_strdup_printf (LINE ("8:1", "/pods/" U "/containers/%s/9bf2b38c", LOG), label);
+  g_autoptr (GBytes) content = g_bytes_new_static (longest, strlen (longest));
   PfsKubeletMount mount;
 
   check (LINE ("8:1", "/pods/" U "/containers/a/9bf2b38c", LOG), "", "a", U);
@@ -67,7 +69,7 @@ test_kubelet_forms (void **state G_GNUC_UNUSED)
   check (LINE ("8:1", KUBELET U "/containers/a/9bf2b38c", "/tmp/any"), V, NULL, NULL);
   check (LINE ("8:1", "/a\\040b/pods/" U "/containers/a/9bf2b38c", LOG), NULL, "a", U);
   check (longest, NULL, label, U);
-  assert_true (pfs_mountinfo_kubelet (longest, strlen (longest), NULL, NULL, &mount));
+  assert_true (pfs_mountinfo_kubelet (content, NULL, NULL, &mount));
   assert_string_equal (mount.instance, "9bf2b38c");
 
   /* the node is itself a container, and the kubelet's folder in a volume of its engine */
@@ -207,7 +209,8 @@ test_lines (void **state G_GNUC_UNUSED)
                       "21 20 0:19 /a\\040b\\011c\\012d\\134040 /m\\043 ro,x shared:1 master:2 "
                       "- tmpfs  rw,size=1\\054 k\n"
                       "22 21 4294967295:0 net:[40] /n rw - nsfs nsfs rw\\000\\9\\40";
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (text, sizeof text - 1);
+  g_autoptr (GBytes) content = g_bytes_new_static (text, sizeof text - 1);
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
   assert_true (pfs_mount_iter_next (iter, &line));
@@ -235,17 +238,19 @@ test_root (void **state G_GNUC_UNUSED)
 {
   const char text[] = "1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 0:5 / /dev rw - tmpfs t rw\n"
                       "3 1 0:55 /x / rw - overlay over lowerdir=/l\n4 3 0:6 / /proc rw - proc proc rw\n";
-  g_autofree char *key = pfs_mountinfo_root (text, sizeof text - 1);
+  g_autoptr (GBytes) content = g_bytes_new_static (text, sizeof text - 1);
+  g_autoptr (GBytes) empty = g_bytes_new_static ("", 0);
+  g_autofree char *key = pfs_mountinfo_root (content);
   char type[8];
 
   assert_string_equal (key, "0:55 /x over lowerdir=/l");
-  assert_null (pfs_mountinfo_root ("", 0));
+  assert_null (pfs_mountinfo_root (empty));
 
-  assert_true (pfs_mountinfo_fstype (text, sizeof text - 1, 0, 6, type, sizeof type));
+  assert_true (pfs_mountinfo_fstype (content, 0, 6, type, sizeof type));
   assert_string_equal (type, "proc");
-  assert_true (pfs_mountinfo_fstype (text, sizeof text - 1, 0, 55, type, 5));
+  assert_true (pfs_mountinfo_fstype (content, 0, 55, type, 5));
   assert_string_equal (type, "over");
-  assert_false (pfs_mountinfo_fstype (text, sizeof text - 1, 0, 7, type, sizeof type));
+  assert_false (pfs_mountinfo_fstype (content, 0, 7, type, sizeof type));
   assert_string_equal (type, "");
 }
 
@@ -253,18 +258,19 @@ test_root (void **state G_GNUC_UNUSED)
 static void
 test_own (void **state G_GNUC_UNUSED)
 {
-  g_autofree char *content = NULL, *key = NULL;
+  g_autofree char *text = NULL, *key = NULL;
   struct stat st;
   gsize len;
 
-  assert_true (g_file_get_contents ("/proc/self/mountinfo", &content, &len, NULL));
-  key = pfs_mountinfo_root (content, len);
+  assert_true (g_file_get_contents ("/proc/self/mountinfo", &text, &len, NULL));
+  g_autoptr (GBytes) content = g_bytes_new_static (text, len);
+  key = pfs_mountinfo_root (content);
   assert_non_null (key);
   assert_int_equal (stat ("/proc/self", &st), 0);
   {
     char type[32];
 
-    assert_true (pfs_mountinfo_fstype (content, len, major (st.st_dev), minor (st.st_dev), type, sizeof type));
+    assert_true (pfs_mountinfo_fstype (content, major (st.st_dev), minor (st.st_dev), type, sizeof type));
     assert_string_equal (type, "proc");
   }
 }
@@ -279,7 +285,8 @@ test_bounded (void **state G_GNUC_UNUSED)
 
   while (text->len < PFS_MOUNTINFO_MAX)
     g_string_append (text, LINE ("8:1", KUBELET U "/containers/u/9bf2b38c", "/b/c") LINE ("8:1", "/", "/b"));
-  assert_true (pfs_mountinfo_kubelet (text->str, text->len, U, NULL, &mount));
+  g_autoptr (GBytes) content = g_bytes_new_static (text->str, text->len);
+  assert_true (pfs_mountinfo_kubelet (content, U, NULL, &mount));
   assert_true (clock () - start < 5 * CLOCKS_PER_SEC);
 }
 

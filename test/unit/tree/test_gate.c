@@ -181,7 +181,7 @@ pin_of (PfsProc *proc, pid_t pid)
   PfsProcess *pin;
 
   pfs_autofd dir = pfs_proc_open_pid (proc, pid, O_PATH);
-  assert_int_equal (pfs_proc_stat_at (dir, &stat), 0);
+  assert_int_equal (pfs_proc_stat_at (dir, 0, &stat), 0);
   assert_int_equal (pfs_process_open (proc, pid, stat.start_time, &pin), 0);
   return pin;
 }
