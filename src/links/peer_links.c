@@ -149,7 +149,7 @@ update_sockets (PfsPeerLinks *links)
   g_autoptr (GPtrArray) sockets = NULL;
   GHashTable *wanted = link_set_new ();
 
-  if (pfs_sockets_list (links->container, &sockets) == 0)
+  if (pfs_sockets_list (links->container, true, &sockets) == 0)
     add_sockets (links, holders, sockets, wanted);
   g_ptr_array_unref (links->holders);
   links->holders = holders;

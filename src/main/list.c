@@ -24,7 +24,7 @@ table_row (PfsContainer *c, char *cells[COLUMNS])
   g_autofree char *name = pfs_container_name (c);
   g_autoptr (GArray) pids = pfs_container_pids (c);
   g_autoptr (GPtrArray) sockets = NULL;
-  int r = pfs_sockets_list_known (c, &sockets);
+  int r = pfs_sockets_list (c, false, &sockets);
   cells[0] = pfs_escape_word (name);
   cells[1] = short_id (c);
   cells[2] = pfs_escape_word (c->runtime);
@@ -69,7 +69,7 @@ static void
 json_sockets (GString *out, PfsContainer *c)
 {
   g_autoptr (GPtrArray) sockets = NULL;
-  if (pfs_sockets_list_known (c, &sockets) < 0)
+  if (pfs_sockets_list (c, false, &sockets) < 0)
     return;
   for (guint i = 0; i < sockets->len; i++) {
     const PfsSocket *socket = sockets->pdata[i];

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "peerfs/parse/podlog.h"
+#include "peerfs/parse/kubelet.h"
 
 /* The longest time-out that still fits the kernel's 64-bit jiffies with ease. */
 #define SECONDS_MAX (365.0 * 24 * 60 * 60)
@@ -105,7 +105,7 @@ static bool
 is_pod (const char *text)
 {
   g_auto (GStrv) parts = g_strsplit (text, "/", -1);
-  return pfs_podlog_is_uid (text) || (g_strv_length (parts) == 2 && *parts[0] && *parts[1]);
+  return pfs_is_pod_uid (text) || (g_strv_length (parts) == 2 && *parts[0] && *parts[1]);
 }
 
 bool

@@ -8,75 +8,51 @@
  *
  * The best of the others wins, and of equals the last: the kubelet's own mount comes after those of volumes, and hides
  * what was mounted at its place before. */
+#include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 
 #include "bytes.h"
 
-/* Takes the last component and its '/' off *path. */
-static bool
-take_last (Bytes *path, Bytes *ret)
+bool
+pfs_is_pod_uid (const char *text)
 {
-  const char *slash = path->len > 0 ? memrchr (path->p, '/', path->len) : NULL;
-
-  if (!slash)
-    return false;
-  *ret = bytes_skip (*path, (size_t) (slash - path->p) + 1);
-  path->len = (size_t) (slash - path->p);
-  return true;
-}
-
-/* Is there a "pods/<uid>" in path? */
-static bool
-is_in_pod (Bytes path)
-{
-  Bytes component, previous = bytes_of ("", 0);
-
-  while (bytes_split (&path, '/', &component)) {
-    if (bytes_equal (previous, "pods") && bytes_is_pod_uid (component))
-      return true;
-    previous = component;
-  }
-  return false;
+  return bytes_is_pod_uid (bytes_of (text, strlen (text)));
 }
 
 /* A folder named "volumes" is the kubelet's, whose content the pod chooses, unless it is a container engine's,
- * volumes/<name>/_data: the whole node is a container there (kind, k3d, minikube) and such a volume its /var. */
+ * volumes/<name>/_data: the whole node is a container there (kind, k3d, minikube) and such a volume its /var. A
+ * "pods/<uid>" in a pod's folder is anybody's. */
 static bool
-is_in_volume (Bytes path)
+is_in_pod (char **folder)
 {
-  Bytes component;
-
-  while (bytes_split (&path, '/', &component)) {
-    Bytes name, data, rest = path;
-
-    if (bytes_equal (component, "volumes")
-        && !(bytes_split (&rest, '/', &name) && bytes_split (&rest, '/', &data) && bytes_equal (data, "_data")))
-      return true;
-  }
-  return false;
+  if (g_str_equal (folder[0], "volumes"))
+    return g_strcmp0 (folder[1] ? folder[2] : NULL, "_data") != 0;
+  return g_str_equal (folder[0], "pods") && folder[1] && pfs_is_pod_uid (folder[1]);
 }
 
 static bool
 name_of_root (const char *root, PfsKubeletMount *ret)
 {
-  Bytes path = bytes_of (root, strlen (root));
-  Bytes instance, name, containers, uid, pods;
+  g_auto (GStrv) parts = strstr (root, "/containers/") ? g_strsplit (root, "/", -1) : NULL;
+  guint n = parts ? g_strv_length (parts) : 0;
   PfsKubeletMount mount = { 0 };
 
-  if (!take_last (&path, &instance) || instance.len != 8 || !bytes_is_hex (instance) || !take_last (&path, &name)
-      || name.len >= sizeof mount.name || !bytes_is_label (name) || !take_last (&path, &containers)
-      || !bytes_equal (containers, "containers") || !take_last (&path, &uid) || !bytes_is_pod_uid (uid)
-      || !take_last (&path, &pods) || !bytes_equal (pods, "pods"))
+  if (n < 6)
     return false;
-  if (is_in_volume (path) || is_in_pod (path))
+  char **tail = parts + n - 5; /* "pods", uid, "containers", name, instance */
+  if (!g_str_equal (tail[0], "pods") || !pfs_is_pod_uid (tail[1]) || !g_str_equal (tail[2], "containers")
+      || strlen (tail[3]) >= sizeof mount.name || !bytes_is_label (bytes_of (tail[3], strlen (tail[3])))
+      || strlen (tail[4]) != 8 || !bytes_is_hex (bytes_of (tail[4], 8)))
     return false;
-
-  memcpy (mount.name, name.p, name.len);
-  memcpy (mount.pod_uid, uid.p, uid.len);
-  memcpy (mount.instance, instance.p, instance.len);
-  path.len += 1 + pods.len;
-  if (path.len < sizeof mount.folder)
-    memcpy (mount.folder, path.p, path.len);
+  g_strlcpy (mount.pod_uid, tail[1], sizeof mount.pod_uid);
+  g_strlcpy (mount.name, tail[3], sizeof mount.name);
+  g_strlcpy (mount.instance, tail[4], sizeof mount.instance);
+  for (char **folder = parts; folder < tail; folder++)
+    if (is_in_pod (folder))
+      return false;
+  size_t len = strlen (root) - strlen (tail[1]) - strlen (tail[3]) - strlen ("//containers//01234567");
+  if (len < sizeof mount.folder)
+    memcpy (mount.folder, root, len);
   *ret = mount;
   return true;
 }
@@ -124,4 +100,39 @@ pfs_mountinfo_kubelet (GBytes *content, const char *pod_uid, const PfsKubeletMou
     *ret = mount;
   }
   return best > 0;
+}
+
+/* --- its folders of logs --- */
+
+/* RFC 1123, as the API server demands of pods' names: labels with dots between them, of any length together. */
+static bool
+is_subdomain (Bytes b)
+{
+  Bytes label;
+
+  if (b.len == 0 || b.p[b.len - 1] == '.')
+    return false;
+  while (bytes_split (&b, '.', &label))
+    if (!bytes_is_label (label))
+      return false;
+  return true;
+}
+
+/* BuildPodLogsDirectory() of Kubernetes' pkg/kubelet/kuberuntime/helpers.go; none of the three parts has a '_' in it.
+ */
+bool
+pfs_podlog_parse (const char *name, PfsPodLog *ret)
+{
+  Bytes rest = bytes_of (name, strlen (name)), namespace, pod;
+  PfsPodLog log = { .uid = "" };
+
+  if (!bytes_split (&rest, '_', &namespace) || namespace.len >= sizeof log.namespace || !bytes_is_label (namespace)
+      || !bytes_split (&rest, '_', &pod) || pod.len >= sizeof log.pod || !is_subdomain (pod)
+      || !bytes_is_pod_uid (rest))
+    return false;
+  memcpy (log.namespace, namespace.p, namespace.len);
+  memcpy (log.pod, pod.p, pod.len);
+  memcpy (log.uid, rest.p, rest.len);
+  *ret = log;
+  return true;
 }

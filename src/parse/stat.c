@@ -42,94 +42,61 @@ pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
   return 0;
 }
 
-/* Finds the first line with that label; *ret is the text behind it. */
-static bool
-find_line (Bytes all, const char *label, Bytes *ret)
+/* The numbers of the first line with that label, tabs and spaces between them: hexadecimal ones have 64 bits,
+ * others 32. NULL if one is none, or there are less or more of them. */
+static GArray *
+read_numbers (const char *text, const char *label, guint base, guint min, guint max)
 {
-  while (bytes_split (&all, '\n', ret))
-    if (bytes_has_prefix (*ret, label)) {
-      *ret = bytes_skip (*ret, strlen (label));
-      return true;
-    }
-  return false;
-}
+  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
+  const char *found = strstr (text, label), *start = found ? found + strlen (label) : "";
+  g_autofree char *line = g_strndup (start, strcspn (start, "\n"));
+  g_auto (GStrv) words = g_strsplit_set (g_strstrip (line), " \t", (gint) max + 1);
+  guint64 number;
 
-/* Takes a number with tabs or spaces around it: decimal ones have 32 bits, hexadecimal ones 64. Returns 1, 0 at the
- * end, -1 if something else is there. */
-static int
-take_number (Bytes *rest, unsigned int base, uint64_t *ret)
-{
-  size_t n = 0;
-
-  while (rest->len > 0 && (rest->p[0] == '\t' || rest->p[0] == ' '))
-    *rest = bytes_skip (*rest, 1);
-  if (rest->len == 0)
-    return 0;
-  while (n < rest->len && rest->p[n] != '\t' && rest->p[n] != ' ')
-    n++;
-  if (!bytes_to_number (bytes_of (rest->p, n), base, base == 16 ? UINT64_MAX : UINT32_MAX, ret))
-    return -1;
-  *rest = bytes_skip (*rest, n);
-  return 1;
-}
-
-/* The line must have n numbers. If there is no such line, that is right for an optional one. */
-static bool
-read_numbers (Bytes all, const char *label, bool optional, unsigned int base, size_t n, uint64_t *ret)
-{
-  Bytes rest;
-  uint64_t more;
-
-  if (!find_line (all, label, &rest))
-    return optional;
-  for (size_t i = 0; i < n; i++)
-    if (take_number (&rest, base, &ret[i]) <= 0)
-      return false;
-  return take_number (&rest, base, &more) == 0;
-}
-
-static bool
-read_groups (Bytes all, GArray *groups)
-{
-  Bytes rest;
-  uint64_t number;
-  int r = 0;
-
-  if (!find_line (all, "Groups:", &rest))
-    return true;
-  while (groups->len <= GROUPS_MAX && (r = take_number (&rest, 10, &number)) > 0) {
-    gid_t group = (gid_t) number;
-    g_array_append_val (groups, group);
+  for (char **word = words; *word; word++) {
+    if (!g_ascii_string_to_unsigned (*word, base, 0, base == 16 ? UINT64_MAX : UINT32_MAX, &number, NULL))
+      return NULL;
+    g_array_append_val (numbers, number);
   }
-  return r == 0;
+  return numbers->len >= min && numbers->len <= max ? g_steal_pointer (&numbers) : NULL;
+}
+
+/* One that need not be there. */
+static bool
+read_flags (const char *text, const char *label, uint64_t *ret)
+{
+  g_autoptr (GArray) numbers = read_numbers (text, label, 16, strstr (text, label) ? 1 : 0, 1);
+
+  if (numbers && numbers->len > 0)
+    *ret = g_array_index (numbers, guint64, 0);
+  return numbers;
 }
 
 int
 pfs_status_parse (const char *content, size_t len, PfsStatus *ret)
 {
-  g_autoptr (GArray) groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
-  uint64_t uid[4], gid[4], cap_prm = 0, cap_bnd = 0, no_new_privs = 0;
-  Bytes all = bytes_of (content, len);
+  g_autofree char *text = g_strdup_printf ("\n%.*s", (int) MIN (len, PFS_STATUS_MAX), content);
+  g_autoptr (GArray) uids = read_numbers (text, "\nUid:", 10, 4, 4);
+  g_autoptr (GArray) gids = read_numbers (text, "\nGid:", 10, 4, 4);
+  g_autoptr (GArray) groups = read_numbers (text, "\nGroups:", 10, 0, GROUPS_MAX);
+  uint64_t no_new_privs = 0;
+  PfsStatus status = { 0 };
 
-  if (!read_numbers (all, "Uid:", false, 10, 4, uid) || !read_numbers (all, "Gid:", false, 10, 4, gid)
-      || !read_groups (all, groups) || !read_numbers (all, "CapPrm:", true, 16, 1, &cap_prm)
-      || !read_numbers (all, "CapBnd:", true, 16, 1, &cap_bnd)
-      || !read_numbers (all, "NoNewPrivs:", true, 16, 1, &no_new_privs))
+  if (!uids || !gids || !groups || !read_flags (text, "\nCapPrm:", &status.cap_prm)
+      || !read_flags (text, "\nCapBnd:", &status.cap_bnd) || !read_flags (text, "\nNoNewPrivs:", &no_new_privs))
     return -EINVAL;
-  *ret = (PfsStatus) {
-    .uid = (uid_t) uid[0],
-    .euid = (uid_t) uid[1],
-    .suid = (uid_t) uid[2],
-    .gid = (gid_t) gid[0],
-    .egid = (gid_t) gid[1],
-    .sgid = (gid_t) gid[2],
-    .n_groups = groups->len,
-    .cap_prm = cap_prm,
-    .cap_bnd = cap_bnd,
-    .no_new_privs = no_new_privs != 0,
-  };
-  if (groups->len > 0)
-    ret->groups = (gid_t *) (void *) g_array_free (g_steal_pointer (&groups), FALSE);
+  status.uid = (uid_t) g_array_index (uids, guint64, 0);
+  status.euid = (uid_t) g_array_index (uids, guint64, 1);
+  status.suid = (uid_t) g_array_index (uids, guint64, 2);
+  status.gid = (gid_t) g_array_index (gids, guint64, 0);
+  status.egid = (gid_t) g_array_index (gids, guint64, 1);
+  status.sgid = (gid_t) g_array_index (gids, guint64, 2);
+  status.no_new_privs = no_new_privs != 0;
+  status.n_groups = groups->len;
+  status.groups = groups->len > 0 ? g_new (gid_t, groups->len) : NULL;
+  for (guint i = 0; i < groups->len; i++)
+    status.groups[i] = (gid_t) g_array_index (groups, guint64, i);
+  *ret = status;
   return 0;
 }
 

@@ -15,8 +15,8 @@
 
 #include "peerfs/base/fd.h"
 #include "peerfs/base/inroot.h"
-#include "peerfs/parse/podlog.h"
-#include "sockview.h"
+#include "peerfs/parse/kubelet.h"
+#include "sock.h"
 
 #define LOG_FOLDER "var/log/pods"
 #define FOLDERS_MAX 65536         /* entries looked at */
@@ -194,7 +194,7 @@ pfs_pods_is_shown (const PfsTable *table, const PfsContainer *c)
 {
   if (table->scope != PFS_SCOPE_POD)
     return true;
-  return g_str_equal (pfs_podlog_is_uid (table->pod) ? uid_of (table, c) : c->place, table->pod);
+  return g_str_equal (pfs_is_pod_uid (table->pod) ? uid_of (table, c) : c->place, table->pod);
 }
 
 static int

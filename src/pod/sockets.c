@@ -197,21 +197,23 @@ pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
   return 0;
 }
 
-static int
-list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
+int
+pfs_sockets_list (PfsContainer *c, bool rescan, GPtrArray **ret)
 {
-  PfsProc *proc = c->proc;
+  g_autoptr (GArray) pids = rescan ? NULL : pfs_container_pids (c);
   g_autoptr (PfsProcess) process = NULL;
   PfsStat stat;
 
-  int r = pfs_container_main (c, &process);
+  int r = rescan ? pfs_container_pids_now (c, &pids) : 0;
+  if (r >= 0)
+    r = pfs_container_main (c, &process);
   if (r >= 0)
     r = pfs_proc_stat_at (process->fd, 0, &stat);
   if (r < 0)
     return r == -ENOENT ? -ESRCH : r;
   const PfsSocketScan scan = {
-    .proc_fd = proc->fd,
-    .patience = proc->own ? c->table->patience : NULL,
+    .proc_fd = c->proc->fd,
+    .patience = c->proc->own ? c->table->patience : NULL,
     .peer = c->serial,
     .apart = c->table->may_fork,
     .main_fd = process->fd,
@@ -224,29 +226,12 @@ list_of (PfsContainer *c, const GArray *pids, GPtrArray **ret)
 }
 
 int
-pfs_sockets_list (PfsContainer *c, GPtrArray **ret)
-{
-  g_autoptr (GArray) pids = NULL;
-
-  int r = pfs_container_pids_now (c, &pids);
-  return r < 0 ? r : list_of (c, pids, ret);
-}
-
-int
-pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret)
-{
-  g_autoptr (GArray) pids = pfs_container_pids (c);
-
-  return list_of (c, pids, ret);
-}
-
-int
 pfs_sockets_holder (PfsContainer *c, const char *name, PfsProcess **ret)
 {
   g_autoptr (GPtrArray) sockets = NULL;
   const PfsSocket *found = NULL;
 
-  int r = pfs_sockets_list (c, &sockets);
+  int r = pfs_sockets_list (c, true, &sockets);
   if (r < 0)
     return r;
   for (guint i = 0; i < sockets->len; i++) {

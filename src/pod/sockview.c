@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sockview.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/mountinfo.h"
+#include "sock.h"
 
 static char *
 mount_key (uint64_t parent, const char *point, size_t len)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "peerfs/parse/cgroup.h"
+#include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 #include "peerfs/pod/table.h"
 #include "peerfs/proc/patience.h"

@@ -165,25 +165,16 @@ static PfsContainer *
 lookup (PfsTable *table, bool group, const char *name)
 {
   g_autofree char *wanted = group ? g_strconcat (name, "/", NULL) : g_strdup (name);
-  PfsContainer *c = NULL;
-  guint low = 0;
+  PfsContainer *found = NULL;
 
   pthread_mutex_lock (&table->lock);
-  for (guint high = table->listed->len; low < high;) {
-    guint middle = low + (high - low) / 2;
-    if (strcmp (((PfsContainer *) table->listed->pdata[middle])->name, wanted) < 0)
-      low = middle + 1;
-    else
-      high = middle;
+  for (guint i = 0; i < table->listed->len && !found; i++) {
+    PfsContainer *c = table->listed->pdata[i];
+    if (group ? g_str_has_prefix (c->name, wanted) : g_str_equal (c->name, wanted))
+      found = pfs_container_ref (c);
   }
-  if (low < table->listed->len)
-    c = table->listed->pdata[low];
-  if (c && (group ? g_str_has_prefix (c->name, wanted) : g_str_equal (c->name, wanted)))
-    pfs_container_ref (c);
-  else
-    c = NULL;
   pthread_mutex_unlock (&table->lock);
-  return c;
+  return found;
 }
 
 static int

@@ -116,7 +116,7 @@ sockets_scan (PfsNode *top, PfsPathTree **ret)
 {
   GPtrArray *sockets;
 
-  int r = pfs_sockets_list (pfs_node_container (top), &sockets);
+  int r = pfs_sockets_list (pfs_node_container (top), true, &sockets);
   if (r < 0)
     return r;
   *ret = pfs_path_tree_new (sockets, (GDestroyNotify) g_ptr_array_unref);

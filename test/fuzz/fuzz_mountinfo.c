@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "peerfs/base/name.h"
+#include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 
 #define POD "121157b5-c67d-4c3e-9052-cb27bbb711fb"

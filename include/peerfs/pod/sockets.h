@@ -37,11 +37,9 @@ typedef struct {
  * the processes' fd directories and the container's root. Looks at 65,536 descriptors at most, the oldest process
  * first; but always at 16 of each process. Waits for a peer some seconds at most, under no lock of the table. Asks
  * no file system that may not answer (NFS, FUSE) for anything. Returns 0, -ESRCH once the container has ended,
- * -EACCES without CAP_SYS_PTRACE over it, or another -errno. At most PFS_SOCKETS_MAX entries. */
-int pfs_sockets_list (PfsContainer *c, GPtrArray **ret);
-
-/* The same without another scan: of the processes that the last one knew. */
-int pfs_sockets_list_known (PfsContainer *c, GPtrArray **ret);
+ * -EACCES without CAP_SYS_PTRACE over it, or another -errno. At most PFS_SOCKETS_MAX entries. rescan: also those of
+ * processes that the last scan did not know. */
+int pfs_sockets_list (PfsContainer *c, bool rescan, GPtrArray **ret);
 
 #define PFS_SOCKETS_MAX 65536
 

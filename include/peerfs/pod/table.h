@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "peerfs/parse/mountinfo.h"
+#include "peerfs/parse/kubelet.h"
 #include "peerfs/proc/proc.h"
 
 typedef struct PfsTable PfsTable;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 #include "vectors.h"
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <glib.h>
 
-#include "peerfs/parse/podlog.h"
+#include "peerfs/parse/kubelet.h"
 
 #define U "0a1b2c3d-0000-4000-8000-00000000000f"
 #define STATIC "0123456789abcdef0123456789abcdef"
@@ -100,11 +100,11 @@ knows_the_lengths (void **state G_GNUC_UNUSED)
 static void
 knows_uids (void **state G_GNUC_UNUSED)
 {
-  assert_true (pfs_podlog_is_uid (U));
-  assert_true (pfs_podlog_is_uid (STATIC));
-  assert_false (pfs_podlog_is_uid (""));
-  assert_false (pfs_podlog_is_uid ("default/web"));
-  assert_false (pfs_podlog_is_uid (U "0"));
+  assert_true (pfs_is_pod_uid (U));
+  assert_true (pfs_is_pod_uid (STATIC));
+  assert_false (pfs_is_pod_uid (""));
+  assert_false (pfs_is_pod_uid ("default/web"));
+  assert_false (pfs_is_pod_uid (U "0"));
 }
 
 int
