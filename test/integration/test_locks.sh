@@ -10,6 +10,6 @@ imitate locks -- sleep infinity
 root=/proc/$imitated_pid/root
 mkdir "$root/locks"
 peerfs_start -o allow_other
-check "locks" timeout 90 python3 -B "$test_dir/helpers/locks.py" "$mnt/locks/root/locks" "$root/locks" \
+check "locks" timeout 300 python3 -B "$test_dir/helpers/locks.py" "$mnt/locks/root/locks" "$root/locks" \
   "$mnt/other/root/locks"
 finish
