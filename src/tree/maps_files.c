@@ -23,7 +23,7 @@
 #include "peerfs/base/read.h"
 #include "peerfs/parse/maps.h"
 
-#define TRIES 3 /* a change of names elsewhere may disturb one */
+#define TRIES 20 /* of 1 us; a change of mounts or names elsewhere may disturb several */
 
 typedef struct {
   PfsPeerNode peer;
