@@ -3,7 +3,8 @@
  *        [--only KIND,...] [--skip KIND,...] [--no-holes] [--no-shared-maps]
  *
  * Each round runs --ops operations in fresh directories; its seed is --seed plus its number, so that
- * `--seed S --rounds 1` runs round S again. --below is where --mount really lies: its tree is compared too. */
+ * `--seed S --rounds 1` runs round S again. It ends after --rounds or --seconds, whichever comes first, and without
+ * both after 30 seconds. --below is where --mount really lies: its tree is compared too. */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -130,22 +131,22 @@ probe_tmpfile (Options *options)
 int
 main (int argc, char **argv)
 {
-  static Options options = { .seed = 0, .rounds = 0, .ops = 2000, .seconds = 30 };
+  static Options options = { .seed = 0, .rounds = 0, .ops = 2000, .seconds = 0 };
   static Difference found;
 
   options.seed = (uint64_t) time (NULL) * 1000;
   parse (argc, argv, &options);
   if (kind_count (&options.kinds) == 0)
     errx (2, "no kind of operation is left by --only and --skip");
-  if (options.rounds)
-    options.seconds = 0;
+  if (!options.rounds && !options.seconds)
+    options.seconds = 30;
   probe_tmpfile (&options);
   Op *ops = calloc (options.ops, sizeof *ops);
   time_t end = time (NULL) + options.seconds;
   size_t round = 0;
 
   printf ("fsdiff: %u kinds of operation, seed %llu\n", kind_count (&options.kinds), (unsigned long long) options.seed);
-  for (; options.rounds ? round < options.rounds : time (NULL) < end; round++) {
+  for (; (!options.rounds || round < options.rounds) && (!options.seconds || time (NULL) < end); round++) {
     generate (options.seed + round, &options.kinds, WORKERS, ops, options.ops);
     if (run_list (&options.places, ops, options.ops, &found)) {
       report (&options, options.seed + round, ops, options.ops, &found);

@@ -98,6 +98,18 @@ sanitized ()
   grep -q -a '__[at]san_init' "$PEERFS"
 }
 
+# For tests with random numbers: sets $seed, and prints it. It is PEERFS_SEED, or else comes from the commit: what passed
+# before a push meets the same numbers after it. $RANDOM follows it.
+use_seed ()
+{
+  local commit
+  commit=$(git -c safe.directory='*' -C "$peerfs_top" rev-parse HEAD 2>/dev/null)
+  commit=${commit:0:7}
+  seed=${PEERFS_SEED:-$((${commit:+16#}${commit:-RANDOM * 32768 + RANDOM}))}
+  RANDOM=$seed
+  echo "PEERFS_SEED=$seed"
+}
+
 milliseconds ()
 {
   echo $(($(date +%s%N) / 1000000))

@@ -4,6 +4,7 @@
 # or with an error that says what happened. An end that came early would be taken for the file's.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+use_seed
 
 head -c 24M /dev/urandom >"$work/large"
 peerfs_start -o passthrough=off

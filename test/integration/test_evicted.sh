@@ -4,6 +4,7 @@
 # filesystems have another inode number then: a caller who stands in one stays there, and walks go on without errors.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+use_seed
 
 forget ()
 {

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A peer changes its tree while others work on it through the mount: whatever they meet, no error but those of a path that
 # has gone, no byte of another file, nothing from outside; and when it is calm again both sides are the same.
-# FSLIVE_SECONDS (8) and FSLIVE_SEED are for longer runs.
+# FSLIVE_SECONDS (8) is for longer runs.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+use_seed
 
 FSLIVE=${FSLIVE:-${PEERFS_HELPERS:-.}/diff/fslive}
 [ -x "$FSLIVE" ] || abandon "fslive is built beside peerfs" "FSLIVE=$FSLIVE"
@@ -24,7 +25,7 @@ export FSLIVE_OUTSIDE=$work/outside
 peerfs_start -o allow_other
 
 output=$("$FSLIVE" "$mnt/live/root/tree/tree" "$root/tree/tree" "$mnt/live/root/tree/stage" "$root/tree/stage" \
-  "${FSLIVE_SECONDS:-8}" ${FSLIVE_SEED:+"$FSLIVE_SEED"} 2>&1)
+  "${FSLIVE_SECONDS:-8}" "$seed" 2>&1)
 status=$?
 if [ "$status" = 0 ]; then
   passed "$(tail -n 1 <<<"$output")"

@@ -4,6 +4,7 @@
 # next daemon serves on the same mountpoint.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
+use_seed
 
 rounds=${PEERFS_KILLS:-8}
 imitate one -- sh -c 'while :; do echo alive; sleep 0.05; done >/work-log'

@@ -201,6 +201,13 @@ check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" 
 check "no test at all is a failure" sh -c '! bash -c ". \"$1\"; suite_run \"$2\" -R nothing"' sh \
   "$peerfs_top/scripts/lib/suite.sh" "$scripts/suite"
 
+# Random numbers are the same for the same commit.
+printf '#!/bin/sh\necho 00000ff123456789\n' >"$scripts/git" && chmod +x "$scripts/git"
+check_output "a seed comes from the commit" PEERFS_SEED=255 eval 'PEERFS_SEED= PATH=$scripts:$PATH use_seed'
+check_output "PEERFS_SEED comes first" PEERFS_SEED=7 eval 'PEERFS_SEED=7 PATH=$scripts:$PATH use_seed'
+check "without git there is a random one" sh -c '[ "$1" != "$2" ]' - "$(PEERFS_SEED='' PATH=/nonexistent use_seed)" \
+  "$(PEERFS_SEED='' PATH=/nonexistent use_seed)"
+
 for script in scripts/{test,demo,build-static,coverage,image} test/{bench,mutants,soak,suites}/run; do
   check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  \(PEERFS=<binary> \)\?$2"' sh \
     "$peerfs_top/$script" "$script"

@@ -7,8 +7,7 @@ isolate "$@"
 
 # EROFS: a caller moved a directory while another one followed a relative link there (docs/limits.md).
 seconds=${PEERFS_STORM:-8}
-seed=${PEERFS_SEED:-$RANDOM}
-echo "PEERFS_SEED=$seed"
+use_seed
 storm='
 use Fcntl; use POSIX ();
 my ($top, $seed, $seconds) = @ARGV; srand ($seed);

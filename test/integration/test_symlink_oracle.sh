@@ -6,12 +6,11 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
-seed=${PEERFS_SEED:-$RANDOM$RANDOM}
+use_seed
 links=${PEERFS_LINKS:-10000}
 trees=10
 user=12345
 helper=${PEERFS_HELPERS:?the folder of the helper programs}/helper_links
-echo "PEERFS_SEED=$seed"
 
 mkdir -p "$work/c/x/upper"
 for tree in $(seq "$trees"); do
