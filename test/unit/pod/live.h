@@ -70,13 +70,20 @@ stop (pid_t pid)
   waitpid (pid, NULL, 0);
 }
 
+static void
+stop_all (Live *l)
+{
+  for (guint i = 0; i < l->children->len; i++)
+    stop (g_array_index (l->children, pid_t, i));
+  g_array_set_size (l->children, 0);
+}
+
 static int
 live_teardown (void **state)
 {
   Live *l = *state;
 
-  for (guint i = 0; i < l->children->len; i++)
-    stop (g_array_index (l->children, pid_t, i));
+  stop_all (l);
   g_array_unref (l->children);
   g_clear_pointer (&l->table, pfs_table_unref);
   g_clear_pointer (&l->proc, pfs_proc_unref);
@@ -122,7 +129,7 @@ spawn_program (Live *l, const char *comm, const char *const *argv)
   }
   g_array_append_val (l->children, pid);
   g_autofree char *comm_path = g_strdup_printf ("/proc/%d/comm", pid);
-  for (int i = 0; i < 500; i++) {
+  for (int i = 0; i < 30000; i++) {
     g_autofree char *found = NULL;
     if (g_file_get_contents (comm_path, &found, NULL, NULL) && g_str_has_prefix (found, comm))
       return pid;
@@ -148,6 +155,25 @@ find_live (Live *l)
   PfsContainer *c = NULL;
 
   return pfs_table_find (l->table, name, &c) == 0 ? c : NULL;
+}
+
+/* Runs the tests in a PID namespace of its own, with its /proc: nobody else starts and ends processes there. */
+static int
+run_by_itself (int (*func) (void))
+{
+  int status;
+
+  if (unshare (CLONE_NEWPID | CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+    perror ("unshare");
+    return 1;
+  }
+  pid_t pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    return mount ("proc", "/proc", "proc", 0, NULL) < 0 ? 1 : func ();
+  }
+  /* The first process starts nothing more from here on, not even what would look for leaks. */
+  _exit (pid > 0 && waitpid (pid, &status, 0) == pid && WIFEXITED (status) ? WEXITSTATUS (status) : 1);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown (name, live_setup, live_teardown)

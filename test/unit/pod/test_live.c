@@ -3,6 +3,7 @@
 #include "live.h"
 
 #define SETTLE_SECONDS 11 /* as scan.c, and one more */
+#define EXEC_SECONDS 2    /* as main_process.c */
 
 /* Does a listing show it? Others may be there, and end meanwhile. */
 static bool
@@ -161,14 +162,14 @@ second_scan_reads_nothing_known (void **state)
   guint64 before = l->table->files_read;
   assert_true (before >= N_PEERS);
   assert_int_equal (pfs_table_list (l->table, &list), 0);
-  /* Young processes of the node are read again, and whatever this machine has just started. */
+  /* Young processes of the node are read again. */
   guint young = 0;
   for (guint i = 0; i < l->table->processes->len; i++) {
     const PfsProcessInfo *info = &g_array_index (l->table->processes, PfsProcessInfo, i);
     young += info->kind != PFS_KIND_MEMBER
              && (info->kind == PFS_KIND_PENDING || pfs_table_is_young (l->table, info->start_time, SETTLE_SECONDS));
   }
-  assert_true (l->table->files_read - before <= young + 5);
+  assert_true (l->table->files_read - before <= young);
   g_autoptr (GArray) pids = pfs_container_pids (c);
   assert_int_equal (pids->len, N_PEERS);
 }
@@ -242,25 +243,51 @@ lack_of_descriptors_is_no_end (void **state)
   assert_int_equal (pin->pid, second);
 }
 
+static bool
+is_before_exec (Live *l, pid_t pid)
+{
+  PfsStat stat;
+
+  assert_int_equal (pfs_proc_stat (l->proc, pid, &stat), 0);
+  return pfs_table_is_young (l->table, stat.start_time, EXEC_SECONDS);
+}
+
+/* False: it took so long that what has no program yet counts as one without. */
+static bool
+try_before_exec (Live *l)
+{
+  g_autoptr (PfsProcess) pin = NULL;
+
+  pid_t first = spawn_program (l, "sleep", NULL);
+  g_autoptr (PfsContainer) early = find_live (l);
+  if (!is_before_exec (l, first))
+    return false;
+  assert_null (early);
+  pid_t peer = spawn_peer (l);
+  g_autoptr (PfsContainer) c = find_live (l);
+  int r = c ? pfs_container_main (c, &pin) : -ENOENT;
+  if (!is_before_exec (l, first))
+    return false;
+  assert_int_equal (r, 0);
+  assert_int_equal (pin->pid, peer);
+  return true;
+}
+
 /* In the container's cgroup and with its root, but not yet with its program: what a runtime does last is exec. */
 static void
 no_peer_before_exec (void **state)
 {
-  Live *l = *state;
+  bool in_time = false;
 
-  spawn_program (l, "sleep", NULL);
-  g_autoptr (PfsContainer) early = find_live (l);
-  assert_null (early);
-  pid_t peer = spawn_peer (l);
-  g_autoptr (PfsContainer) c = find_live (l);
-  assert_non_null (c);
-  g_autoptr (PfsProcess) pin = NULL;
-  assert_int_equal (pfs_container_main (c, &pin), 0);
-  assert_int_equal (pin->pid, peer);
+  for (int i = 0; i < 20 && !in_time; i++) {
+    stop_all (*state);
+    in_time = try_before_exec (*state);
+  }
+  assert_true (in_time);
 }
 
-int
-main (void)
+static int
+live_tests (void)
 {
   const struct CMUnitTest tests[] = {
     CASE (finds_a_real_container), CASE (listing_sees_an_end),           CASE (sees_the_end_of_a_leader),
@@ -269,4 +296,10 @@ main (void)
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
+}
+
+int
+main (void)
+{
+  return run_by_itself (live_tests);
 }
