@@ -40,7 +40,7 @@ under_way (Kernel *kernel)
 static void
 until_under_way (Kernel *kernel, guint n)
 {
-  for (guint i = 0; i < 500 && under_way (kernel) != n; i++)
+  for (guint i = 0; i < 100 * KERNEL_SECONDS && under_way (kernel) != n; i++)
     g_usleep (10000);
   assert_int_equal (under_way (kernel), n);
 }
@@ -144,7 +144,7 @@ test_own_work (void **state)
     pfs_jobs_run (kernel->session.jobs, kernel->node, count, &n);
   until_under_way (kernel, 0);
   assert_int_equal (g_atomic_int_get (&n), 50);
-  assert_true (kernel_end (kernel));
+  assert_true (kernel_end (kernel) || kernel_left (kernel));
   pfs_jobs_run (kernel->session.jobs, kernel->node, count, &n);
   assert_int_equal (g_atomic_int_get (&n), 51);
 }

@@ -42,7 +42,7 @@ until_waiting (Kernel *kernel, guint n)
   guint now = waiting_now (kernel);
 
   /* One that is tried at this moment does not wait: to look again may find another number. */
-  for (guint i = 0; i < 500 && now != n; i++, now = waiting_now (kernel))
+  for (guint i = 0; i < 100 * KERNEL_SECONDS && now != n; i++, now = waiting_now (kernel))
     g_usleep (10000);
   assert_int_equal (now, n);
 }
@@ -56,7 +56,7 @@ test_retry (void **state)
   kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
   assert_answer (kernel, 2, 0);
   assert_int_equal (g_atomic_int_get (&tries), 5);
-  assert_true (kernel_end (kernel));
+  assert_true (kernel_end (kernel) || kernel_left (kernel));
   assert_int_equal (kernel->freed, 1);
 }
 
@@ -140,7 +140,7 @@ test_end_beside_waiting (void **state)
 
   kernel_ask (kernel, FUSE_READLINK, kernel->node->number, 2);
   until_waiting (kernel, 1);
-  assert_true (kernel_end (kernel));
+  assert_true (kernel_end (kernel) || kernel_left (kernel));
   assert_int_equal (kernel->session.jobs->requests.length, 0);
 }
 
