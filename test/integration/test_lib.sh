@@ -130,7 +130,7 @@ pids=()
 for file in "$scripts"/test_*.sh; do
   (
     status=0
-    timeout 120 bash "$file" >"$file.log" 2>&1 </dev/null || status=$?
+    timeout 300 bash "$file" >"$file.log" 2>&1 </dev/null || status=$?
     echo "$status" >"$file.status"
   ) &
   pids+=($!)
