@@ -84,7 +84,8 @@ for way in STOP USR2; do
   dead "$name" "$way"
   callers "$name" 48
   sleep 1.2
-  check "$way: callers wait" test "$(waiting)" -ge 40 # the last ones may have been told already
+  # On a busy machine the last ones come when 32 have waited for a second, and have been told already.
+  check "$way: callers wait" test "$(waiting)" -ge 32
   the_rest_is_served "$way, 48 wait" "$name"
   late=$(timeout -s KILL 30 cat "$mnt/$name/root/mnt/program" 2>&1 >/dev/null)
   check_equal "$way: one too many is told so" "cat: $mnt/$name/root/mnt/program: Device or resource busy" "$late"
