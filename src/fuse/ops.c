@@ -94,7 +94,7 @@ op_setattr (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct f
   struct stat now = { 0 };
 
   if (call.r == 0)
-    call.r = call.node->ops->fs->setattr (call.node, pfs_request_file (fi), attr, (unsigned int) set, &call.who, &now);
+    call.r = pfs_rootfs_setattr (call.node, pfs_request_file (fi), attr, (unsigned int) set, &call.who, &now);
   pfs_reply_attr (&call, &now);
 }
 
@@ -117,11 +117,10 @@ static void
 op_statfs (fuse_req_t req, fuse_ino_t ino)
 {
   g_auto (PfsCall) call = pfs_call_reading (req, ino, NULL);
-  const PfsFsOps *fs = call.node->ops->fs;
   struct statvfs said = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
 
-  if (call.r == 0 && fs)
-    call.r = fs->statfs (call.node, &call.who, &said);
+  if (call.r == 0 && call.node->ops->fs)
+    call.r = pfs_rootfs_statfs (call.node, &call.who, &said);
   if (call.r < 0)
     pfs_reply (req, call.r);
   else
@@ -137,7 +136,7 @@ make (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rd
   PfsEntry entry;
 
   if (call.r == 0)
-    call.r = call.node->ops->fs->make (call.node, name, mode, rdev, target, &call.who, &entry);
+    call.r = pfs_rootfs_make (call.node, name, mode, rdev, target, &call.who, &entry);
   pfs_reply_entry (&call, &entry);
 }
 
@@ -178,7 +177,7 @@ op_link (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 
   ask_other (&call, node);
   if (call.r == 0)
-    call.r = call.node->ops->fs->link (node, call.node, name, &call.who, &entry);
+    call.r = pfs_rootfs_link (node, call.node, name, &call.who, &entry);
   pfs_reply_entry (&call, &entry);
 }
 
@@ -191,7 +190,7 @@ op_rename (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newpa
 
   ask_other (&call, new_dir);
   if (call.r == 0)
-    call.r = call.node->ops->fs->rename (call.node, name, new_dir, newname, flags, &call.who);
+    call.r = pfs_rootfs_rename (call.node, name, new_dir, newname, flags, &call.who);
   pfs_reply (req, call.r);
 }
 
@@ -201,7 +200,7 @@ remove_name (fuse_req_t req, fuse_ino_t parent, const char *name, bool directory
   g_auto (PfsCall) call = pfs_call_changing (req, parent, NULL, -EROFS);
 
   if (call.r == 0)
-    call.r = call.node->ops->fs->remove (call.node, name, directory, &call.who);
+    call.r = pfs_rootfs_remove (call.node, name, directory, &call.who);
   pfs_reply (req, call.r);
 }
 
@@ -239,8 +238,8 @@ op_getxattr (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
   ssize_t n = call.r;
 
   if (n == 0)
-    n = call.node->ops->fs->xattr (call.node, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size },
-                                   &call.who);
+    n = pfs_rootfs_xattr (call.node, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size },
+                          &call.who);
   /* If the kernel checks ACLs, it takes any other answer than "there is none" for a refusal. */
   if (n == -EOPNOTSUPP && g_str_has_prefix (name, "system.posix_acl_"))
     n = -ENODATA;
@@ -251,12 +250,11 @@ static void
 op_listxattr (fuse_req_t req, fuse_ino_t ino, size_t size)
 {
   g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, 0);
-  const PfsFsOps *fs = call.node->ops->fs;
   g_autofree char *list = size ? g_malloc (size) : NULL;
   ssize_t n = call.r;
 
-  if (n == 0 && fs)
-    n = fs->xattr (call.node, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, &call.who);
+  if (n == 0 && call.node->ops->fs)
+    n = pfs_rootfs_xattr (call.node, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, &call.who);
   reply_xattr (req, n, size, list);
 }
 
@@ -266,7 +264,7 @@ change_xattr (fuse_req_t req, fuse_ino_t ino, const PfsXattr *change)
   g_auto (PfsCall) call = pfs_call_changing (req, ino, NULL, -EOPNOTSUPP);
 
   if (call.r == 0)
-    call.r = (int) call.node->ops->fs->xattr (call.node, change, &call.who);
+    call.r = (int) pfs_rootfs_xattr (call.node, change, &call.who);
   pfs_reply (req, call.r);
 }
 

@@ -116,7 +116,7 @@ pfs_op_create (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
   may_open (&call);
   if (call.r == 0)
-    call.r = call.node->ops->fs->create (call.node, name, mode, fi->flags, &call.who, &entry, &file);
+    call.r = pfs_rootfs_create (call.node, name, mode, fi->flags, &call.who, &entry, &file);
   reply_create (&call, &entry, file, fi);
 }
 
@@ -129,7 +129,7 @@ pfs_op_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 
   may_open (&call);
   if (call.r == 0)
-    call.r = call.node->ops->fs->tmpfile (call.node, mode, fi->flags, &call.who, &entry, &file);
+    call.r = pfs_rootfs_tmpfile (call.node, mode, fi->flags, &call.who, &entry, &file);
   reply_create (&call, &entry, file, fi);
 }
 
@@ -231,7 +231,7 @@ read_directory (PfsCall *call, size_t size, off_t off, PfsFile *file, bool plus)
   if (file->listing)
     emit_listing (file->node, file->listing, off, &reply);
   else
-    r = file->node->ops->fs->readdir (file, off, plus, &call->who, emit, &reply);
+    r = pfs_rootfs_readdir (file, off, plus, &call->who, emit, &reply);
   /* An error behind some names comes with the next read, at its offset. */
   if (r < 0 && reply.used == 0) {
     pfs_reply (call->req, r);

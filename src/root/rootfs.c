@@ -194,19 +194,6 @@ pfs_tree_set_own_device (PfsTree *tree, dev_t own)
   tree->roots->own_device = own;
 }
 
-static const PfsFsOps fs_ops = {
-  .setattr = pfs_rootfs_setattr,
-  .create = pfs_rootfs_create,
-  .tmpfile = pfs_rootfs_tmpfile,
-  .make = pfs_rootfs_make,
-  .link = pfs_rootfs_link,
-  .remove = pfs_rootfs_remove,
-  .rename = pfs_rootfs_rename,
-  .statfs = pfs_rootfs_statfs,
-  .xattr = pfs_rootfs_xattr,
-  .readdir = pfs_rootfs_readdir,
-};
-
 static const PfsNodeOps rootfs_ops = {
   .gated = true,
   .attr_life = PFS_ATTR_BRIEF,
@@ -218,7 +205,7 @@ static const PfsNodeOps rootfs_ops = {
   .open = pfs_rootfs_open,
   .opendir = pfs_rootfs_opendir,
   .close = pfs_rootfs_close,
-  .fs = &fs_ops,
+  .fs = true,
 };
 
 const PfsRootKind pfs_root_kind = {

@@ -264,19 +264,12 @@ const PfsCaller *pfs_rootfs_searcher (int dirfd, bool local, const PfsCaller *wh
 /* rootfs_attr.c */
 
 int pfs_rootfs_getattr (PfsNode *node, PfsFile *file, const PfsCaller *who, struct stat *ret);
-int pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
-                        struct stat *ret);
-int pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
 
 /* rootfs_open.c */
 int pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret);
-int pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
-                       PfsFile **ret_file);
-int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
 
 /* rootfs_dir.c */
 int pfs_rootfs_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
-int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 
 /* rootfs_modify.c */
 
@@ -285,12 +278,3 @@ int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *
 int pfs_rootfs_writable_dir (PfsNode *dir, const char *name, PfsDirFd **ret);
 /* The mode for a new file in that directory: a default ACL of it takes the place of the caller's umask (acl(5)). */
 mode_t pfs_rootfs_mode (int dirfd, mode_t mode, const PfsCaller *who);
-int pfs_rootfs_make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
-                     PfsEntry *ret);
-int pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
-int pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
-int pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
-                       const PfsCaller *who);
-
-/* rootfs_xattr.c */
-ssize_t pfs_rootfs_xattr (PfsNode *node, const PfsXattr *call, const PfsCaller *who);

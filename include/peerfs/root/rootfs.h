@@ -45,26 +45,26 @@ typedef struct {
   int flags; /* of set */
 } PfsXattr;
 
-/* What only root/ can. As in PfsNodeOps: 0 or -errno, outputs untouched on failure, any thread, no lock held. */
-struct PfsFsOps {
-  int (*setattr) (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
-                  struct stat *ret);
-  int (*create) (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
-                 PfsFile **ret_file);
-  int (*tmpfile) (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
-  /* What has a name and no content, of the mode's type: a directory, a link (to target), a special or an empty file. */
-  int (*make) (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
-               PfsEntry *ret);
-  int (*link) (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
-  int (*remove) (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
-  int (*rename) (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
-                 const PfsCaller *who);
-  int (*statfs) (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
-  /* The length of the attribute or list, 0 for a change, or -errno. */
-  ssize_t (*xattr) (PfsNode *node, const PfsXattr *call, const PfsCaller *who);
-  /* Calls emit for the entries from offset on (0, or a `next` given before); with plus, with their attributes. */
-  int (*readdir) (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
-};
+/* What only nodes of root/ can (PfsNodeOps.fs). As there: 0 or -errno, outputs untouched on failure, any thread, no
+ * lock held. */
+
+int pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsigned int set, const PfsCaller *who,
+                        struct stat *ret);
+int pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret);
+int pfs_rootfs_create (PfsNode *dir, const char *name, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret,
+                       PfsFile **ret_file);
+int pfs_rootfs_tmpfile (PfsNode *dir, mode_t mode, int flags, const PfsCaller *who, PfsEntry *ret, PfsFile **ret_file);
+/* What has a name and no content, of the mode's type: a directory, a link (to target), a special or an empty file. */
+int pfs_rootfs_make (PfsNode *dir, const char *name, mode_t mode, dev_t rdev, const char *target, const PfsCaller *who,
+                     PfsEntry *ret);
+int pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret);
+int pfs_rootfs_remove (PfsNode *dir, const char *name, bool directory, const PfsCaller *who);
+int pfs_rootfs_rename (PfsNode *dir, const char *name, PfsNode *new_dir, const char *new_name, unsigned int flags,
+                       const PfsCaller *who);
+/* The length of the attribute or list, 0 for a change, or -errno. */
+ssize_t pfs_rootfs_xattr (PfsNode *node, const PfsXattr *call, const PfsCaller *who);
+/* Calls emit for the entries from offset on (0, or a `next` given before); with plus, with their attributes. */
+int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *who, PfsEmit emit, gpointer data);
 
 /* For how long the kernel may believe these attributes of the node, in seconds. */
 double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);

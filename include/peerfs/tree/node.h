@@ -20,7 +20,6 @@ typedef struct PfsNode PfsNode;
 typedef struct PfsFile PfsFile;
 typedef struct PfsNodeOps PfsNodeOps;
 typedef struct PfsListing PfsListing;
-typedef struct PfsFsOps PfsFsOps;         /* what only root/ can: root/rootfs.h */
 typedef struct PfsPeerChild PfsPeerChild; /* peer.h */
 
 typedef struct {
@@ -143,7 +142,7 @@ struct PfsNodeOps {
   int (*opendir) (PfsNode *dir, const PfsCaller *who, PfsFile **ret);
   void (*close) (PfsFile *file);
 
-  const PfsFsOps *fs; /* root/ only, else NULL: every change is -EROFS (or -EPERM) */
+  bool fs; /* a file of a peer, see root/rootfs.h; else every change is -EROFS (or -EPERM) */
 };
 
 struct PfsNode {

@@ -206,7 +206,7 @@ test_known_when_the_tree_ends (void **state)
 static int
 do_rename (PfsNode *from, const char *name, PfsNode *to, const char *new_name, unsigned int flags)
 {
-  return from->ops->fs->rename (from, name, to, new_name, flags, WHO);
+  return pfs_rootfs_rename (from, name, to, new_name, flags, WHO);
 }
 
 static void
@@ -260,11 +260,11 @@ test_unlinked_but_open (void **state)
   peer_file (r, "f", "content");
   g_autoptr (PfsNode) node = roots_get (r, "f");
   g_autoptr (PfsFile) file = roots_open (r, "f", O_RDWR);
-  assert_int_equal (r->root->ops->fs->remove (r->root, "f", false, WHO), 0);
+  assert_int_equal (pfs_rootfs_remove (r->root, "f", false, WHO), 0);
   assert_int_equal (roots_lookup (r, "f", WHO, NULL), -ENOENT);
   peer_file (r, "f", "another");
   assert_open_content (file, "content");
-  assert_int_equal (node->ops->fs->setattr (node, NULL, &st, PFS_SET_SIZE, WHO, &st), 0);
+  assert_int_equal (pfs_rootfs_setattr (node, NULL, &st, PFS_SET_SIZE, WHO, &st), 0);
   assert_open_content (file, "co");
   assert_int_equal (roots_getattr (node, &st), 0);
   assert_int_equal (st.st_nlink, 0);
@@ -279,17 +279,16 @@ static void
 test_umask (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   const PfsCaller who = { .umask = 027 };
   g_autoptr (PfsFile) file = NULL;
   PfsEntry entry;
   struct stat real;
 
-  assert_int_equal (fs->create (r->root, "f", 0666, O_RDWR, &who, &entry, &file), 0);
+  assert_int_equal (pfs_rootfs_create (r->root, "f", 0666, O_RDWR, &who, &entry, &file), 0);
   pfs_node_unref (entry.node);
   assert_return_code (fstatat (r->fd, "f", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFREG | 0640);
-  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0777, 0, NULL, &who, &entry), 0);
+  assert_int_equal (pfs_rootfs_make (r->root, "d", S_IFDIR | 0777, 0, NULL, &who, &entry), 0);
   pfs_node_unref (entry.node);
   assert_return_code (fstatat (r->fd, "d", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFDIR | 0750);
@@ -299,30 +298,29 @@ static void
 test_create (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   g_autoptr (PfsFile) file = NULL;
   g_autoptr (PfsFile) again = NULL;
   PfsEntry entry, second;
   struct stat real;
 
-  assert_int_equal (fs->create (r->root, "f", 0640, O_RDWR | O_EXCL, WHO, &entry, &file), 0);
+  assert_int_equal (pfs_rootfs_create (r->root, "f", 0640, O_RDWR | O_EXCL, WHO, &entry, &file), 0);
   g_autoptr (PfsNode) node = entry.node;
   assert_return_code (fstatat (r->fd, "f", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFREG | 0640);
   assert_int_equal (entry.attr.st_mode, S_IFREG | 0640);
   assert_true (entry.entry_timeout > 0.9 && entry.attr_timeout > 0.9);
   assert_int_equal (write (file->fd, "text", 4), 4);
-  assert_int_equal (fs->create (r->root, "f", 0640, O_RDWR | O_EXCL, WHO, &second, &again), -EEXIST);
-  assert_int_equal (fs->create (r->root, "f", 0640, O_RDWR, WHO, &second, &again), 0);
+  assert_int_equal (pfs_rootfs_create (r->root, "f", 0640, O_RDWR | O_EXCL, WHO, &second, &again), -EEXIST);
+  assert_int_equal (pfs_rootfs_create (r->root, "f", 0640, O_RDWR, WHO, &second, &again), 0);
   assert_ptr_equal (second.node, node);
   pfs_node_unref (second.node);
   assert_open_content (again, "text");
-  assert_int_equal (fs->create (r->root, "..", 0640, O_RDWR, WHO, &second, &again), -EINVAL);
+  assert_int_equal (pfs_rootfs_create (r->root, "..", 0640, O_RDWR, WHO, &second, &again), -EINVAL);
 
   /* The peer has put a link where the caller wants to create: nobody follows it here. */
   g_autoptr (PfsFile) none = NULL;
   assert_return_code (symlinkat ("/etc/passwd", r->fd, "link"), errno);
-  assert_int_equal (fs->create (r->root, "link", 0640, O_RDWR, WHO, &second, &none), -ESTALE);
+  assert_int_equal (pfs_rootfs_create (r->root, "link", 0640, O_RDWR, WHO, &second, &none), -ESTALE);
   assert_null (none);
 }
 
@@ -330,15 +328,14 @@ static void
 test_tmpfile (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   g_autoptr (PfsFile) file = NULL;
   PfsEntry entry, linked;
 
-  assert_int_equal (fs->tmpfile (r->root, 0600, O_RDWR, WHO, &entry, &file), 0);
+  assert_int_equal (pfs_rootfs_tmpfile (r->root, 0600, O_RDWR, WHO, &entry, &file), 0);
   g_autoptr (PfsNode) node = entry.node;
   assert_int_equal (entry.attr.st_nlink, 0);
   assert_int_equal (write (file->fd, "text", 4), 4);
-  assert_int_equal (fs->link (node, r->root, "name", WHO, &linked), 0);
+  assert_int_equal (pfs_rootfs_link (node, r->root, "name", WHO, &linked), 0);
   assert_ptr_equal (linked.node, node);
   assert_int_equal (linked.attr.st_nlink, 1);
   pfs_node_unref (linked.node);
@@ -348,32 +345,31 @@ static void
 test_make_and_remove (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   PfsEntry dir, link, again;
   g_autofree char *target = NULL;
 
-  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &dir), 0);
+  assert_int_equal (pfs_rootfs_make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &dir), 0);
   g_autoptr (PfsNode) d = dir.node;
   assert_int_equal (dir.attr.st_mode, S_IFDIR | 0750);
-  assert_int_equal (fs->make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &again), -EEXIST);
-  assert_int_equal (fs->make (d, "l", S_IFLNK | 0777, 0, "/etc/hostname", WHO, &link), 0);
+  assert_int_equal (pfs_rootfs_make (r->root, "d", S_IFDIR | 0750, 0, NULL, WHO, &again), -EEXIST);
+  assert_int_equal (pfs_rootfs_make (d, "l", S_IFLNK | 0777, 0, "/etc/hostname", WHO, &link), 0);
   g_autoptr (PfsNode) l = link.node;
   assert_int_equal (l->ops->readlink (l, WHO, &target), 0);
   assert_string_equal (target, "../etc/hostname");
   assert_int_equal (link.attr.st_size, strlen (target));
-  assert_int_equal (fs->remove (r->root, "d", false, WHO), -EISDIR);
-  assert_int_equal (fs->remove (r->root, "d", true, WHO), -ENOTEMPTY);
-  assert_int_equal (fs->remove (d, "l", true, WHO), -ENOTDIR);
-  assert_int_equal (fs->remove (d, "l", false, WHO), 0);
+  assert_int_equal (pfs_rootfs_remove (r->root, "d", false, WHO), -EISDIR);
+  assert_int_equal (pfs_rootfs_remove (r->root, "d", true, WHO), -ENOTEMPTY);
+  assert_int_equal (pfs_rootfs_remove (d, "l", true, WHO), -ENOTDIR);
+  assert_int_equal (pfs_rootfs_remove (d, "l", false, WHO), 0);
   assert_return_code (mkdirat (r->fd, "other", 0755), errno);
   peer_move (r, "d", "moved");
   peer_move (r, "other", "d");
-  assert_int_equal (fs->remove (r->root, "d", true, WHO), -ESTALE); /* not the one that the kernel knows */
-  assert_int_equal (fs->rename (r->root, "d", r->root, "e", 0, WHO), -ESTALE);
+  assert_int_equal (pfs_rootfs_remove (r->root, "d", true, WHO), -ESTALE); /* not the one that the kernel knows */
+  assert_int_equal (pfs_rootfs_rename (r->root, "d", r->root, "e", 0, WHO), -ESTALE);
   g_autoptr (PfsNode) other = roots_get (r, "d");
-  assert_int_equal (fs->remove (r->root, "d", true, WHO), 0);
+  assert_int_equal (pfs_rootfs_remove (r->root, "d", true, WHO), 0);
   g_autoptr (PfsNode) moved = roots_get (r, "moved");
-  assert_int_equal (fs->remove (r->root, "moved", true, WHO), 0);
+  assert_int_equal (pfs_rootfs_remove (r->root, "moved", true, WHO), 0);
   assert_int_equal (l->ops->readlink (l, WHO, &target), -ESTALE);
 }
 
@@ -381,7 +377,6 @@ static void
 test_hard_link (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   PfsEntry entry;
 
   peer_file (r, "f", "x");
@@ -390,28 +385,27 @@ test_hard_link (void **state)
   g_autoptr (PfsNode) f = roots_get (r, "f");
   g_autoptr (PfsNode) d = roots_get (r, "d");
   g_autoptr (PfsNode) l = roots_get (r, "l");
-  assert_int_equal (fs->link (f, d, "g", WHO, &entry), 0);
+  assert_int_equal (pfs_rootfs_link (f, d, "g", WHO, &entry), 0);
   assert_ptr_equal (entry.node, f);
   assert_int_equal (entry.attr.st_nlink, 2);
   pfs_node_unref (entry.node);
-  assert_int_equal (fs->link (f, d, "g", WHO, &entry), -EEXIST);
-  assert_int_equal (fs->link (d, d, "x", WHO, &entry), -EPERM);
+  assert_int_equal (pfs_rootfs_link (f, d, "g", WHO, &entry), -EEXIST);
+  assert_int_equal (pfs_rootfs_link (d, d, "x", WHO, &entry), -EPERM);
   /* A link is linked itself, not what it leads to. */
-  assert_int_equal (fs->link (l, d, "m", WHO, &entry), 0);
+  assert_int_equal (pfs_rootfs_link (l, d, "m", WHO, &entry), 0);
   assert_true (S_ISLNK (entry.attr.st_mode));
   assert_int_equal (entry.attr.st_nlink, 2);
   pfs_node_unref (entry.node);
   /* What lies there now is another file than the one that was meant. */
   peer_file (r, "new", "");
   peer_move (r, "new", "d/g");
-  assert_int_equal (fs->link (f, d, "h", WHO, &entry), -ESTALE);
+  assert_int_equal (pfs_rootfs_link (f, d, "h", WHO, &entry), -ESTALE);
 }
 
 static void
 test_setattr (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   struct stat in = { .st_mode = 0604, .st_size = 3, .st_atim = { 11, 12 }, .st_mtim = { 13, 999999999 } };
   struct stat out, real;
 
@@ -419,38 +413,38 @@ test_setattr (void **state)
   peer_dir (r, "d");
   g_autoptr (PfsNode) f = roots_get (r, "f");
   g_autoptr (PfsNode) d = roots_get (r, "d");
-  assert_int_equal (fs->setattr (f, NULL, &in, PFS_SET_MODE, WHO, &out), 0);
-  assert_int_equal (fs->setattr (f, NULL, &in, PFS_SET_SIZE | PFS_SET_ATIME | PFS_SET_MTIME, WHO, &out), 0);
+  assert_int_equal (pfs_rootfs_setattr (f, NULL, &in, PFS_SET_MODE, WHO, &out), 0);
+  assert_int_equal (pfs_rootfs_setattr (f, NULL, &in, PFS_SET_SIZE | PFS_SET_ATIME | PFS_SET_MTIME, WHO, &out), 0);
   assert_return_code (fstatat (r->fd, "f", &real, 0), errno);
   assert_int_equal (real.st_mode, S_IFREG | 0604);
   assert_int_equal (real.st_size, 3);
   assert_int_equal (real.st_atim.tv_nsec, 12);
   assert_int_equal (real.st_mtim.tv_nsec, 999999999);
   assert_int_equal (out.st_mtim.tv_sec, 13);
-  assert_int_equal (fs->setattr (f, NULL, &in, PFS_SET_ATIME_NOW, WHO, &out), 0);
+  assert_int_equal (pfs_rootfs_setattr (f, NULL, &in, PFS_SET_ATIME_NOW, WHO, &out), 0);
   assert_int_equal (out.st_mtim.tv_sec, 13);
   assert_true (out.st_atim.tv_sec > 1000000);
-  assert_int_equal (fs->setattr (d, NULL, &in, PFS_SET_SIZE, WHO, &out), -EISDIR);
+  assert_int_equal (pfs_rootfs_setattr (d, NULL, &in, PFS_SET_SIZE, WHO, &out), -EISDIR);
   if (geteuid () == 0) {
     in.st_uid = 123;
     in.st_gid = 456;
-    assert_int_equal (fs->setattr (f, NULL, &in, PFS_SET_UID | PFS_SET_GID, WHO, &out), 0);
+    assert_int_equal (pfs_rootfs_setattr (f, NULL, &in, PFS_SET_UID | PFS_SET_GID, WHO, &out), 0);
     assert_int_equal (out.st_uid, 123);
     assert_int_equal (out.st_gid, 456);
   }
-  assert_int_equal (fs->setattr (r->root, NULL, &in, PFS_SET_MODE, WHO, &out), -EPERM);
+  assert_int_equal (pfs_rootfs_setattr (r->root, NULL, &in, PFS_SET_MODE, WHO, &out), -EPERM);
 }
 
 static ssize_t
 get_attribute (PfsNode *f, const char *name, void *value, size_t size, const PfsCaller *who)
 {
-  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size }, who);
+  return pfs_rootfs_xattr (f, &(PfsXattr) { PFS_XATTR_GET, .name = name, .out = value, .size = size }, who);
 }
 
 static ssize_t
 list_attribute (PfsNode *f, char *list, size_t size, const PfsCaller *who)
 {
-  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, who);
+  return pfs_rootfs_xattr (f, &(PfsXattr) { PFS_XATTR_LIST, .out = list, .size = size }, who);
 }
 
 static ssize_t
@@ -458,13 +452,13 @@ set_attribute (PfsNode *f, const char *name, const void *value, size_t size, int
 {
   const PfsXattr call = { PFS_XATTR_SET, .name = name, .value = value, .size = size, .flags = flags };
 
-  return f->ops->fs->xattr (f, &call, who);
+  return pfs_rootfs_xattr (f, &call, who);
 }
 
 static ssize_t
 remove_attribute (PfsNode *f, const char *name, const PfsCaller *who)
 {
-  return f->ops->fs->xattr (f, &(PfsXattr) { PFS_XATTR_REMOVE, .name = name }, who);
+  return pfs_rootfs_xattr (f, &(PfsXattr) { PFS_XATTR_REMOVE, .name = name }, who);
 }
 
 static void
@@ -547,7 +541,7 @@ test_special_nodes (void **state)
   PfsFile *file = NULL;
 
   make_socket (r, "sock");
-  assert_int_equal (r->root->ops->fs->make (r->root, "fifo", S_IFIFO | 0620, 0, NULL, WHO, &entry), 0);
+  assert_int_equal (pfs_rootfs_make (r->root, "fifo", S_IFIFO | 0620, 0, NULL, WHO, &entry), 0);
   assert_int_equal (entry.attr.st_mode, S_IFIFO | 0620);
   g_autoptr (PfsNode) fifo = entry.node;
   assert_int_equal (fifo->ops->open (fifo, O_RDONLY, WHO, &file), -ENXIO);
@@ -576,7 +570,7 @@ test_raw_link_of_two_names (void **state)
   g_autoptr (PfsNode) b = roots_get (r, "b");
   g_autoptr (PfsNode) a = roots_get (r, "a");
   assert_ptr_equal (a, b);
-  assert_int_equal (r->root->ops->fs->rename (r->root, "c", r->root, "a", 0, WHO), 0);
+  assert_int_equal (pfs_rootfs_rename (r->root, "c", r->root, "a", 0, WHO), 0);
   assert_int_equal (b->ops->readlink (b, WHO, &target), -ESTALE);
   assert_int_equal (roots_getattr (b, &st), -ESTALE);
 
@@ -602,7 +596,6 @@ static void
 test_read_only (void **state)
 {
   Roots *r = *state;
-  const PfsFsOps *fs = r->root->ops->fs;
   struct stat st = { .st_mode = 0600 };
   g_autoptr (PfsFile) readable = NULL;
   PfsFile *file;
@@ -613,15 +606,15 @@ test_read_only (void **state)
   assert_int_equal (f->ops->open (f, O_RDONLY, WHO, &readable), 0);
   assert_int_equal (f->ops->open (f, O_WRONLY, WHO, &file), -EROFS);
   assert_int_equal (f->ops->open (f, O_RDONLY | O_TRUNC, WHO, &file), -EROFS);
-  assert_int_equal (fs->setattr (f, NULL, &st, PFS_SET_MODE, WHO, &st), -EROFS);
-  assert_int_equal (fs->create (r->root, "g", 0600, O_RDWR, WHO, &e, &file), -EROFS);
-  assert_int_equal (fs->tmpfile (r->root, 0600, O_RDWR, WHO, &e, &file), -EROFS);
-  assert_int_equal (fs->make (r->root, "g", S_IFREG, 0, NULL, WHO, &e), -EROFS);
-  assert_int_equal (fs->make (r->root, "g", S_IFDIR | 0700, 0, NULL, WHO, &e), -EROFS);
-  assert_int_equal (fs->make (r->root, "g", S_IFLNK | 0777, 0, "f", WHO, &e), -EROFS);
-  assert_int_equal (fs->link (f, r->root, "g", WHO, &e), -EROFS);
-  assert_int_equal (fs->remove (r->root, "f", false, WHO), -EROFS);
-  assert_int_equal (fs->rename (r->root, "f", r->root, "g", 0, WHO), -EROFS);
+  assert_int_equal (pfs_rootfs_setattr (f, NULL, &st, PFS_SET_MODE, WHO, &st), -EROFS);
+  assert_int_equal (pfs_rootfs_create (r->root, "g", 0600, O_RDWR, WHO, &e, &file), -EROFS);
+  assert_int_equal (pfs_rootfs_tmpfile (r->root, 0600, O_RDWR, WHO, &e, &file), -EROFS);
+  assert_int_equal (pfs_rootfs_make (r->root, "g", S_IFREG, 0, NULL, WHO, &e), -EROFS);
+  assert_int_equal (pfs_rootfs_make (r->root, "g", S_IFDIR | 0700, 0, NULL, WHO, &e), -EROFS);
+  assert_int_equal (pfs_rootfs_make (r->root, "g", S_IFLNK | 0777, 0, "f", WHO, &e), -EROFS);
+  assert_int_equal (pfs_rootfs_link (f, r->root, "g", WHO, &e), -EROFS);
+  assert_int_equal (pfs_rootfs_remove (r->root, "f", false, WHO), -EROFS);
+  assert_int_equal (pfs_rootfs_rename (r->root, "f", r->root, "g", 0, WHO), -EROFS);
   assert_int_equal (set_attribute (f, "user.x", "", 0, 0, WHO), -EROFS);
   assert_int_equal (remove_attribute (f, "user.x", WHO), -EROFS);
 }
@@ -651,10 +644,10 @@ test_as_another_user (void **state)
   assert_int_equal (roots_lookup (r, "closed/f", &who, NULL), -EACCES);
   assert_int_equal (roots_lookup (r, "closed/none", &who, NULL), -EACCES);
   assert_int_equal (mine->ops->open (mine, O_RDONLY, &who, &none), -EACCES);
-  assert_int_equal (mine->ops->fs->setattr (mine, NULL, &st, PFS_SET_MODE, &who, &st), -EPERM);
-  assert_int_equal (r->root->ops->fs->remove (r->root, "mine", false, &who), -EACCES);
-  assert_int_equal (r->root->ops->fs->rename (r->root, "mine", open, "mine", 0, &who), -EACCES);
-  assert_int_equal (open->ops->fs->create (open, "f", 0600, O_RDWR, &who, &entry, &file), 0);
+  assert_int_equal (pfs_rootfs_setattr (mine, NULL, &st, PFS_SET_MODE, &who, &st), -EPERM);
+  assert_int_equal (pfs_rootfs_remove (r->root, "mine", false, &who), -EACCES);
+  assert_int_equal (pfs_rootfs_rename (r->root, "mine", open, "mine", 0, &who), -EACCES);
+  assert_int_equal (pfs_rootfs_create (open, "f", 0600, O_RDWR, &who, &entry, &file), 0);
   pfs_node_unref (entry.node);
   assert_int_equal (entry.attr.st_uid, 4321);
   assert_int_equal (entry.attr.st_gid, 4321);

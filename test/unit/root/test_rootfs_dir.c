@@ -60,7 +60,7 @@ static int
 list (PfsFile *dir, off_t offset, guint room, bool plus, Listed *l)
 {
   l->room = room;
-  return dir->node->ops->fs->readdir (dir, offset, plus, WHO, take, l);
+  return pfs_rootfs_readdir (dir, offset, plus, WHO, take, l);
 }
 
 static PfsFile *
@@ -360,13 +360,13 @@ test_ended (void **state)
   assert_true (S_ISFIFO (nothing.st_mode));
   assert_int_equal (list (dir, 0, 1000, false, &l), -EIO);
   assert_int_equal (f->ops->getattr (f, file, WHO, &st), -EIO);
-  assert_int_equal (f->ops->fs->setattr (f, file, &st, PFS_SET_MODE, WHO, &st), -EIO);
+  assert_int_equal (pfs_rootfs_setattr (f, file, &st, PFS_SET_MODE, WHO, &st), -EIO);
 
   assert_int_equal (roots_getattr (r->root, &st), -ESTALE);
   assert_int_equal (r->root->ops->lookup (r->root, "d", WHO, &entry), -ESTALE);
   assert_int_equal (d->ops->lookup (d, "f", WHO, &entry), -ESTALE);
   assert_int_equal (d->ops->opendir (d, WHO, &none), -ESTALE);
-  assert_int_equal (d->ops->fs->make (d, "new", S_IFDIR | 0700, 0, NULL, WHO, &entry), -ESTALE);
+  assert_int_equal (pfs_rootfs_make (d, "new", S_IFDIR | 0700, 0, NULL, WHO, &entry), -ESTALE);
   assert_int_equal (faccessat (r->fd, "d/new", F_OK, 0), -1);
 
   gint64 deadline;
@@ -446,17 +446,17 @@ worker (gpointer data)
     g_autoptr (PfsFile) file = NULL;
     struct stat st;
 
-    if (root->ops->fs->create (root, i % 3 ? mine : "shared", 0600, O_RDWR, WHO, &entry, &file) == 0) {
+    if (pfs_rootfs_create (root, i % 3 ? mine : "shared", 0600, O_RDWR, WHO, &entry, &file) == 0) {
       (void) entry.node->ops->getattr (entry.node, file, WHO, &st);
       pfs_node_unref (entry.node);
     }
-    (void) root->ops->fs->rename (root, "shared", root, mine, i % 2 ? 0 : RENAME_EXCHANGE, WHO);
+    (void) pfs_rootfs_rename (root, "shared", root, mine, i % 2 ? 0 : RENAME_EXCHANGE, WHO);
     if (root->ops->lookup (root, "shared", WHO, &entry) == 0) {
       st.st_mode = 0600;
-      (void) entry.node->ops->fs->setattr (entry.node, NULL, &st, PFS_SET_MODE, WHO, &st);
+      (void) pfs_rootfs_setattr (entry.node, NULL, &st, PFS_SET_MODE, WHO, &st);
       pfs_node_unref (entry.node);
     }
-    (void) root->ops->fs->remove (root, i % 5 ? mine : "shared", false, WHO);
+    (void) pfs_rootfs_remove (root, i % 5 ? mine : "shared", false, WHO);
   }
   return NULL;
 }
