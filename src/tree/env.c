@@ -53,11 +53,12 @@ static const PfsNodeOps var_ops = {
 
 /* A longer environ than PFS_ENVIRON_MAX is cut there. */
 static int
-env_scan (PfsNode *top, PfsPathTree **ret)
+env_scan (PfsNode *top, const PfsCaller *who, PfsPathTree **ret)
 {
   g_autoptr (PfsProcess) pin = NULL;
   g_autoptr (GBytes) content = NULL;
 
+  (void) who;
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
     r = pfs_read_prefix_at (pin->fd, "environ", PFS_ENVIRON_MAX, &content);

@@ -218,11 +218,12 @@ add_line (const char *line, size_t len, gpointer data)
 }
 
 static int
-files_scan (PfsNode *top, PfsPathTree **ret)
+files_scan (PfsNode *top, const PfsCaller *who, PfsPathTree **ret)
 {
   g_autoptr (PfsMappedFiles) files = pfs_mapped_files_new ();
   g_autoptr (PfsProcess) pin = NULL;
 
+  (void) who;
   int r = pfs_container_main (pfs_node_container (top), &pin);
   if (r >= 0)
     r = pfs_read_lines_at (pin->fd, "maps", PFS_MAPS_MAX, add_line, files);

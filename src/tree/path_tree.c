@@ -107,42 +107,23 @@ pfs_path_tree_add (PfsPathTree *path_tree, const char *path, gconstpointer leaf)
   g_tree_insert (path_tree->leaves, g_strdup (path), (gpointer) leaf);
 }
 
-static bool
-sees (const PfsPathTreeEyes *eyes, GTreeNode *node)
-{
-  return !eyes || eyes->see (g_tree_node_value (node), eyes->data);
-}
-
 bool
-pfs_path_tree_any (const PfsPathTree *path_tree, const PfsPathTreeEyes *eyes)
-{
-  for (GTreeNode *node = g_tree_node_first (path_tree->leaves); node; node = g_tree_node_next (node))
-    if (sees (eyes, node))
-      return true;
-  return false;
-}
-
-bool
-pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, const PfsPathTreeEyes *eyes,
-                    gconstpointer *ret_leaf)
+pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, gconstpointer *ret_leaf)
 {
   g_autofree char *path = path_join (dir, name);
 
-  for (GTreeNode *node = g_tree_lower_bound (path_tree->leaves, path); node; node = g_tree_node_next (node)) {
-    bool exact = strcmp (g_tree_node_key (node), path) == 0;
-    if (!exact && !path_below (g_tree_node_key (node), path))
-      break;
-    if (!sees (eyes, node))
-      continue;
-    *ret_leaf = exact ? g_tree_node_value (node) : NULL;
-    return true;
-  }
-  return false;
+  GTreeNode *node = g_tree_lower_bound (path_tree->leaves, path);
+  const char *found = node ? g_tree_node_key (node) : "";
+  bool exact = strcmp (found, path) == 0;
+
+  if (!exact && !path_below (found, path))
+    return false;
+  *ret_leaf = exact ? g_tree_node_value (node) : NULL;
+  return true;
 }
 
 void
-pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, const PfsPathTreeEyes *eyes, PfsPathTreeFunc func,
-                       gpointer data)
+pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, PfsPathTreeFunc func, gpointer data)
 {
   g_autofree char *below = path_join (dir, "");
   g_autofree char *last = NULL;
@@ -153,7 +134,7 @@ pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, const PfsP
     if (strncmp (path, below, skip) != 0)
       break;
     g_autofree char *name = g_strndup (path + skip, strcspn (path + skip, "/"));
-    if (g_strcmp0 (name, last) == 0 || !sees (eyes, node))
+    if (g_strcmp0 (name, last) == 0)
       continue;
     func (name, strchr (path + skip, '/') ? NULL : g_tree_node_value (node), data);
     g_free (last);

@@ -22,43 +22,27 @@ gpointer pfs_path_tree_owner (const PfsPathTree *path_tree);
  * hiding the directory would hide all below it. (Only deleted and replaced files can collide so.) */
 void pfs_path_tree_add (PfsPathTree *path_tree, const char *path, gconstpointer leaf);
 
-/* Which leaves one caller sees. A directory is there if a leaf below it is. NULL: everything is there. */
-typedef struct {
-  bool (*see) (gconstpointer leaf, gpointer data);
-  gpointer data;
-} PfsPathTreeEyes;
-
-/* Whether any leaf is seen at all. */
-bool pfs_path_tree_any (const PfsPathTree *path_tree, const PfsPathTreeEyes *eyes);
-
 /* True if directory dir ("" is the top) has that name. *ret_leaf is borrowed from the path tree; NULL for a
  * directory. */
-bool pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, const PfsPathTreeEyes *eyes,
-                         gconstpointer *ret_leaf);
+bool pfs_path_tree_find (const PfsPathTree *path_tree, const char *dir, const char *name, gconstpointer *ret_leaf);
 
 /* Calls func for each name in dir, once, in the order of the paths; leaf is NULL for a directory. */
 typedef void (*PfsPathTreeFunc) (const char *name, gconstpointer leaf, gpointer data);
-void pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, const PfsPathTreeEyes *eyes,
-                            PfsPathTreeFunc func, gpointer data);
+void pfs_path_tree_foreach (const PfsPathTree *path_tree, const char *dir, PfsPathTreeFunc func, gpointer data);
 
 /* --- nodes --- */
 
 /* What differs between pids/, env/, sockets/ and maps/files. */
 typedef struct {
   const PfsNodeOps *ops; /* of the top: PFS_PATH_TREE_OPS, and what is its own */
-  /* Scans the top's container. Returns 0 or -errno. */
-  int (*scan) (PfsNode *top, PfsPathTree **ret);
-  /* A scan serves only callers with the ids and capabilities of the one that asked for it. */
-  bool per_caller;
+  /* Scans the top's container, for what that caller may see. Returns 0 or -errno. */
+  int (*scan) (PfsNode *top, const PfsCaller *who, PfsPathTree **ret);
+  bool per_caller; /* a scan serves only callers with the ids and capabilities of the one that asked for it */
   const PfsNodeOps *leaf_ops;
   PfsNodeInit leaf_init; /* may be NULL; data is the leaf, valid during the call */
   /* The leaf's key in the node table: its name, '/', and what tells this object from another of the same name, so that
    * a leaf's node never changes its meaning (g_free). NULL: the name says it all. */
   char *(*key) (const char *name, gconstpointer leaf);
-  /* Whether this caller may see the leaf: 1, 0, or -errno if that cannot be told now. NULL: each one that got here may.
-   * With it, the top is entered by those who may enter the main process or see a leaf. verdicts (pid -> answer) is the
-   * kind's own, for one request. */
-  int (*may_see) (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts);
 } PfsPathTreeKind;
 
 /* The node at the top of a container's path tree. */
@@ -74,15 +58,22 @@ typedef struct {
   struct PfsPathTreeTop *top; /* itself or an ancestor: borrowed */
 } PfsPathTreeDir;
 
+/* A scan that is kept. */
+typedef struct {
+  PfsPathTree *path_tree; /* NULL: none */
+  gint64 taken;           /* g_get_monotonic_time() when it began */
+  gint64 took;            /* how long it was */
+  uid_t uid;              /* for whom, if it is per caller */
+  gid_t gid;
+  uint64_t caps;
+} PfsPathTreeScan;
+
 typedef struct PfsPathTreeTop {
   PfsPathTreeDir dir;
   const PfsPathTreeKind *kind;
-  GRecMutex scanning; /* held during a scan, which asks no file system that may not answer */
-  GMutex lock;        /* guards what follows; not held while scanning */
-  PfsPathTree *path_tree;
-  gint64 taken;    /* g_get_monotonic_time() when its scan began */
-  gint64 took;     /* how long it was */
-  PfsCaller asker; /* of a scan per caller: its ids and capabilities alone */
+  GRecMutex scanning;       /* held during a scan, which asks no file system that may not answer */
+  GMutex lock;              /* guards what follows; not held while scanning */
+  PfsPathTreeScan scans[2]; /* the last ones; of two callers in turn, each finds its own */
 } PfsPathTreeTop;
 
 void pfs_path_tree_top_finalize (PfsNode *node);

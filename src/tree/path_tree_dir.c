@@ -57,7 +57,8 @@ pfs_path_tree_top_finalize (PfsNode *node)
 {
   PfsPathTreeTop *top = (PfsPathTreeTop *) node;
 
-  g_clear_pointer (&top->path_tree, pfs_path_tree_unref);
+  for (guint i = 0; i < G_N_ELEMENTS (top->scans); i++)
+    g_clear_pointer (&top->scans[i].path_tree, pfs_path_tree_unref);
   g_mutex_clear (&top->lock);
   g_rec_mutex_clear (&top->scanning);
   pfs_peer_finalize (node);
@@ -71,77 +72,87 @@ pfs_path_tree_top (PfsNode *parent, const char *name, const PfsPathTreeKind *kin
 
 /* --- the last scan --- */
 
+typedef enum {
+  FOR_LOOKUP, /* answered by what is young */
+  FOR_FOLDER, /* likewise, if the scan took long */
+  FOR_TOP,    /* answered by a scan that began after it had asked */
+} Use;
+
 static bool
-serves_locked (const PfsPathTreeTop *top, const PfsCaller *who)
+is_for_one (const PfsPathTreeTop *top, const PfsPathTreeScan *a, const PfsPathTreeScan *b)
 {
-  return top->path_tree
-         && (!top->kind->per_caller
-             || (top->asker.uid == who->uid && top->asker.gid == who->gid
-                 && top->asker.caps == pfs_caller_known (who)->caps));
+  return !top->kind->per_caller || (a->uid == b->uid && a->gid == b->gid && a->caps == b->caps);
 }
 
-/* The last scan if it is young enough, as a reference, or NULL. */
-static PfsPathTree *
-snapshot_recent (PfsPathTreeTop *top, const PfsCaller *who, bool to_list)
+static bool
+serves (const PfsPathTreeTop *top, const PfsPathTreeScan *scan, const PfsPathTreeScan *asked, Use use)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
-  gint64 age = g_get_monotonic_time () - top->taken;
-  bool young = age < MAX (SNAPSHOT_USEC, SNAPSHOT_TIMES * top->took) && (!to_list || top->took > SNAPSHOT_USEC);
+  gint64 age = MAX (SNAPSHOT_USEC, SNAPSHOT_TIMES * scan->took);
 
-  return young && serves_locked (top, who) ? pfs_path_tree_ref (top->path_tree) : NULL;
+  if (use == FOR_TOP || (use == FOR_FOLDER && scan->took <= SNAPSHOT_USEC))
+    age = 0;
+  return scan->path_tree && scan->taken + age >= asked->taken && is_for_one (top, scan, asked);
 }
 
-/* The last scan if it began after the given time, as a reference, or NULL. */
+/* One of the last scans that serves, as a reference; or NULL. */
 static PfsPathTree *
-snapshot_since (PfsPathTreeTop *top, const PfsCaller *who, gint64 asked)
+recent_scan (PfsPathTreeTop *top, const PfsPathTreeScan *asked, Use use)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&top->lock);
 
-  return serves_locked (top, who) && top->taken >= asked ? pfs_path_tree_ref (top->path_tree) : NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (top->scans); i++)
+    if (serves (top, &top->scans[i], asked, use))
+      return pfs_path_tree_ref (top->scans[i].path_tree);
+  return NULL;
 }
 
+/* In the place of that caller's last one, else of the oldest. */
 static void
-snapshot_keep (PfsPathTreeTop *top, const PfsCaller *who, PfsPathTree *path_tree, gint64 taken)
+keep_scan (PfsPathTreeTop *top, const PfsPathTreeScan *scan)
 {
+  g_autoptr (PfsPathTree) old = NULL;
+  PfsPathTreeScan *place = top->scans;
+
   g_mutex_lock (&top->lock);
-  g_autoptr (PfsPathTree) old = g_steal_pointer (&top->path_tree);
-  top->path_tree = pfs_path_tree_ref (path_tree);
-  top->taken = taken;
-  top->took = g_get_monotonic_time () - taken;
-  if (top->kind->per_caller)
-    top->asker = (PfsCaller) { .uid = who->uid, .gid = who->gid, .caps = pfs_caller_known (who)->caps };
+  for (guint i = 1; i < G_N_ELEMENTS (top->scans) && !is_for_one (top, place, scan); i++)
+    if (is_for_one (top, &top->scans[i], scan) || top->scans[i].taken < place->taken)
+      place = &top->scans[i];
+  old = place->path_tree;
+  *place = *scan;
+  pfs_path_tree_ref (scan->path_tree);
   g_mutex_unlock (&top->lock);
 }
 
 /* One scan at a time: each may take memory for all that a process maps. A caller that waits for one takes the result of
  * the next that began after it had asked. */
 static int
-snapshot_take (PfsPathTreeTop *top, const PfsCaller *who, PfsPathTree **ret)
+get_scan (PfsPathTreeTop *top, const PfsCaller *who, gint64 asked_at, Use use, PfsPathTree **ret)
 {
-  gint64 asked = g_get_monotonic_time ();
-  g_autoptr (GRecMutexLocker) scanning = g_rec_mutex_locker_new (&top->scanning);
-  g_autoptr (PfsPathTree) path_tree = snapshot_since (top, who, asked);
+  PfsPathTreeScan scan = { .taken = asked_at, .uid = who->uid, .gid = who->gid };
 
-  if (!path_tree) {
-    gint64 taken = g_get_monotonic_time ();
-    int r = top->kind->scan (&top->dir.peer.node, &path_tree);
-    if (r < 0)
-      return r;
-    snapshot_keep (top, who, path_tree, taken);
-  }
-  *ret = g_steal_pointer (&path_tree);
+  if (top->kind->per_caller)
+    scan.caps = who == &pfs_caller_self ? UINT64_MAX : pfs_caller_known (who)->caps;
+  *ret = recent_scan (top, &scan, use);
+  if (*ret)
+    return 0;
+  g_autoptr (GRecMutexLocker) scanning = g_rec_mutex_locker_new (&top->scanning);
+  *ret = recent_scan (top, &scan, FOR_TOP);
+  if (*ret)
+    return 0;
+  scan.taken = g_get_monotonic_time ();
+  int r = top->kind->scan (&top->dir.peer.node, who, &scan.path_tree);
+  if (r < 0)
+    return r;
+  scan.took = g_get_monotonic_time () - scan.taken;
+  keep_scan (top, &scan);
+  *ret = scan.path_tree;
   return 0;
 }
 
 int
 pfs_path_tree_get (PfsNode *node, const PfsCaller *who, PfsPathTree **ret)
 {
-  PfsPathTree *recent = snapshot_recent ((PfsPathTreeTop *) node, who, false);
-
-  if (!recent)
-    return snapshot_take ((PfsPathTreeTop *) node, who, ret);
-  *ret = recent;
-  return 0;
+  return get_scan ((PfsPathTreeTop *) node, who, g_get_monotonic_time (), FOR_LOOKUP, ret);
 }
 
 /* A directory (leaf is NULL) has its name. */
@@ -151,57 +162,7 @@ key_of (const PfsPathTreeKind *kind, const char *name, gconstpointer leaf)
   return leaf && kind->key ? kind->key (name, leaf) : g_strdup (name);
 }
 
-/* --- for one caller --- */
-
-typedef struct {
-  PfsPathTreeEyes eyes;
-  const PfsPathTreeTop *top;
-  const PfsCaller *who;
-  GHashTable *verdicts;
-  int error; /* -errno: some leaf may be missing */
-} Looker;
-
-static bool
-looker_sees (gconstpointer leaf, gpointer data)
-{
-  Looker *looker = data;
-  int r = looker->top->kind->may_see (looker->top->dir.peer.container, leaf, looker->who, looker->verdicts);
-
-  looker->error = MIN (looker->error, r);
-  return r > 0;
-}
-
-static void
-looker_init (Looker *looker, const PfsPathTreeTop *top, const PfsCaller *who)
-{
-  *looker = (Looker) { { looker_sees, looker }, top, who, g_hash_table_new (NULL, NULL), 0 };
-}
-
-/* NULL if it sees everything. */
-static const PfsPathTreeEyes *
-looker_eyes (const Looker *looker)
-{
-  return looker->top->kind->may_see && looker->who != &pfs_caller_self ? &looker->eyes : NULL;
-}
-
-static void
-looker_clear (Looker *looker)
-{
-  g_hash_table_unref (looker->verdicts);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Looker, looker_clear)
-
-/* May it enter the top? 0, or -EACCES as the kernel says at a directory whose mode shuts it out. */
-static int
-looker_enter (Looker *looker, const PfsPathTree *path_tree)
-{
-  const PfsPathTreeEyes *eyes = looker_eyes (looker);
-  int r = eyes ? pfs_peer_gate (looker->top->dir.peer.container, looker->who) : 0;
-
-  if (r == -EACCES && pfs_path_tree_any (path_tree, eyes))
-    return 0;
-  return r == -EACCES && looker->error < 0 ? looker->error : r;
-}
+/* --- names --- */
 
 static int
 path_tree_entry (const PfsPathTree *path_tree, PfsPathTreeDir *dir, const char *name, const PfsCaller *who,
@@ -209,15 +170,11 @@ path_tree_entry (const PfsPathTree *path_tree, PfsPathTreeDir *dir, const char *
 {
   const PfsPathTreeKind *kind = dir->top->kind;
   PfsNode *parent = &dir->peer.node;
-  g_auto (Looker) looker = { 0 };
   gconstpointer leaf = NULL;
   g_autofree char *path = dir_path (dir);
 
-  looker_init (&looker, dir->top, who);
-  if (!pfs_path_tree_find (path_tree, path, name, looker_eyes (&looker), &leaf)) {
-    int r = pfs_gone (looker_enter (&looker, path_tree), -ENOENT);
-    return r < 0 ? r : looker.error < 0 ? looker.error : -ENOENT;
-  }
+  if (!pfs_path_tree_find (path_tree, path, name, &leaf))
+    return -ENOENT;
   if (!leaf)
     return pfs_entry_of (pfs_peer_child (parent, name, &dir_ops, dir_init, dir->top), who, ret);
   g_autofree char *key = key_of (kind, name, leaf);
@@ -228,21 +185,21 @@ int
 pfs_path_tree_lookup (PfsNode *node, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
   PfsPathTreeDir *dir = (PfsPathTreeDir *) node;
-  g_autoptr (PfsPathTree) recent = NULL;
-  g_autoptr (PfsPathTree) now = NULL;
-  int r;
+  gint64 asked_at = g_get_monotonic_time ();
+  int r = -ENOENT;
 
   if (pfs_container_ended (dir->peer.container))
     return -ENOENT;
-  recent = snapshot_recent (dir->top, who, false);
-  if (recent) {
-    r = path_tree_entry (recent, dir, name, who, ret);
-    if (r != -ENOENT && r != -ESTALE && r != -EACCES)
-      return r;
+  for (Use use = FOR_LOOKUP; r == -ENOENT || r == -ESTALE || r == -EACCES; use = FOR_TOP) {
+    g_autoptr (PfsPathTree) path_tree = NULL;
+
+    r = get_scan (dir->top, who, asked_at, use, &path_tree);
+    if (r < 0)
+      break;
+    r = path_tree_entry (path_tree, dir, name, who, ret);
+    if (use == FOR_TOP)
+      break;
   }
-  r = snapshot_take (dir->top, who, &now);
-  if (r >= 0)
-    r = path_tree_entry (now, dir, name, who, ret);
   return r == -ESTALE ? -ENOENT : pfs_gone (r, -ENOENT);
 }
 
@@ -269,21 +226,14 @@ pfs_path_tree_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
   g_autoptr (PfsPathTree) path_tree = NULL;
   g_autoptr (PfsListing) listing = pfs_listing_new ();
   g_autofree char *path = dir_path (dir);
-  g_auto (Looker) looker = { 0 };
   ListData list = { listing, dir->top->kind, pfs_node_ino (node) };
 
-  looker_init (&looker, dir->top, who);
   if (pfs_container_ended (dir->peer.container))
     return -ESTALE;
-  path_tree = *path ? snapshot_recent (dir->top, who, true) : NULL;
-  int r = path_tree ? 0 : snapshot_take (dir->top, who, &path_tree);
-  if (r >= 0)
-    r = looker_enter (&looker, path_tree);
+  int r = get_scan (dir->top, who, g_get_monotonic_time (), *path ? FOR_FOLDER : FOR_TOP, &path_tree);
   if (r < 0)
     return pfs_gone (r, -ESTALE);
-  pfs_path_tree_foreach (path_tree, path, looker_eyes (&looker), list_add, &list);
-  if (looker.error < 0)
-    return looker.error;
+  pfs_path_tree_foreach (path_tree, path, list_add, &list);
   *ret = pfs_file_new (node, -1, NULL, g_steal_pointer (&listing));
   return 0;
 }

@@ -26,10 +26,11 @@ static const PfsNodeOps pid_ops = {
 };
 
 static int
-pids_scan (PfsNode *top, PfsPathTree **ret)
+pids_scan (PfsNode *top, const PfsCaller *who, PfsPathTree **ret)
 {
   g_autoptr (GArray) pids = NULL;
 
+  (void) who;
   int r = pfs_container_pids_now (pfs_node_container (top), &pids);
   if (r < 0)
     return r;

@@ -51,13 +51,12 @@ socket_readlink (PfsNode *node, const PfsCaller *who, char **ret_target)
   return result;
 }
 
+/* May the caller see the socket? 1, 0, or -errno if that cannot be told now. verdicts: pid -> answer. */
 static int
-socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHashTable *verdicts)
+may_see (PfsContainer *c, const PfsSocket *socket, const PfsCaller *who, GHashTable *verdicts)
 {
-  const GArray *ways = ((const PfsSocket *) leaf)->ways;
-
-  for (guint i = 0; i < ways->len; i++) {
-    const PfsSocketWay *way = &g_array_index (ways, PfsSocketWay, i);
+  for (guint i = 0; i < socket->ways->len; i++) {
+    const PfsSocketWay *way = &g_array_index (socket->ways, PfsSocketWay, i);
     gpointer verdict;
     if (!g_hash_table_lookup_extended (verdicts, GINT_TO_POINTER (way->process.pid), NULL, &verdict)) {
       int r = way_check (c, way, who);
@@ -70,6 +69,27 @@ socket_may_see (PfsContainer *c, gconstpointer leaf, const PfsCaller *who, GHash
       return 1;
   }
   return 0;
+}
+
+/* Leaves those that the caller may see. sockets/ is entered by callers that may enter the main process or see one. */
+static int
+keep_seen (PfsContainer *c, GPtrArray *sockets, const PfsCaller *who)
+{
+  g_autoptr (GHashTable) verdicts = g_hash_table_new (NULL, NULL);
+  guint seen = 0;
+
+  for (guint i = 0; i < sockets->len; i++) {
+    gpointer socket = sockets->pdata[i];
+    int r = may_see (c, socket, who, verdicts);
+    if (r < 0)
+      return r;
+    if (r > 0) {
+      sockets->pdata[i] = sockets->pdata[seen];
+      sockets->pdata[seen++] = socket;
+    }
+  }
+  g_ptr_array_set_size (sockets, (gint) seen);
+  return seen == 0 ? pfs_peer_gate (c, who) : 0;
 }
 
 static void
@@ -112,13 +132,17 @@ socket_key (const char *name, gconstpointer leaf)
 
 /* Whole paths come first, so that a short name yields to them. */
 static int
-sockets_scan (PfsNode *top, PfsPathTree **ret)
+sockets_scan (PfsNode *top, const PfsCaller *who, PfsPathTree **ret)
 {
-  GPtrArray *sockets;
+  PfsContainer *c = pfs_node_container (top);
+  g_autoptr (GPtrArray) all = NULL;
 
-  int r = pfs_sockets_list (pfs_node_container (top), true, &sockets);
+  int r = pfs_sockets_list (c, true, &all);
+  if (r >= 0 && who != &pfs_caller_self)
+    r = keep_seen (c, all, who);
   if (r < 0)
     return r;
+  GPtrArray *sockets = g_steal_pointer (&all);
   *ret = pfs_path_tree_new (sockets, (GDestroyNotify) g_ptr_array_unref);
   for (guint i = 0; i < sockets->len; i++)
     pfs_path_tree_add (*ret, ((const PfsSocket *) sockets->pdata[i])->path, sockets->pdata[i]);
@@ -140,10 +164,10 @@ static const PfsNodeOps sockets_ops = {
 static const PfsPathTreeKind sockets_kind = {
   .ops = &sockets_ops,
   .scan = sockets_scan,
+  .per_caller = true,
   .leaf_ops = &socket_ops,
   .leaf_init = socket_init,
   .key = socket_key,
-  .may_see = socket_may_see,
 };
 
 PfsNode *

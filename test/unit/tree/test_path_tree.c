@@ -33,7 +33,7 @@ assert_leaf (PfsPathTree *path_tree, const char *dir, const char *name, const ch
 {
   gconstpointer leaf = NULL;
 
-  assert_true (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
+  assert_true (pfs_path_tree_find (path_tree, dir, name, &leaf));
   assert_non_null (leaf);
   assert_string_equal (leaf, expected);
 }
@@ -43,7 +43,7 @@ assert_dir (PfsPathTree *path_tree, const char *dir, const char *name)
 {
   gconstpointer leaf = "";
 
-  assert_true (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
+  assert_true (pfs_path_tree_find (path_tree, dir, name, &leaf));
   assert_null (leaf);
 }
 
@@ -52,7 +52,7 @@ assert_none (PfsPathTree *path_tree, const char *dir, const char *name)
 {
   gconstpointer leaf;
 
-  assert_false (pfs_path_tree_find (path_tree, dir, name, NULL, &leaf));
+  assert_false (pfs_path_tree_find (path_tree, dir, name, &leaf));
 }
 
 static void
@@ -60,7 +60,7 @@ assert_children (PfsPathTree *path_tree, const char *dir, const char *expected)
 {
   g_autoptr (GString) all = g_string_new (NULL);
 
-  pfs_path_tree_foreach (path_tree, dir, NULL, append, all);
+  pfs_path_tree_foreach (path_tree, dir, append, all);
   assert_string_equal (all->str, expected);
 }
 
@@ -115,33 +115,6 @@ test_invalid (void **state)
   assert_children (path_tree, "", "ok");
 }
 
-/* A caller that sees nothing below a directory does not see the directory. */
-static bool
-sees_b (gconstpointer leaf, gpointer data)
-{
-  (void) data;
-  return g_str_has_suffix (leaf, "b");
-}
-
-static void
-test_eyes (void **state)
-{
-  (void) state;
-  g_autoptr (PfsPathTree) path_tree = path_tree_of ("x/a|x/y/b|z/a|b|c");
-  const PfsPathTreeEyes eyes = { sees_b, NULL };
-  g_autoptr (GString) all = g_string_new (NULL);
-  gconstpointer leaf;
-
-  pfs_path_tree_foreach (path_tree, "", &eyes, append, all);
-  assert_string_equal (all->str, "b x/");
-  assert_true (pfs_path_tree_any (path_tree, &eyes));
-  assert_true (pfs_path_tree_find (path_tree, "", "x", &eyes, &leaf) && !leaf);
-  assert_false (pfs_path_tree_find (path_tree, "x", "a", &eyes, &leaf));
-  assert_false (pfs_path_tree_find (path_tree, "", "z", &eyes, &leaf));
-  g_autoptr (PfsPathTree) unseen = path_tree_of ("z/a|c");
-  assert_false (pfs_path_tree_any (unseen, &eyes));
-}
-
 /* Short names come last, and yield to what is there. */
 static void
 test_short_names (void **state)
@@ -166,7 +139,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_empty),   cmocka_unit_test (test_directories), cmocka_unit_test (test_collisions),
-    cmocka_unit_test (test_invalid), cmocka_unit_test (test_eyes),        cmocka_unit_test (test_short_names),
+    cmocka_unit_test (test_invalid), cmocka_unit_test (test_short_names),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
