@@ -11,12 +11,9 @@
 PfsNode *
 pfs_request_node (fuse_req_t req, fuse_ino_t ino)
 {
-  PfsTree *tree = pfs_request_session (req)->tree;
   PfsNode *node = pfs_request_held_node (ino);
 
-  if (!node)
-    node = pfs_tree_node (tree, ino);
-  return node ? node : pfs_tree_nowhere (tree);
+  return node ? node : pfs_tree_node (pfs_request_session (req)->tree, ino);
 }
 
 PfsFile *

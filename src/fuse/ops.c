@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "peerfs/tree/tree.h"
 #include "request.h"
 #include "trim.h"
 #include "private.h"
@@ -35,7 +36,7 @@ op_init (void *userdata, struct fuse_conn_info *conn)
   conn->want |= conn->capable & (FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_HANDLE_KILLPRIV_V2);
   /* Without export a file handle opens nothing (open_by_handle_at(2)): it would pass by the folders above the file. */
   conn->want |= conn->capable & FUSE_CAP_NO_EXPORT_SUPPORT;
-  pfs_tree_set_handles (session->tree, !(conn->want & FUSE_CAP_NO_EXPORT_SUPPORT));
+  session->tree->handles = !(conn->want & FUSE_CAP_NO_EXPORT_SUPPORT);
   /* What the kernel sends without waiting, releases among it, has one bound for all callers. Callers that read ahead,
    * or asynchronously, on a mount that does not answer must not use it up. We bound what waits of one container. */
   conn->max_background = UINT16_MAX;

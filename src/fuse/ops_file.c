@@ -203,19 +203,18 @@ emit (const char *name, uint64_t ino, mode_t type, off_t next, PfsEntry *entry, 
 
 /* "." and ".." come first in a generated directory; an offset is the number of names before it. */
 static void
-emit_listing (PfsNode *dir, const PfsListing *listing, off_t off, Reply *reply)
+emit_listing (PfsNode *dir, const GArray *listing, off_t off, Reply *reply)
 {
-  static const char *const dots[] = { ".", ".." };
-  guint n = pfs_listing_size (listing);
+  guint n = listing->len;
 
   for (guint i = off < 0 ? 0 : (guint) MIN (off, (off_t) n + 2); i < n + 2; i++) {
-    mode_t type = S_IFDIR;
-    uint64_t ino = 0;
-    const char *name = i < 2 ? dots[i] : pfs_listing_name (listing, i - 2, &type, &ino);
+    PfsListed one = { i == 0 ? "." : "..", S_IFDIR, 0 };
 
     if (i < 2)
-      ino = pfs_node_ino (i == 1 && dir->parent ? dir->parent : dir);
-    if (!emit (name, ino, type, (off_t) i + 1, NULL, reply))
+      one.ino = pfs_node_ino (i == 1 && dir->parent ? dir->parent : dir);
+    else
+      one = g_array_index (listing, PfsListed, i - 2);
+    if (!emit (one.name, one.ino, one.type, (off_t) i + 1, NULL, reply))
       return;
   }
 }

@@ -6,7 +6,7 @@
 #include "peerfs/tree/node.h"
 
 PfsFile *
-pfs_file_new (PfsNode *node, int fd, GBytes *content, PfsListing *listing)
+pfs_file_new (PfsNode *node, int fd, GBytes *content, GArray *listing)
 {
   PfsFile *file = g_new0 (PfsFile, 1);
 
@@ -46,68 +46,40 @@ pfs_file_unref (PfsFile *file)
   if (file->fd >= 0)
     close (file->fd);
   g_clear_pointer (&file->content, g_bytes_unref);
-  g_clear_pointer (&file->listing, pfs_listing_free);
+  g_clear_pointer (&file->listing, g_array_unref);
   pfs_node_unref (file->node);
   g_free (file);
 }
 
-struct PfsListing {
-  GArray *rows;
-  size_t size; /* bytes of rows and names */
-  GStringChunk *names;
-};
+static void
+listed_clear (gpointer listed)
+{
+  g_free (((PfsListed *) listed)->name);
+}
 
-typedef struct {
-  const char *name;
-  mode_t type;
-  uint64_t ino;
-} Row;
-
-PfsListing *
+GArray *
 pfs_listing_new (void)
 {
-  PfsListing *listing = g_new0 (PfsListing, 1);
+  GArray *listing = g_array_new (FALSE, FALSE, sizeof (PfsListed));
 
-  listing->rows = g_array_new (FALSE, FALSE, sizeof (Row));
-  listing->names = g_string_chunk_new (1024);
+  g_array_set_clear_func (listing, listed_clear);
   return listing;
 }
 
 void
-pfs_listing_free (PfsListing *listing)
+pfs_listing_add (GArray *listing, const char *name, mode_t type, uint64_t ino)
 {
-  g_array_unref (listing->rows);
-  g_string_chunk_free (listing->names);
-  g_free (listing);
-}
+  PfsListed listed = { g_strdup (name), type, ino };
 
-void
-pfs_listing_add (PfsListing *listing, const char *name, mode_t type, uint64_t ino)
-{
-  Row row = { g_string_chunk_insert (listing->names, name), type, ino };
-
-  g_array_append_val (listing->rows, row);
-  listing->size += sizeof row + strlen (name) + 1;
+  g_array_append_val (listing, listed);
 }
 
 size_t
 pfs_file_size_held (const PfsFile *file)
 {
-  return (file->content ? g_bytes_get_size (file->content) : 0) + (file->listing ? file->listing->size : 0);
-}
+  size_t size = file->content ? g_bytes_get_size (file->content) : 0;
 
-guint
-pfs_listing_size (const PfsListing *listing)
-{
-  return listing->rows->len;
-}
-
-const char *
-pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_type, uint64_t *ret_ino)
-{
-  const Row *row = &g_array_index (listing->rows, Row, i);
-
-  *ret_type = row->type;
-  *ret_ino = row->ino;
-  return row->name;
+  for (guint i = 0; file->listing && i < file->listing->len; i++)
+    size += sizeof (PfsListed) + strlen (g_array_index (file->listing, PfsListed, i).name) + 1;
+  return size;
 }

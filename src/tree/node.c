@@ -7,8 +7,6 @@
 
 #include "peerfs/tree/tree.h"
 
-#define BRIEF_SECONDS 0.1
-
 void
 pfs_tree_lock (PfsTree *tree)
 {
@@ -240,17 +238,7 @@ pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_t siz
 double
 pfs_node_attr_life (const PfsNode *node)
 {
-  double longest = node->tree->options.attr_timeout;
-
-  switch (node->ops->attr_life) {
-  case PFS_ATTR_BRIEF:
-    return MIN (longest, BRIEF_SECONDS);
-  case PFS_ATTR_FIXED:
-    return longest;
-  case PFS_ATTR_FRESH:
-    break;
-  }
-  return 0;
+  return MIN (node->tree->options.attr_timeout, node->ops->attr_life);
 }
 
 int

@@ -204,7 +204,7 @@ pfs_path_tree_lookup (PfsNode *node, const char *name, const PfsCaller *who, Pfs
 }
 
 typedef struct {
-  PfsListing *listing;
+  GArray *listing;
   const PfsPathTreeKind *kind;
   uint64_t ino;
 } ListData;
@@ -224,7 +224,7 @@ pfs_path_tree_opendir (PfsNode *node, const PfsCaller *who, PfsFile **ret)
 {
   PfsPathTreeDir *dir = (PfsPathTreeDir *) node;
   g_autoptr (PfsPathTree) path_tree = NULL;
-  g_autoptr (PfsListing) listing = pfs_listing_new ();
+  g_autoptr (GArray) listing = pfs_listing_new ();
   g_autofree char *path = dir_path (dir);
   ListData list = { listing, dir->top->kind, pfs_node_ino (node) };
 

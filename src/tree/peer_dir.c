@@ -29,7 +29,7 @@ pfs_peer_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry 
 int
 pfs_peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 {
-  g_autoptr (PfsListing) listing = pfs_listing_new ();
+  g_autoptr (GArray) listing = pfs_listing_new ();
   uint64_t ino = pfs_node_ino (dir);
 
   (void) who;

@@ -20,41 +20,22 @@ peer_init (PfsNode *node, gpointer data)
   ((PfsPeerNode *) node)->container = pfs_container_ref (data);
 }
 
-typedef struct {
-  PfsPeerNode peer; /* of no container */
-  char *path;       /* "NAMESPACE" or "NAMESPACE/POD"; NULL for the top */
-} GroupNode;
-
 static const PfsNodeOps group_ops;
 
-static void
-group_init (PfsNode *node, gpointer path)
-{
-  ((GroupNode *) node)->path = g_strdup (path);
-}
-
-static void
-group_finalize (PfsNode *node)
-{
-  g_free (((GroupNode *) node)->path);
-}
-
-/* How the names below it begin: "", or its path and a '/'. */
+/* How the names below it begin: "", "NAMESPACE/" or "NAMESPACE/POD/". */
 static char *
-prefix_of (PfsNode *dir)
+prefix_of (const PfsNode *dir)
 {
-  const char *path = ((GroupNode *) dir)->path;
+  g_autofree char *above = dir->parent ? prefix_of (dir->parent) : NULL;
 
-  return path ? g_strconcat (path, "/", NULL) : g_strdup ("");
+  return above ? g_strconcat (above, dir->name, "/", NULL) : g_strdup ("");
 }
 
 /* Is there a level of groups below it, before the containers? A node has two: namespaces and pods. */
 static bool
 has_groups (PfsNode *dir)
 {
-  const char *path = ((GroupNode *) dir)->path;
-
-  return pfs_table_scope (dir->tree->table) == PFS_SCOPE_NODE && !(path && strchr (path, '/'));
+  return pfs_table_scope (dir->tree->table) == PFS_SCOPE_NODE && !(dir->parent && dir->parent->parent);
 }
 
 static int
@@ -78,7 +59,7 @@ find_child (PfsNode *dir, const char *name, PfsNode **ret)
   if (has_groups (dir)) {
     int r = pfs_table_find_group (dir->tree->table, path);
     if (r == 0)
-      *ret = pfs_node_child (dir, name, &group_ops, group_init, path);
+      *ret = pfs_node_child (dir, name, &group_ops, NULL, NULL);
     return r;
   }
   int r = pfs_table_find (dir->tree->table, path, &c);
@@ -102,7 +83,7 @@ top_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 
 /* What is in one group stands together, because containers are by name. */
 static void
-list_below (PfsNode *dir, const GPtrArray *containers, PfsListing *listing)
+list_below (PfsNode *dir, const GPtrArray *containers, GArray *listing)
 {
   g_autofree char *prefix = prefix_of (dir), *last = NULL;
   uint64_t ino = pfs_node_ino (dir);
@@ -132,7 +113,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
   int r = pfs_table_list (dir->tree->table, &containers);
   if (r < 0)
     return r;
-  PfsListing *listing = pfs_listing_new ();
+  GArray *listing = pfs_listing_new ();
   list_below (dir, containers, listing);
   *ret = pfs_file_new (dir, -1, NULL, listing);
   return 0;
@@ -140,7 +121,7 @@ top_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
 
 const PfsNodeOps pfs_top_ops = {
   .attr_life = PFS_ATTR_FIXED,
-  .size = sizeof (GroupNode),
+  .size = sizeof (PfsPeerNode),
   .getattr = top_getattr,
   .lookup = top_lookup,
   .opendir = top_opendir,
@@ -148,8 +129,7 @@ const PfsNodeOps pfs_top_ops = {
 
 static const PfsNodeOps group_ops = {
   .attr_life = PFS_ATTR_FIXED,
-  .size = sizeof (GroupNode),
-  .finalize = group_finalize,
+  .size = sizeof (PfsPeerNode),
   .getattr = top_getattr,
   .lookup = top_lookup,
   .opendir = top_opendir,

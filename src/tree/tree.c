@@ -123,22 +123,10 @@ pfs_tree_free (PfsTree *tree)
   g_free (tree);
 }
 
-void
-pfs_tree_set_handles (PfsTree *tree, bool handles)
-{
-  tree->handles = handles;
-}
-
 PfsNode *
 pfs_tree_top (const PfsTree *tree)
 {
   return tree->top;
-}
-
-PfsNode *
-pfs_tree_nowhere (const PfsTree *tree)
-{
-  return tree->nowhere;
 }
 
 PfsNode *
@@ -151,7 +139,7 @@ pfs_tree_node (PfsTree *tree, uint64_t number)
   pfs_tree_lock (tree);
   PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
   pfs_tree_unlock (tree);
-  return node;
+  return node ? node : tree->nowhere;
 }
 
 size_t

@@ -19,7 +19,6 @@ typedef struct PfsTree PfsTree;
 typedef struct PfsNode PfsNode;
 typedef struct PfsFile PfsFile;
 typedef struct PfsNodeOps PfsNodeOps;
-typedef struct PfsListing PfsListing;
 typedef struct PfsPeerChild PfsPeerChild; /* peer.h */
 
 typedef struct {
@@ -49,15 +48,11 @@ void pfs_tree_free (PfsTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTree, pfs_tree_free)
 
 PfsNode *pfs_tree_top (const PfsTree *tree); /* borrowed; never forgotten */
-/* Before the first request: can callers open nodes by file handles (open_by_handle_at(2))? If not told, they can. */
-void pfs_tree_set_handles (PfsTree *tree, bool handles);
-size_t pfs_tree_size (PfsTree *tree); /* nodes in the table now */
+size_t pfs_tree_size (PfsTree *tree);        /* nodes in the table now */
 
 /* The node of that number, borrowed: it stays while the kernel remembers it, as it does while a request about it waits
- * for an answer. NULL: there is none, or none any more. */
+ * for an answer. If there is none any more: one that is never forgotten, and -ESTALE whatever it is asked for. */
 PfsNode *pfs_tree_node (PfsTree *tree, uint64_t number);
-/* A node that stands for all that are gone: what it is asked for is -ESTALE. Borrowed; never forgotten. */
-PfsNode *pfs_tree_nowhere (const PfsTree *tree);
 #define PFS_NODE_TOP 1 /* the number of the top, FUSE_ROOT_ID */
 
 /* --- what operations give back --- */
@@ -79,21 +74,21 @@ typedef enum {
 /* Something opened: a file or directory of a peer (fd), or a snapshot (content, listing). Refcounted. */
 struct PfsFile {
   gint refs;
-  PfsNode *node;       /* a reference */
-  int fd;              /* -1 if there is none */
-  int flags;           /* those of open(2) */
-  guint file_flags;    /* PfsFileFlags */
-  uint64_t caps;       /* of the caller that opened it */
-  GBytes *content;     /* for generated files, else NULL */
-  PfsListing *listing; /* for generated directories, else NULL */
-  void *priv;          /* of the kind */
+  PfsNode *node;    /* a reference */
+  int fd;           /* -1 if there is none */
+  int flags;        /* those of open(2) */
+  guint file_flags; /* PfsFileFlags */
+  uint64_t caps;    /* of the caller that opened it */
+  GBytes *content;  /* for generated files, else NULL */
+  GArray *listing;  /* of PfsListed: for generated directories, else NULL */
+  void *priv;       /* of the kind */
   GDestroyNotify priv_free;
   GList link;    /* in the list of what is open in a container (rootfs) */
   PfsNode *root; /* whose list that is, if it is no file of root/ itself: a reference */
 };
 
 /* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */
-PfsFile *pfs_file_new (PfsNode *node, int fd, GBytes *content, PfsListing *listing);
+PfsFile *pfs_file_new (PfsNode *node, int fd, GBytes *content, GArray *listing);
 PfsFile *pfs_file_ref (PfsFile *file);
 /* False: the last reference is gone, and the file is being closed. It is in its kind's list until ops->close has taken
  * it out. */
@@ -104,28 +99,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsFile, pfs_file_unref)
 /* Bytes of memory that the file keeps for as long as it is open: its content or its listing. */
 size_t pfs_file_size_held (const PfsFile *file);
 
-/* A generated directory: the names it had when it was opened, so that offsets are stable. */
-PfsListing *pfs_listing_new (void);
-void pfs_listing_free (PfsListing *listing);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsListing, pfs_listing_free)
-void pfs_listing_add (PfsListing *listing, const char *name, mode_t type, uint64_t ino);
-guint pfs_listing_size (const PfsListing *listing);
-const char *pfs_listing_name (const PfsListing *listing, guint i, mode_t *ret_type, uint64_t *ret_ino);
+/* A generated directory: the names it had when it was opened, so that offsets are stable. A GArray of PfsListed. */
+typedef struct {
+  char *name;
+  mode_t type;
+  uint64_t ino;
+} PfsListed;
+
+GArray *pfs_listing_new (void);
+void pfs_listing_add (GArray *listing, const char *name, mode_t type, uint64_t ino);
 
 /* --- a kind of node --- */
 
-/* For how long the kernel may believe attributes. Those of a gate or a link change with its process, seldom. Each walk
- * looks the name up anew, and gets them along: the rest of that walk (may the caller enter?) need not ask. */
-typedef enum {
-  PFS_ATTR_FRESH = 0, /* not at all */
-  PFS_ATTR_BRIEF,     /* as long as one walk over a path takes */
-  PFS_ATTR_FIXED,     /* attr_timeout: they never change */
-} PfsAttrLife;
+/* For how many seconds the kernel may believe attributes; 0: not at all. Those of a gate or a link change with its
+ * process, seldom: they hold as long as one walk over a path takes, which looks the name up and gets them along. */
+#define PFS_ATTR_BRIEF 0.1
+#define PFS_ATTR_FIXED G_MAXDOUBLE
 
 /* Every function may be NULL: -ENOTDIR, -EINVAL or -EISDIR as fits. All return 0 or -errno, run on any thread, without
  * a lock held, and leave outputs untouched on failure. */
 struct PfsNodeOps {
-  PfsAttrLife attr_life;        /* of nodes that are no files of a peer */
+  double attr_life;             /* of nodes that are no files of a peer; attr_timeout at most */
   bool gated;                   /* it is, or is below, what takes the right to look into the container */
   mode_t mode;                  /* type and permissions, for pfs_peer_getattr() */
   bool owned;                   /* likewise: it belongs to the main process's user, not to root */
@@ -184,5 +178,5 @@ void pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_
 /* ops->getattr of the child, put into an entry that takes over the reference; on failure the reference is dropped.
  * The entry's timeout is 0. */
 int pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret);
-/* ops->attr_life in seconds. */
+/* ops->attr_life, attr_timeout at most. */
 double pfs_node_attr_life (const PfsNode *node);

@@ -9,7 +9,8 @@ struct PfsTree {
   PfsTreeOptions options;
   PfsNode *top;
   PfsNode *nowhere;
-  bool handles; /* the kernel opens file handles: nodes are reached past the folders above them */
+  bool handles; /* the kernel opens file handles: nodes are reached past the folders above them. If not told before
+                 * the first request: true */
 
   GMutex lock;           /* guards both tables and what node.h says */
   GHashTable *by_name;   /* a set of nodes, equal by parent and name (and kind) */

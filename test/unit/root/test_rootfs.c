@@ -682,7 +682,7 @@ test_own_mount_is_cut_off (void **state)
   assert_int_equal (entry.attr.st_mode, S_IFDIR | 0555);
   assert_int_equal (node->ops->lookup (node, "kernel", WHO, &below), -ENOENT);
   assert_int_equal (node->ops->opendir (node, WHO, &listing), 0);
-  assert_int_equal (pfs_listing_size (listing->listing), 0);
+  assert_int_equal (listing->listing->len, 0);
   assert_null (node->ops->fs);
 }
 
@@ -699,7 +699,7 @@ test_procfs_is_cut_off (void **state)
   assert_int_equal (entry.attr.st_mode, S_IFDIR | 0555);
   assert_int_equal (node->ops->lookup (node, "version", WHO, &below), -ENOENT);
   assert_int_equal (node->ops->opendir (node, WHO, &listing), 0);
-  assert_int_equal (pfs_listing_size (listing->listing), 0);
+  assert_int_equal (listing->listing->len, 0);
   assert_null (node->ops->fs);
 }
 

@@ -141,13 +141,11 @@ test_numbers (void **state)
   assert_int_equal (below.parent, root.st_ino);
 
   g_autoptr (PfsFile) c = open_dir (web);
-  const char *name = NULL;
-  mode_t type;
-  uint64_t ino = 0;
-  for (guint i = 0; i < pfs_listing_size (c->listing) && g_strcmp0 (name, "root") != 0; i++)
-    name = pfs_listing_name (c->listing, i, &type, &ino);
-  assert_string_equal (name, "root");
-  assert_int_equal (ino, root.st_ino);
+  PfsListed listed = { NULL };
+  for (guint i = 0; i < c->listing->len && g_strcmp0 (listed.name, "root") != 0; i++)
+    listed = g_array_index (c->listing, PfsListed, i);
+  assert_string_equal (listed.name, "root");
+  assert_int_equal (listed.ino, root.st_ino);
 }
 
 /* An offset given once leads to the same place later, also when files came and went before it. */

@@ -197,19 +197,17 @@ nodes_list (Nodes *n, const char *path)
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   assert_int_equal (dir->ops->opendir (dir, &pfs_caller_self, &file), 0);
-  for (guint i = 0; i < pfs_listing_size (file->listing); i++) {
+  for (guint i = 0; i < file->listing->len; i++) {
     PfsEntry entry;
-    mode_t type;
-    uint64_t ino;
-    const char *name = pfs_listing_name (file->listing, i, &type, &ino);
-    g_ptr_array_add (names, (gpointer) name);
-    if (strcmp (name, "root") == 0) /* has tests of its own, and caches */
+    const PfsListed *listed = &g_array_index (file->listing, PfsListed, i);
+    g_ptr_array_add (names, listed->name);
+    if (strcmp (listed->name, "root") == 0) /* has tests of its own, and caches */
       continue;
-    int r = dir->ops->lookup (dir, name, &pfs_caller_self, &entry);
+    int r = dir->ops->lookup (dir, listed->name, &pfs_caller_self, &entry);
     if (r < 0)
-      fail_msg ("%s/%s: %s", path, name, strerror (-r));
-    assert_int_equal (entry.attr.st_ino, ino);
-    assert_int_equal (entry.attr.st_mode & S_IFMT, type);
+      fail_msg ("%s/%s: %s", path, listed->name, strerror (-r));
+    assert_int_equal (entry.attr.st_ino, listed->ino);
+    assert_int_equal (entry.attr.st_mode & S_IFMT, listed->type);
     pfs_node_unref (entry.node);
   }
   g_ptr_array_sort (names, compare_names);

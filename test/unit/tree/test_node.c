@@ -86,13 +86,12 @@ test_numbers (void **state)
   assert_int_equal (b->number, number + 1);
   assert_true (number < 100);
   pfs_node_unref (a);
-  assert_null (pfs_tree_node (tree, number));
+  PfsNode *nowhere = pfs_tree_node (tree, number);
+  assert_int_equal (nowhere->ops->getattr (nowhere, NULL, &pfs_caller_self, &st), -ESTALE);
   a = child (pfs_tree_top (tree), "a");
   assert_int_equal (a->number, number + 2);
-  assert_null (pfs_tree_node (tree, 0));
-  assert_null (pfs_tree_node (tree, G_MAXUINT64));
-  PfsNode *nowhere = pfs_tree_nowhere (tree);
-  assert_int_equal (nowhere->ops->getattr (nowhere, NULL, &pfs_caller_self, &st), -ESTALE);
+  assert_ptr_equal (pfs_tree_node (tree, 0), nowhere);
+  assert_ptr_equal (pfs_tree_node (tree, G_MAXUINT64), nowhere);
   pfs_node_unref (a);
   pfs_node_unref (b);
 }
@@ -141,20 +140,18 @@ test_threads (void **state)
 static void
 test_listing (void **state)
 {
-  PfsListing *listing = pfs_listing_new ();
-  uint64_t ino;
-  mode_t type;
+  g_autoptr (GArray) listing = pfs_listing_new ();
 
   (void) state;
   for (guint i = 0; i < 5000; i++) {
     g_autofree char *name = g_strdup_printf ("%u", i);
     pfs_listing_add (listing, name, i % 2 ? S_IFREG : S_IFDIR, i + 1);
   }
-  assert_int_equal (pfs_listing_size (listing), 5000);
-  assert_string_equal (pfs_listing_name (listing, 4321, &type, &ino), "4321");
-  assert_int_equal (type, S_IFREG);
-  assert_int_equal (ino, 4322);
-  pfs_listing_free (listing);
+  assert_int_equal (listing->len, 5000);
+  const PfsListed *listed = &g_array_index (listing, PfsListed, 4321);
+  assert_string_equal (listed->name, "4321");
+  assert_int_equal (listed->type, S_IFREG);
+  assert_int_equal (listed->ino, 4322);
 }
 
 int
