@@ -72,9 +72,9 @@ pfs_held_drop_dirs (PfsTree *tree)
 {
   g_autoptr (GArray) taken = taken_new ();
 
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   take_dirs_locked (tree, NULL, G_MAXINT64, taken);
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
 }
 
 PfsDirFd *
@@ -107,7 +107,7 @@ pfs_held_dir_new (PfsNode *node, const PfsProcess *process, int fd, PfsMount *mo
   bool first = true;
 
   *dir = (PfsDirFd) { .fd = fd, .mount = pfs_mount_ref (mount) };
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   /* Else that process has ended, or nothing was held any more, while the descriptor was on its way here. */
   if (mount->rootfs->process == process) {
     PfsHeldDir *oldest = tree->roots->dirs;
@@ -123,7 +123,7 @@ pfs_held_dir_new (PfsNode *node, const PfsProcess *process, int fd, PfsMount *mo
   } else {
     first = false;
   }
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   if (first)
     tell_held (tree);
   return dir;
@@ -175,13 +175,13 @@ end (PfsRootfs *rootfs)
   g_autoptr (GPtrArray) files = g_ptr_array_new ();
   g_autoptr (GArray) taken = taken_new ();
 
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   rootfs->ended = true;
   use_process_locked (rootfs, NULL, taken);
   for (GList *link = rootfs->files.head; link; link = link->next)
     if (pfs_file_ref_unless_dying (link->data))
       g_ptr_array_add (files, link->data);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   for (guint i = 0; i < files->len; i++) {
     PfsFile *file = files->pdata[i];
 
@@ -205,12 +205,12 @@ next_process (PfsRootfs *rootfs, PfsProcess **ret)
   }
   if (r < 0)
     return r;
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   bool ended = rootfs->ended;
   bool fresh = !ended && rootfs->process != process;
   if (fresh)
     use_process_locked (rootfs, process, taken);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   if (ended)
     return -ESTALE;
   if (fresh)
@@ -229,9 +229,9 @@ lives (PfsRootfs *rootfs, const PfsProcess *process, gint64 asked_at)
     return true;
   if (!pfs_process_alive (process))
     return false;
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   rootfs->lived_at = now;
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   return true;
 }
 
@@ -240,12 +240,12 @@ pfs_rootfs_process (PfsRootfs *rootfs, PfsProcess **ret)
 {
   g_autoptr (PfsProcess) process = NULL;
 
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   bool ended = rootfs->ended;
   gint64 asked_at = rootfs->lived_at;
   if (rootfs->process)
     process = pfs_process_ref (rootfs->process);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   if (ended)
     return -ESTALE;
   if (!process || !lives (rootfs, process, asked_at))
@@ -285,7 +285,7 @@ pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
 {
   GPtrArray *processes = pfs_table_pinned (tree->table);
 
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   for (guint i = 0; i < tree->roots->all->len; i++) {
     PfsProcess *process = ((PfsRootfs *) tree->roots->all->pdata[i])->process;
 
@@ -293,7 +293,7 @@ pfs_tree_held (PfsTree *tree, gint64 *ret_deadline)
       g_ptr_array_add (processes, pfs_process_ref (process));
   }
   gint64 oldest = take_dirs_locked (tree, NULL, G_MININT64, NULL);
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   *ret_deadline = oldest == G_MAXINT64 ? G_MAXINT64 : oldest + PFS_HELD_IDLE;
   return processes;
 }
@@ -313,11 +313,11 @@ sweep_one (PfsRootfs *rootfs)
     g_usleep (RETRY_USEC);
   if (r < 0)
     return r == -ESTALE;
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   gint64 oldest = take_dirs_locked (rootfs->tree, rootfs, g_get_monotonic_time () - PFS_HELD_IDLE, taken);
   if (oldest == G_MAXINT64 && rootfs->files.length == 0)
     use_process_locked (rootfs, NULL, taken);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   return false;
 }
 
@@ -327,14 +327,14 @@ pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data)
   g_autoptr (GPtrArray) used = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_rootfs_unref);
 
   pfs_table_drop_dead (tree->table);
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   for (guint i = 0; i < tree->roots->all->len; i++) {
     PfsRootfs *rootfs = tree->roots->all->pdata[i];
 
     if (rootfs->process)
       g_ptr_array_add (used, g_atomic_rc_box_acquire (rootfs));
   }
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   for (guint i = 0; i < used->len; i++) {
     PfsRootfs *rootfs = used->pdata[i];
 

@@ -53,11 +53,11 @@ pfs_mount_unref (PfsMount *mount)
   for (gint refs = g_atomic_int_get (&mount->refs); refs > 1; refs = g_atomic_int_get (&mount->refs))
     if (g_atomic_int_compare_and_exchange (&mount->refs, refs, refs - 1))
       return;
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   bool last = g_atomic_int_dec_and_test (&mount->refs);
   if (last)
     g_hash_table_remove (rootfs->mounts, mount);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   if (!last)
     return;
   g_free (mount->line);
@@ -130,18 +130,18 @@ line_of (PfsRootfs *rootfs, uint64_t id)
 {
   g_autoptr (GHashTable) lines = NULL;
 
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   guint64 changes = changes_locked (rootfs);
   if (rootfs->lines && rootfs->lines_at == changes)
     lines = g_hash_table_ref (rootfs->lines);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   if (!lines) {
     lines = read_lines (rootfs);
-    pfs_tree_lock (rootfs->tree);
+    g_mutex_lock (&rootfs->tree->lock);
     g_clear_pointer (&rootfs->lines, g_hash_table_unref);
     rootfs->lines = g_hash_table_ref (lines);
     rootfs->lines_at = changes;
-    pfs_tree_unlock (rootfs->tree);
+    g_mutex_unlock (&rootfs->tree->lock);
   }
   const char *line = g_hash_table_lookup (lines, (gpointer) (uintptr_t) id);
   return line ? g_strdup (line) : g_strdup_printf ("change %" G_GUINT64_FORMAT, changes);
@@ -153,8 +153,9 @@ line_of (PfsRootfs *rootfs, uint64_t id)
 static PfsMount *
 find_mount (PfsRootfs *rootfs, const PfsMount *key, bool add)
 {
-  pfs_tree_lock (rootfs->tree);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&rootfs->tree->lock);
   PfsMount *mount = g_hash_table_lookup (rootfs->mounts, key);
+
   if (mount) {
     pfs_mount_ref (mount);
   } else if (add) {
@@ -162,7 +163,6 @@ find_mount (PfsRootfs *rootfs, const PfsMount *key, bool add)
     mount->line = g_strdup (key->line);
     g_hash_table_add (rootfs->mounts, mount);
   }
-  pfs_tree_unlock (rootfs->tree);
   return mount;
 }
 

@@ -26,23 +26,20 @@ mount_locked (PfsNode *node)
 PfsNodeMount
 pfs_node_mount (PfsNode *node)
 {
-  pfs_tree_lock (node->tree);
-  PfsNodeMount mount = mount_locked (node);
-  pfs_tree_unlock (node->tree);
-  return mount;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+
+  return mount_locked (node);
 }
 
 PfsNode *
 pfs_tree_remember_node (PfsTree *tree, uint64_t number, PfsNodeMount *ret_mount)
 {
   PfsNode key = { .number = number };
-
-  pfs_tree_lock (tree);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&tree->lock);
   PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
   if (node) {
     node->nlookup++;
     *ret_mount = mount_locked (node);
   }
-  pfs_tree_unlock (tree);
   return node;
 }

@@ -9,19 +9,19 @@ int
 pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file)
 {
   file->link.data = file;
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   g_queue_push_tail_link (&rootfs->files, &file->link);
   bool watched = rootfs->process != NULL;
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
   return watched ? 0 : pfs_rootfs_check (rootfs);
 }
 
 void
 pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file)
 {
-  pfs_tree_lock (rootfs->tree);
+  g_mutex_lock (&rootfs->tree->lock);
   g_queue_unlink (&rootfs->files, &file->link);
-  pfs_tree_unlock (rootfs->tree);
+  g_mutex_unlock (&rootfs->tree->lock);
 }
 
 /* On a descriptor that appends, pwrite(2) appends wherever it is told to write: pages of a shared mapping would end up
@@ -44,9 +44,9 @@ pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile
   file->file_flags |= file_flags;
   if (flags & O_APPEND)
     write_anywhere (fd);
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   pfs_rootnode (node)->open = g_list_prepend (pfs_rootnode (node)->open, file);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
   int r = pfs_rootfs_attach (pfs_rootfs_of (node), file);
   if (r < 0)
     pfs_file_unref (file);
@@ -58,9 +58,9 @@ pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile
 void
 pfs_rootfs_close (PfsFile *file)
 {
-  pfs_tree_lock (file->node->tree);
+  g_mutex_lock (&file->node->tree->lock);
   pfs_rootnode (file->node)->open = g_list_remove (pfs_rootnode (file->node)->open, file);
-  pfs_tree_unlock (file->node->tree);
+  g_mutex_unlock (&file->node->tree->lock);
   pfs_rootfs_detach (pfs_rootfs_of (file->node), file);
 }
 

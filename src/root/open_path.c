@@ -12,10 +12,10 @@
 static void
 set_mount (PfsRootNode *top, PfsMount *mount)
 {
-  pfs_tree_lock (top->node.tree);
+  g_mutex_lock (&top->node.tree->lock);
   PfsMount *old = top->mount;
   top->mount = pfs_mount_ref (mount);
-  pfs_tree_unlock (top->node.tree);
+  g_mutex_unlock (&top->node.tree->lock);
   if (old)
     pfs_mount_unref (old);
 }
@@ -48,14 +48,14 @@ path_of (PfsNode *node, PfsDirFd **ret_base)
   GString *path = g_string_new (NULL);
   PfsDirFd *base = NULL;
 
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   for (;; node = node->parent) {
     base = ret_base ? pfs_held_dir_locked (node) : NULL;
     if (base || (node->flags & PFS_ROOTNODE_TOP))
       break;
     g_ptr_array_add (names, g_strdup (node->name));
   }
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
   for (guint i = names->len; i > 0; i--)
     g_string_append_printf (path, "/%s", (char *) names->pdata[i - 1]);
   if (names->len == 0)
@@ -98,9 +98,9 @@ open_dir (PfsNode *dir, PfsProcess *process, PfsDirFd **ret)
 int
 pfs_rootfs_dir_of (PfsNode *dir, PfsProcess *process, PfsDirFd **ret)
 {
-  pfs_tree_lock (dir->tree);
+  g_mutex_lock (&dir->tree->lock);
   PfsDirFd *held = pfs_held_dir_locked (dir);
-  pfs_tree_unlock (dir->tree);
+  g_mutex_unlock (&dir->tree->lock);
   if (!held)
     return open_dir (dir, process, ret);
   *ret = held;
@@ -119,10 +119,10 @@ pfs_rootfs_dir (PfsNode *dir, PfsDirFd **ret)
 int
 pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name)
 {
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   g_autoptr (PfsNode) parent = pfs_node_ref_locked (node->parent);
   g_autofree char *name = g_strdup (node->name);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
 
   int r = pfs_rootfs_dir (parent, ret_dir);
   if (r == 0)
@@ -172,24 +172,14 @@ duplicate_top (PfsNode *top)
 }
 
 int
-pfs_rootfs_open_path (PfsNode *node, PfsFile *file)
+pfs_rootfs_open_path (PfsNode *node, PfsFile *file, PfsFound *ret_found)
 {
   g_autoptr (PfsFile) open = file ? pfs_file_ref (file) : pfs_rootfs_any_file (node);
   g_auto (PfsFound) found = { .mount = NULL };
 
-  if (open)
-    return duplicate_open (node, open);
-  return node->flags & PFS_ROOTNODE_TOP ? duplicate_top (node) : open_by_name (node, &found);
-}
-
-int
-pfs_rootfs_open_regular_path (PfsNode *node, PfsFound *ret_found)
-{
-  g_autoptr (PfsFile) open = pfs_rootfs_any_file (node);
-
-  if (!open)
-    return open_by_name (node, ret_found);
-  pfs_autofd fd = duplicate_open (node, open);
-  int r = fd < 0 ? fd : pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, ret_found);
+  if (!open && !(node->flags & PFS_ROOTNODE_TOP))
+    return open_by_name (node, ret_found ? ret_found : &found);
+  pfs_autofd fd = open ? duplicate_open (node, open) : duplicate_top (node);
+  int r = fd < 0 || !ret_found ? fd : pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, ret_found);
   return r < 0 ? r : pfs_fd_steal (&fd);
 }

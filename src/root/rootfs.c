@@ -53,9 +53,9 @@ rootnode_finalize (PfsNode *node)
   g_clear_pointer (&pfs_rootnode (node)->mount, pfs_mount_unref);
   if (!(node->flags & PFS_ROOTNODE_TOP))
     return;
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   g_ptr_array_remove_fast (tree->roots->all, pfs_rootfs_of (node));
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   pfs_rootfs_unref (pfs_rootfs_of (node));
 }
 
@@ -118,7 +118,7 @@ names_of (PfsTree *tree, guint max, bool (*wanted_locked) (const PfsNode *node))
   GHashTableIter iter;
   gpointer key;
 
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   g_hash_table_iter_init (&iter, tree->by_number);
   while (names->len < max && g_hash_table_iter_next (&iter, &key, NULL)) {
     PfsNode *node = key;
@@ -130,7 +130,7 @@ names_of (PfsTree *tree, guint max, bool (*wanted_locked) (const PfsNode *node))
     name->name = g_strdup (node->name);
     g_ptr_array_add (names, name);
   }
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   return names;
 }
 

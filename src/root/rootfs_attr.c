@@ -109,10 +109,8 @@ pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr)
 {
   if (!node->ops->fs || (node->flags & PFS_ROOTNODE_TOP))
     return pfs_node_attr_life (node);
-  pfs_tree_lock (node->tree);
-  double timeout = pfs_rootfs_attr_timeout (node->tree, ((const PfsRootNode *) node)->mount, attr->st_mode);
-  pfs_tree_unlock (node->tree);
-  return timeout;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+  return pfs_rootfs_attr_timeout (node->tree, ((const PfsRootNode *) node)->mount, attr->st_mode);
 }
 
 /* Only ftruncate(2) sets the times also if the size stays the same. */
@@ -185,7 +183,7 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
     return -EROFS;
   if ((node->flags & PFS_ROOTNODE_TOP) && (set & (PFS_SET_MODE | PFS_SET_UID | PFS_SET_GID)))
     return -EPERM;
-  pfs_autofd fd = pfs_rootfs_open_path (node, file);
+  pfs_autofd fd = pfs_rootfs_open_path (node, file, NULL);
   if (fd < 0)
     return fd;
   int r;
@@ -210,7 +208,7 @@ pfs_rootfs_setattr (PfsNode *node, PfsFile *file, const struct stat *attr, unsig
 int
 pfs_rootfs_statfs (PfsNode *node, const PfsCaller *who, struct statvfs *ret)
 {
-  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL, NULL);
   if (fd < 0)
     return fd;
   pfs_auto_creds const PfsCaller *as = NULL;

@@ -64,12 +64,12 @@ listing_flags (PfsNode *dir, const PfsFound *found)
   clock_gettime (CLOCK_REALTIME_COARSE, &now);
   if ((found->mount->flags & (PFS_MOUNT_VOLATILE | PFS_MOUNT_REMOTE)) || now.tv_sec - found->st.stx_mtime.tv_sec < 2)
     return 0;
-  pfs_tree_lock (dir->tree);
+  g_mutex_lock (&dir->tree->lock);
   uint32_t since = pfs_rootnode (dir)->version;
   bool keep = since != 0 && ms - since < dir->tree->options.entry_timeout * 1000;
   if (!keep)
     pfs_rootnode (dir)->version = ms;
-  pfs_tree_unlock (dir->tree);
+  g_mutex_unlock (&dir->tree->lock);
   return PFS_FILE_CACHE_DIR | (keep ? PFS_FILE_KEEP_CACHE : 0u);
 }
 
@@ -148,9 +148,9 @@ is_dot (const char *name)
 static uint64_t
 number_of (PfsNode *node, bool parent)
 {
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   g_autoptr (PfsNode) of = pfs_node_ref_locked (parent ? node->parent : node);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
   bool generated = !of->ops->fs || (of->flags & PFS_ROOTNODE_TOP);
   return generated ? pfs_node_ino (of) : pfs_rootnode (of)->shown_ino;
 }

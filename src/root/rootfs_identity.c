@@ -123,12 +123,11 @@ pfs_rootfs_own (PfsNode *node, int r, PfsFound *found)
 {
   if (r < 0)
     return r == -ENOENT || r == -EXDEV ? -ESTALE : r;
-  pfs_tree_lock (node->tree);
-  bool own = is_own_locked (pfs_rootnode (node), found);
-  if (own)
-    follow_locked (pfs_rootnode (node), found);
-  pfs_tree_unlock (node->tree);
-  return own ? 0 : -ESTALE;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+  if (!is_own_locked (pfs_rootnode (node), found))
+    return -ESTALE;
+  follow_locked (pfs_rootnode (node), found);
+  return 0;
 }
 
 void
@@ -138,9 +137,9 @@ pfs_rootfs_refresh (PfsNode *node, int fd)
 
   if (pfs_rootfs_statx (pfs_rootfs_of (node), fd, "", false, &found) < 0)
     return;
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   follow_locked (pfs_rootnode (node), &found);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
 }
 
 PfsNode *
@@ -166,14 +165,12 @@ pfs_rootfs_has_own_nodes (const PfsTree *tree, mode_t type)
 PfsFile *
 pfs_rootfs_any_file (PfsNode *node)
 {
-  PfsFile *found = NULL;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
 
-  pfs_tree_lock (node->tree);
-  for (GList *link = pfs_rootnode (node)->open; link && !found; link = link->next)
+  for (GList *link = pfs_rootnode (node)->open; link; link = link->next)
     if (pfs_file_ref_unless_dying (link->data))
-      found = link->data;
-  pfs_tree_unlock (node->tree);
-  return found;
+      return link->data;
+  return NULL;
 }
 
 /* --- finding or making the node; all with the table locked --- */
@@ -215,10 +212,10 @@ follow_copy_up (PfsRootNode *node, const struct statx *st)
     return;
   if (now.st.stx_ino != st->stx_ino || birth_of (&now.st) != birth_of (st))
     return;
-  pfs_tree_lock (node->node.tree);
+  g_mutex_lock (&node->node.tree->lock);
   if (now.mount == node->mount && now.st.stx_ino == node->ino)
     node->btime = birth_of (st);
-  pfs_tree_unlock (node->node.tree);
+  g_mutex_unlock (&node->node.tree->lock);
 }
 
 /* A directory that the peer has moved is another node where it is now. With the same one, the kernel would move its
@@ -237,13 +234,13 @@ pfs_rootfs_intern (PfsNode *dir, const char *name, PfsFound *found)
   g_autoptr (PfsNode) doubtful = NULL;
   g_autoptr (PfsNode) old_parent = NULL;
 
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   PfsRootNode *node = find_locked (dir, name, found, link);
   if (node && node->open && !is_own_locked (node, found)) {
     doubtful = pfs_node_ref_locked (&node->node);
-    pfs_tree_unlock (tree);
+    g_mutex_unlock (&tree->lock);
     follow_copy_up (node, &found->st);
-    pfs_tree_lock (tree);
+    g_mutex_lock (&tree->lock);
     node = find_locked (dir, name, found, link);
   }
   if (node && (!is_own_locked (node, found) || is_moved_locked (node, dir, name))) {
@@ -258,6 +255,6 @@ pfs_rootfs_intern (PfsNode *dir, const char *name, PfsFound *found)
     if (node->node.parent != dir || strcmp (node->node.name, name) != 0)
       old_parent = pfs_node_move_locked (&node->node, dir, name);
   }
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   return &node->node;
 }

@@ -103,7 +103,7 @@ pfs_rootfs_link_attr (int dirfd, const char *target, struct stat *attr)
 static int
 readlink_raw (PfsNode *node, const PfsCaller *who, char **ret)
 {
-  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL, NULL);
 
   return fd < 0 ? fd : readlink_as (fd, "", who, ret);
 }
@@ -122,9 +122,9 @@ pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret)
   int r = pfs_rootfs_parent (node, &dirfd, &name);
   if (r < 0)
     return r;
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   g_autoptr (PfsNode) dir = pfs_node_ref_locked (node->parent);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
   r = pfs_rootfs_target (dir, dirfd->fd, name, type, true, who, ret);
   return r == -ENOENT ? -ESTALE : r;
 }

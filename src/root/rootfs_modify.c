@@ -101,7 +101,7 @@ pfs_rootfs_link (PfsNode *node, PfsNode *dir, const char *name, const PfsCaller 
     return r;
   if (pfs_rootfs_of (node) != pfs_rootfs_of (dir))
     return -EXDEV;
-  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL, NULL);
   if (fd < 0)
     return fd;
   r = link_fd (node->tree, fd, dirfd->fd, name, who);
@@ -121,10 +121,10 @@ check_directory (PfsNode *dir, int dirfd, const char *name)
 
   if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &found) < 0 || !S_ISDIR (found.st.stx_mode))
     return 0;
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   const PfsNode *node = pfs_rootfs_known_locked (tree, &found);
   bool known = node && node->parent == dir && strcmp (node->name, name) == 0;
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   return known ? 0 : -ESTALE;
 }
 
@@ -196,14 +196,14 @@ known_node (PfsNode *dir, int dirfd, const char *now_in_name, PfsNode *by_name_d
 
   if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, now_in_name, false, &found) < 0)
     return NULL;
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   if (pfs_rootfs_has_own_nodes (tree, found.st.stx_mode & S_IFMT))
     node = pfs_node_find_locked (by_name_dir, by_name, by_name_dir->ops);
   else
     node = pfs_rootfs_known_locked (tree, &found);
   if (node)
     pfs_node_ref_locked (node);
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   return node;
 }
 
@@ -223,7 +223,7 @@ move_node (PfsNode *node, PfsNode *dir, const char *name)
 
   if (!node)
     return;
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   PfsNode *taken = pfs_node_find_locked (dir, name, node->ops);
   if (taken && taken != node)
     pfs_node_orphan_locked (taken);
@@ -232,7 +232,7 @@ move_node (PfsNode *node, PfsNode *dir, const char *name)
     pfs_node_orphan_locked (node);
   else
     old_parent = pfs_node_move_locked (node, dir, name);
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
   if (old_parent)
     pfs_node_unref (old_parent);
 }

@@ -39,7 +39,7 @@ pfs_rootfs_open (PfsNode *node, int flags, const PfsCaller *who, PfsFile **ret)
     return S_ISDIR (type) ? -EISDIR : -ENXIO;
   if (node->tree->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
     return -EROFS;
-  pfs_autofd path = pfs_rootfs_open_regular_path (node, &found);
+  pfs_autofd path = pfs_rootfs_open_path (node, NULL, &found);
   if (path < 0)
     return path;
   if (is_procfs (path, &found.st))

@@ -153,18 +153,15 @@ guint pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const 
 GHashTable *pfs_mounts_new (void);
 /* When its process is held no more. */
 void pfs_mount_table_close_locked (PfsRootfs *rootfs);
-/* statx(2) of fd/name ("": fd itself) without following links or automounts. What is cut off is -EXDEV: our own mount,
- * which is not asked for anything, and procfs. With wait, a remote filesystem is asked for fresh attributes; else what
- * the kernel knows of it is given. */
+/* statx(2) of fd/name ("": fd itself) without following links or automounts. -EXDEV: it is cut off, see own_mount.c.
+ * With wait, a remote filesystem is asked; else what the kernel knows of it is given. */
 int pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, PfsFound *ret);
-/* May the caller do that (S_IRUSR, S_IXUSR) for being the owner, as the daemon is? Then it needs no capability: the
- * kernel asks for none (acl_permission_check() in fs/namei.c), and what the daemon does there is done as by the caller.
- */
+/* May the caller do that (S_IRUSR) for being the owner, as the daemon is? Then the kernel asks for no capability
+ * (acl_permission_check() in fs/namei.c): what the daemon does there is done as by the caller. */
 bool pfs_rootfs_owner_may (const PfsFound *found, mode_t right, const PfsCaller *who);
-/* For how long the kernel may believe the attributes of a file of that mode there, in seconds. */
+/* For how many seconds the kernel may believe the attributes of a file of that mode there. */
 double pfs_rootfs_attr_timeout (const PfsTree *tree, const PfsMount *mount, mode_t mode);
-/* May directories there get another inode number each time the kernel has forgotten them? An overlay of several
- * filesystems numbers them so. */
+/* May directories there get another number each time the kernel has forgotten them? */
 bool pfs_mount_may_renumber (PfsMount *mount);
 
 /* rootfs_identity.c */
@@ -172,8 +169,7 @@ bool pfs_mount_may_renumber (PfsMount *mount);
 /* For PfsTree.by_inode. */
 guint pfs_rootnode_hash (gconstpointer node);
 gboolean pfs_rootnode_equal (gconstpointer a, gconstpointer b);
-/* 0 if statx found the node's own file; r is what it returned. -ESTALE if it found none or another. A directory's node
- * follows if that has got another number. */
+/* 0 if statx, which returned r, found the node's own file; else -ESTALE. A directory's node takes its new number. */
 int pfs_rootfs_own (PfsNode *node, int r, PfsFound *found);
 /* The node by that mount and number, borrowed; NULL: none is known. */
 PfsNode *pfs_rootfs_known_locked (PfsTree *tree, const PfsFound *found);
@@ -196,8 +192,8 @@ void pfs_rootnode_attr (const PfsRootNode *node, const struct statx *st, struct 
 /* held.c */
 
 void pfs_rootfs_unref (PfsRootfs *rootfs);
-/* The process whose root is in use: the one that was, while it lives, else the container's next main process. What was
- * opened through the old one is not used again. -ESTALE once the container has ended. */
+/* The process whose root is in use: the one that was, while it lives; else the next main process, and what was opened
+ * through the old one is not used again. -ESTALE once the container has ended. */
 int pfs_rootfs_process (PfsRootfs *rootfs, PfsProcess **ret);
 /* -EIO once the container has ended. */
 int pfs_rootfs_check (PfsRootfs *rootfs);
@@ -210,12 +206,11 @@ void pfs_held_drop_dirs (PfsTree *tree); /* all; for tests too */
 
 /* open_files.c */
 
-/* Into the list of what is open in the container, which is watched from then on; and out of it. 0, or -EIO once the
- * container has ended: to be taken out all the same. */
+/* Into the list of what is open in the container, and out of it. 0, or -EIO once that has ended: to be taken out all
+ * the same. */
 int pfs_rootfs_attach (PfsRootfs *rootfs, PfsFile *file);
 void pfs_rootfs_detach (PfsRootfs *rootfs, PfsFile *file);
-/* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once: what file_flags say
- * does not change any more. */
+/* Takes over fd; -EIO (fd closed) once the container has ended. Others may find the file at once. */
 int pfs_rootfs_file_new (PfsNode *node, int fd, int flags, guint file_flags, PfsFile **ret);
 void pfs_rootfs_close (PfsFile *file);
 
@@ -228,19 +223,17 @@ int pfs_rootfs_dir_of (PfsNode *dir, PfsProcess *process, PfsDirFd **ret);
 /* The parent's descriptor and the node's name in it (g_free). Not for root/ itself. */
 int pfs_rootfs_parent (PfsNode *node, PfsDirFd **ret_dir, char **ret_name);
 /* A descriptor of the node itself, or -errno: of an open file (a duplicate), or O_PATH by its parent and name; checked.
- * file may be NULL. */
-int pfs_rootfs_open_path (PfsNode *node, PfsFile *file);
-/* The same of a regular file, with what statx tells of it. */
-int pfs_rootfs_open_regular_path (PfsNode *node, PfsFound *ret_found);
+ * file and ret_found (what statx tells of it) may be NULL. */
+int pfs_rootfs_open_path (PfsNode *node, PfsFile *file, PfsFound *ret_found);
 /* The node's path below root/, with a leading '/'. */
 char *pfs_rootfs_path (PfsNode *node);
 
 /* rootfs_link.c */
 
 int pfs_rootfs_readlink (PfsNode *node, const PfsCaller *who, char **ret);
-/* What does a file of that type show as its target, given its directory? Directories on the way are searched as the
- * caller: else a link of its own would tell it what lies where it may not look. Without walk, -EAGAIN if the peer's
- * tree has to be looked at for it: that takes time. */
+/* What does a file of that type in the directory show as its target? Directories on the way are searched as the caller:
+ * else its own link would tell it what lies behind a closed one. Without walk, -EAGAIN if the way has to be searched.
+ */
 int pfs_rootfs_target (PfsNode *dir, int dirfd, const char *name, mode_t type, bool walk, const PfsCaller *who,
                        char **ret);
 /* The attributes of what is shown as a link in that directory: target is its content, NULL if it is too long. */

@@ -46,7 +46,7 @@ pfs_rootfs_xattr (PfsNode *node, const PfsXattr *call, const PfsCaller *who)
 
   if (write && node->tree->options.read_only)
     return -EROFS;
-  pfs_autofd fd = pfs_rootfs_open_path (node, NULL);
+  pfs_autofd fd = pfs_rootfs_open_path (node, NULL, NULL);
   if (fd < 0)
     return fd;
   g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);

@@ -172,13 +172,13 @@ pfs_node_gate (PfsNode *node, const PfsCaller *who)
   /* A caller below root/ may stay there, as below /proc/<pid>/root; but it may have got there by a handle. */
   if (node->ops->fs && !(tree->handles && (pfs_caller_known (who)->caps & PFS_CAP_BIT (CAP_DAC_READ_SEARCH))))
     return 0;
-  pfs_tree_lock (tree);
+  g_mutex_lock (&tree->lock);
   PfsNode *at = node;
   while (at && !at->ops->gated)
     at = at->parent;
   while (at && at->ops->fs)
     at = at->parent;
   g_autoptr (PfsNode) gated = at ? pfs_node_ref_locked (at) : NULL;
-  pfs_tree_unlock (tree);
+  g_mutex_unlock (&tree->lock);
   return gated ? pfs_gone (pfs_peer_gate (pfs_node_container (gated), who), -ESTALE) : 0;
 }

@@ -7,18 +7,6 @@
 
 #include "peerfs/tree/tree.h"
 
-void
-pfs_tree_lock (PfsTree *tree)
-{
-  g_mutex_lock (&tree->lock);
-}
-
-void
-pfs_tree_unlock (PfsTree *tree)
-{
-  g_mutex_unlock (&tree->lock);
-}
-
 PfsNode *
 pfs_node_ref_locked (PfsNode *node)
 {
@@ -29,10 +17,9 @@ pfs_node_ref_locked (PfsNode *node)
 PfsNode *
 pfs_node_ref (PfsNode *node)
 {
-  pfs_tree_lock (node->tree);
-  pfs_node_ref_locked (node);
-  pfs_tree_unlock (node->tree);
-  return node;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+
+  return pfs_node_ref_locked (node);
 }
 
 /* Takes a node that nothing knows any more out of the tables. Its reference to the parent goes with the node. */
@@ -64,13 +51,13 @@ drop (PfsNode *node, gint refs, uint64_t nlookup)
   while (node) {
     PfsNode *parent = NULL;
 
-    pfs_tree_lock (tree);
+    g_mutex_lock (&tree->lock);
     node->refs -= refs;
     node->nlookup -= MIN (nlookup, node->nlookup);
     bool retired = retire_locked (node);
     if (retired)
       parent = node->parent;
-    pfs_tree_unlock (tree);
+    g_mutex_unlock (&tree->lock);
 
     if (!retired)
       return;
@@ -96,9 +83,9 @@ pfs_node_forget (PfsNode *node, uint64_t n)
 void
 pfs_node_remember (PfsNode *node)
 {
-  pfs_tree_lock (node->tree);
+  g_mutex_lock (&node->tree->lock);
   node->nlookup++;
-  pfs_tree_unlock (node->tree);
+  g_mutex_unlock (&node->tree->lock);
 }
 
 PfsNode *
@@ -169,19 +156,15 @@ pfs_node_move_locked (PfsNode *node, PfsNode *parent, const char *name)
 PfsNode *
 pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data)
 {
-  PfsTree *tree = parent->tree;
-
-  pfs_tree_lock (tree);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&parent->tree->lock);
   PfsNode *node = pfs_node_find_locked (parent, name, ops);
-  if (node) {
-    pfs_node_ref_locked (node);
-  } else {
-    node = pfs_node_alloc_locked (parent, name, ops);
-    if (init)
-      init (node, data);
-    pfs_node_insert_by_name_locked (node);
-  }
-  pfs_tree_unlock (tree);
+
+  if (node)
+    return pfs_node_ref_locked (node);
+  node = pfs_node_alloc_locked (parent, name, ops);
+  if (init)
+    init (node, data);
+  pfs_node_insert_by_name_locked (node);
   return node;
 }
 
@@ -210,10 +193,9 @@ node_ino_locked (const PfsNode *node)
 uint64_t
 pfs_node_ino (const PfsNode *node)
 {
-  pfs_tree_lock (node->tree);
-  uint64_t ino = node_ino_locked (node);
-  pfs_tree_unlock (node->tree);
-  return ino;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+
+  return node_ino_locked (node);
 }
 
 void

@@ -136,17 +136,15 @@ pfs_tree_node (PfsTree *tree, uint64_t number)
 
   if (number == PFS_NODE_TOP)
     return tree->top;
-  pfs_tree_lock (tree);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&tree->lock);
   PfsNode *node = g_hash_table_lookup (tree->by_number, &key);
-  pfs_tree_unlock (tree);
   return node ? node : tree->nowhere;
 }
 
 size_t
 pfs_tree_size (PfsTree *tree)
 {
-  pfs_tree_lock (tree);
-  size_t size = g_hash_table_size (tree->by_number);
-  pfs_tree_unlock (tree);
-  return size;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&tree->lock);
+
+  return g_hash_table_size (tree->by_number);
 }

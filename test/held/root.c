@@ -7,4 +7,5 @@
 WRAP (int, pfs_rootfs_statx, PfsRootfs *rootfs, int fd, const char *name, bool wait, PfsFound *ret)
   ALONE (pfs_rootfs_statx, rootfs, fd, name, wait, ret)
 WRAP (int, pfs_rootfs_dir, PfsNode *dir, PfsDirFd **ret) ALONE (pfs_rootfs_dir, dir, ret)
-WRAP (int, pfs_rootfs_open_path, PfsNode *node, PfsFile *file) ALONE (pfs_rootfs_open_path, node, file)
+WRAP (int, pfs_rootfs_open_path, PfsNode *node, PfsFile *file, PfsFound *ret_found)
+  ALONE (pfs_rootfs_open_path, node, file, ret_found)

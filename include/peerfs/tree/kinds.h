@@ -21,13 +21,12 @@ extern const PfsNodeOps pfs_top_ops, pfs_peer_ops;
 /* The container of a node below top; NULL for the top itself, namespaces and pods. Borrowed. */
 PfsContainer *pfs_node_container (PfsNode *node);
 
-/* A child of a peer's directory, or of anything below it, that belongs to the same container; extra work on the new
- * node is done by init. ops->size >= sizeof (PfsPeerNode); ops->finalize must end in pfs_peer_finalize(). */
+/* pfs_node_child() of a node of the same container. ops->size >= sizeof (PfsPeerNode); ops->finalize ends in
+ * pfs_peer_finalize(). */
 PfsNode *pfs_peer_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
 void pfs_peer_finalize (PfsNode *node);
 
-/* Owner of a process as the kernel shows it at /proc/<pid>/root (root if it is not dumpable): of the main process, it
- * is the owner of root, env, maps and sockets. -ESRCH once it has ended. */
+/* Owner of /proc/<pid>/root (root if the process is not dumpable). -ESRCH once it has ended. */
 int pfs_process_owner (const PfsProcess *process, uid_t *ret_uid, gid_t *ret_gid);
 
 /* May this caller look into the container, as the kernel would decide it for /proc/<pid>/root (ptrace(2), "Ptrace

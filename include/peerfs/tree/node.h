@@ -36,8 +36,8 @@ typedef struct {
   void (*attach) (PfsTree *tree); /* makes what it keeps of a tree */
   void (*detach) (PfsTree *tree); /* lets go of that, and of all nodes held */
   PfsNode *(*new) (PfsNode *peer, const char *name);
-  /* An open file of another kind is let go of at its container's end, as if it were one of root/: 0, or -EIO if that
-   * has ended already. To be undone by the kind's close. */
+  /* An open file of another kind ends with its container, as those of root/ do: 0, or -EIO if that has ended already.
+   * To be undone by the kind's close. */
   int (*hold) (PfsFile *file);
   void (*let_go) (PfsFile *file);
 } PfsRootKind;
@@ -90,8 +90,7 @@ struct PfsFile {
 /* New with refs 1 and a reference to node; takes over fd (-1: none), content and listing (NULL: none). */
 PfsFile *pfs_file_new (PfsNode *node, int fd, GBytes *content, GArray *listing);
 PfsFile *pfs_file_ref (PfsFile *file);
-/* False: the last reference is gone, and the file is being closed. It is in its kind's list until ops->close has taken
- * it out. */
+/* False: the last reference is gone. It is in its kind's list until ops->close has taken it out. */
 bool pfs_file_ref_unless_dying (PfsFile *file);
 void pfs_file_unref (PfsFile *file); /* the last one calls ops->close, closes and frees */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsFile, pfs_file_unref)
@@ -155,9 +154,8 @@ PfsNode *pfs_node_ref (PfsNode *node);
 void pfs_node_unref (PfsNode *node);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsNode, pfs_node_unref)
 
-/* A reference to the node of that parent, name and kind: the one in the table, or a new one of ops->size zeroed
- * bytes. Before others can see a new one, init (may be NULL) is called with it and data. The table is locked then:
- * init must call nothing of this header. */
+/* A reference to the node of that parent, name and kind: the one in the table, or a new one, zeroed. init (may be NULL)
+ * fills that, before others see it. The table is locked then: init calls nothing of this header. */
 typedef void (*PfsNodeInit) (PfsNode *node, gpointer data);
 PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *ops, PfsNodeInit init, gpointer data);
 
@@ -165,8 +163,7 @@ PfsNode *pfs_node_child (PfsNode *parent, const char *name, const PfsNodeOps *op
 void pfs_node_remember (PfsNode *node);
 void pfs_node_forget (PfsNode *node, uint64_t n);
 
-/* A stable inode number for a generated node, made of its path (peer instance included). The highest bit is that of
- * numbers of peers' files. */
+/* A stable inode number for a generated node, made of its path. The highest bit is that of peers' files. */
 #define PFS_INO_MAX (UINT64_MAX >> 1)
 uint64_t pfs_node_ino (const PfsNode *node);
 uint64_t pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len);
@@ -175,8 +172,7 @@ uint64_t pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len);
 void pfs_node_stat (const PfsNode *node, mode_t mode, uid_t uid, gid_t gid, off_t size, const struct timespec *when,
                     struct stat *ret);
 
-/* ops->getattr of the child, put into an entry that takes over the reference; on failure the reference is dropped.
- * The entry's timeout is 0. */
+/* An entry for the child, whose reference it takes over, also on failure. Its name holds for no time. */
 int pfs_entry_of (PfsNode *child, const PfsCaller *who, PfsEntry *ret);
 /* ops->attr_life, attr_timeout at most. */
 double pfs_node_attr_life (const PfsNode *node);

@@ -22,9 +22,6 @@ struct PfsTree {
   struct PfsRoots *roots; /* of that kind alone */
 };
 
-void pfs_tree_lock (PfsTree *tree);
-void pfs_tree_unlock (PfsTree *tree);
-
 /* With the lock held: a reference more; a fresh node of ops->size zeroed bytes with one reference and a reference to
  * parent (not in any table). */
 PfsNode *pfs_node_ref_locked (PfsNode *node);

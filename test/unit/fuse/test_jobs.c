@@ -7,9 +7,9 @@ setup_remote (void **state)
   int r = kernel_setup (state);
   Kernel *kernel = *state;
 
-  pfs_tree_lock (kernel->session.tree);
+  g_mutex_lock (&kernel->session.tree->lock);
   pfs_rootnode (kernel->node)->mount->flags |= PFS_MOUNT_REMOTE;
-  pfs_tree_unlock (kernel->session.tree);
+  g_mutex_unlock (&kernel->session.tree->lock);
   return r;
 }
 
