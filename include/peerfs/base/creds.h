@@ -8,22 +8,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The caller of a request. caps: its effective capabilities that count in our own user namespace. switching: false if
- * taking its credentials changes nothing. groups is borrowed. Learning groups, caps and switching takes system calls,
- * so it may wait until needed: see pfs_caller_known(). */
+/* The caller of a request. Learning groups, caps and switching takes system calls, so it may wait until needed: see
+ * pfs_caller_known(). */
 typedef struct PfsCaller PfsCaller;
 struct PfsCaller {
   uid_t uid;
   gid_t gid;
   pid_t pid;
   mode_t umask;
-  const gid_t *groups;
+  const gid_t *groups; /* borrowed */
   size_t n_groups;
-  uint64_t caps;
-  bool switching;
-  bool own_ids; /* its uid and gid are the daemon's */
-  void (*learn) (
-      PfsCaller *caller); /* NULL, or fills in groups, caps and switching; until then it has none, and switches */
+  uint64_t caps;  /* its effective ones that count in our own user namespace */
+  bool switching; /* false if taking its credentials changes nothing */
+  bool own_ids;   /* its uid and gid are the daemon's */
+  /* NULL, or fills in groups, caps and switching; until then it has none, and switches. */
+  void (*learn) (PfsCaller *caller);
 };
 
 /* The daemon itself: no switching. */
@@ -47,8 +46,8 @@ pfs_caller_known (const PfsCaller *caller)
 /* A caller with all of these needs no group to do what a group may. */
 #define PFS_CAPS_OF_ALL_GROUPS (PFS_CAP_BIT (CAP_DAC_OVERRIDE) | PFS_CAP_BIT (CAP_CHOWN) | PFS_CAP_BIT (CAP_FSETID))
 
-/* The effective capabilities (capget(2)) of a thread of our PID namespace, if it is in the user namespace that user_ns
- * names (a readlink of ns/user). Returns 0 if it is in another one, or cannot be asked. proc_fd is /proc. */
+/* The effective capabilities of a thread of our PID namespace, if it is in the user namespace that user_ns names (a
+ * readlink of ns/user); else 0. proc_fd is /proc. */
 uint64_t pfs_caps_of (int proc_fd, pid_t pid, const char *user_ns);
 
 /* Gives the name of a process's user namespace. proc_fd is /proc. Returns 0 or -errno. */
@@ -58,8 +57,8 @@ int pfs_user_ns (int proc_fd, pid_t pid, char ret[PFS_USER_NS_MAX]);
 /* The permitted capabilities of this thread; 0 if they cannot be asked. */
 uint64_t pfs_caps_permitted (void);
 
-/* Takes the caller's credentials on this thread. Of the thread's capabilities only those that the caller has too stay
- * effective. Returns 0 or -errno; on failure the thread is as it was. */
+/* Takes the caller's credentials on this thread; capabilities that it lacks are not effective any more. Returns 0 or
+ * -errno; on failure the thread is as it was. */
 int pfs_creds_enter (const PfsCaller *caller);
 
 /* Gives the thread its own credentials back. Preserves errno. */

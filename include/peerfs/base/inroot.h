@@ -17,16 +17,13 @@ typedef struct {
   gpointer data;
 } PfsAvoid;
 
-/* Opens path below rootfd with RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: no component may be a link,
- * but with O_PATH|O_NOFOLLOW the last one may. Adds O_CLOEXEC. Walks paths longer than PATH_MAX in pieces. Returns a
- * descriptor owned by the caller, or -errno: -ELOOP for a link in the way; -ENOENT, not openat2(2)'s EXDEV, for a file
- * moved out of rootfd meanwhile. */
+/* Opens path, of any length, below rootfd: no component may be a link (-ELOOP), but with O_PATH|O_NOFOLLOW the last one
+ * may. Adds O_CLOEXEC. Returns a descriptor or -errno: -ENOENT also for a file moved out of rootfd meanwhile. */
 int pfs_inroot_open (int rootfd, const char *path, int flags);
 
 /* Follows every link of path, at most 40 (path_resolution(7)); absolute links and ".." stay below rootfd. Gives the
- * physical path: absolute, no links, no "." or "..", "/" for the root. Every component must exist; the physical paths
- * in the set closed (NULL: none) count as missing, and are not looked at. *ret_physical is owned by the caller
- * (g_free), untouched on failure. Returns 0 or -errno: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. */
+ * physical path (g_free): absolute, no links, no "." or "..", "/" for the root. The physical paths in the set closed
+ * (NULL: none) count as missing, and are not looked at. Returns 0 or -errno. */
 int pfs_inroot_physical (int rootfd, const char *path, GHashTable *closed, char **ret_physical);
 
 /* Rewrites target, the content of a link in the physical directory dir ("/", or "/a/b") below rootfd. The result is

@@ -69,13 +69,12 @@ int pfs_rootfs_readdir (PfsFile *dir, off_t offset, bool plus, const PfsCaller *
 /* For how long the kernel may believe these attributes of the node, in seconds. */
 double pfs_node_attr_timeout (const PfsNode *node, const struct stat *attr);
 
-/* Where a node lies, to find those that wait for the same thing: its container and, below root/, its mount. Both are
- * NULL for what is in no container. remote: a server is asked there (FUSE, NFS), which may not answer. is_peer: it
- * is the container's own directory, whose attributes ask nobody. */
+/* Where a node lies, to find those that wait for the same thing. */
 typedef struct {
-  PfsContainer *container; /* borrowed from the node */
-  const void *mount;       /* to be compared alone */
-  bool remote, is_peer;
+  PfsContainer *container; /* borrowed from the node; NULL: none */
+  const void *mount;       /* below root/, to be compared alone; else NULL */
+  bool remote;             /* a server is asked there (FUSE, NFS), which may not answer */
+  bool is_peer;            /* it is the container's own directory, whose attributes ask nobody */
 } PfsNodeMount;
 PfsNodeMount pfs_node_mount (PfsNode *node);
 /* The node of that number (not the top's), as the kernel knew it once more (pfs_node_remember()), and its place; or
@@ -87,17 +86,13 @@ PfsContainer *pfs_node_mount_container (PfsNode *node);
 /* 0, or -EIO once the container of an open file has ended: of root/, or one that is held. */
 int pfs_file_check (const PfsFile *file);
 
-/* Opens an open file of root/ once more, with the daemon's rights. It ends with its container as any other. 0 or
- * -errno.
- */
+/* Opens an open file of root/ once more, with the daemon's rights. It ends with its container as any other. */
 int pfs_file_reopen (const PfsFile *file, int flags, PfsFile **ret);
 
-/* What a call on its descriptor came to, 0 or -errno: -EIO in the place of -EBADF if the container ended meanwhile.
- */
+/* What a call on its descriptor came to: -EIO in the place of -EBADF if the container ended meanwhile. */
 int pfs_file_error (const PfsFile *file, int r);
 
-/* Our own mount's device: whatever lies on it shows as an empty directory and is never asked for anything. To be set
- * before the first request. */
+/* Our own mount's device, before the first request: what lies on it is an empty directory, never asked for anything. */
 void pfs_tree_set_own_device (PfsTree *tree, dev_t own);
 
 /* A name the kernel may be asked to forget. Owns both; pfs_name_free(). */
@@ -107,11 +102,9 @@ typedef struct {
 } PfsName;
 void pfs_name_free (gpointer name);
 
-/* Up to max names of nodes of any kind that nothing but the kernel's memory keeps, but no generated directories: a
- * GPtrArray of PfsName. */
+/* Up to max names of nodes that nothing but the kernel's memory keeps, but no generated directories; and of those below
+ * the directories of containers that have ended: a GPtrArray of PfsName. */
 GPtrArray *pfs_tree_idle_names (PfsTree *tree, guint max);
-
-/* The same for what the kernel still knows below the directories of containers that have ended. */
 GPtrArray *pfs_tree_ended_names (PfsTree *tree, guint max);
 
 /* --- what is held of containers, for the thread that lets go of it --- */
@@ -129,8 +122,7 @@ void pfs_tree_set_held_func (PfsTree *tree, PfsHeldFunc func, gpointer data);
 typedef void (*PfsRunFunc) (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data);
 void pfs_tree_set_run_func (PfsTree *tree, PfsRunFunc func, gpointer data);
 
-/* Closes what has been idle for a second, and everything of containers that have ended: cached descriptors, and files
- * that are still open, on which every operation fails with EIO from now on. Calls ended (may be NULL) for each
- * container that was found to have ended. */
+/* Closes what has been idle, and everything of containers that have ended: files that are still open fail with EIO from
+ * now on. Calls ended (may be NULL) for each container that was found to have ended. */
 typedef void (*PfsEndedFunc) (PfsContainer *container, gpointer data);
 void pfs_tree_sweep (PfsTree *tree, PfsEndedFunc ended, gpointer data);
