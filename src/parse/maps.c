@@ -8,12 +8,8 @@
 static void
 mapping_free (gpointer data)
 {
-  PfsMapping *mapping = data;
-
-  if (!mapping)
-    return;
-  g_free (mapping->path);
-  g_free (mapping);
+  g_free (((PfsMapping *) data)->path);
+  g_free (data);
 }
 
 /* The kernel's names for memory that was never in a directory. */

@@ -2,6 +2,7 @@
 #include "peerfs/parse/mountinfo.h"
 
 #include <limits.h>
+#include <sys/sysmacros.h>
 
 #include "bytes.h"
 
@@ -57,29 +58,13 @@ unescape (char *field)
   return field;
 }
 
+/* Cuts a number off *rest, which end follows. */
 static bool
-field_to_ulong (const char *field, unsigned long *ret)
+take_number (char **rest, const char *end, guint64 max, guint64 *ret)
 {
-  uint64_t number;
+  const char *field = strsep (rest, end);
 
-  if (!field || !bytes_to_number (bytes_of (field, strlen (field)), 10, ULONG_MAX, &number))
-    return false;
-  *ret = (unsigned long) number;
-  return true;
-}
-
-static bool
-field_to_device (char *field, unsigned int *ret_major, unsigned int *ret_minor)
-{
-  char *colon = field ? strchr (field, ':') : NULL;
-  uint64_t major, minor;
-
-  if (!colon || !bytes_to_number (bytes_of (field, (size_t) (colon - field)), 10, UINT_MAX, &major)
-      || !bytes_to_number (bytes_of (colon + 1, strlen (colon + 1)), 10, UINT_MAX, &minor))
-    return false;
-  *ret_major = (unsigned int) major;
-  *ret_minor = (unsigned int) minor;
-  return true;
+  return *rest && g_ascii_string_to_unsigned (field, 10, 0, max, ret, NULL);
 }
 
 /* "36 35 98:0 /root /mount/point options [optional ...] - fstype source super-options". Fields may be empty: the source
@@ -87,13 +72,12 @@ field_to_device (char *field, unsigned int *ret_major, unsigned int *ret_minor)
 static bool
 parse_line (char *line, PfsMountLine *ret)
 {
-  PfsMountLine out = { 0 };
+  guint64 id, parent_id, major, minor;
   char *rest = line, *field;
 
-  if (!field_to_ulong (strsep (&rest, " "), &out.id) || !field_to_ulong (strsep (&rest, " "), &out.parent_id)
-      || !field_to_device (strsep (&rest, " "), &out.major, &out.minor))
+  if (!take_number (&rest, " ", ULONG_MAX, &id) || !take_number (&rest, " ", ULONG_MAX, &parent_id)
+      || !take_number (&rest, ":", UINT_MAX, &major) || !take_number (&rest, " ", UINT_MAX, &minor))
     return false;
-
   char *root = strsep (&rest, " "), *mount_point = strsep (&rest, " "), *options = strsep (&rest, " ");
   do
     field = strsep (&rest, " ");
@@ -102,13 +86,18 @@ parse_line (char *line, PfsMountLine *ret)
   if (!rest || root[0] == '\0' || mount_point[0] != '/' || fstype[0] == '\0')
     return false;
 
-  out.root = unescape (root);
-  out.mount_point = unescape (mount_point);
-  out.options = unescape (options);
-  out.fstype = unescape (fstype);
-  out.source = unescape (source);
-  out.super_options = unescape (rest);
-  *ret = out;
+  *ret = (PfsMountLine) {
+    .id = (unsigned long) id,
+    .parent_id = (unsigned long) parent_id,
+    .major = (unsigned int) major,
+    .minor = (unsigned int) minor,
+    .root = unescape (root),
+    .mount_point = unescape (mount_point),
+    .options = unescape (options),
+    .fstype = unescape (fstype),
+    .source = unescape (source),
+    .super_options = unescape (rest),
+  };
   return true;
 }
 
@@ -144,20 +133,28 @@ pfs_mountinfo_root (GBytes *content)
   return key;
 }
 
-bool
-pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor, char *buf, size_t buf_len)
+char *
+pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor)
 {
   g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
   PfsMountLine line;
 
-  if (buf_len > 0)
-    buf[0] = '\0';
   while (pfs_mount_iter_next (iter, &line))
-    if (line.major == major && line.minor == minor) {
-      g_strlcpy (buf, line.fstype, buf_len);
-      return true;
-    }
-  return false;
+    if (line.major == major && line.minor == minor)
+      return g_strdup (line.fstype);
+  return NULL;
+}
+
+dev_t
+pfs_mountinfo_device (GBytes *content, guint64 id)
+{
+  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
+  PfsMountLine line;
+
+  while (pfs_mount_iter_next (iter, &line))
+    if (line.id == id)
+      return makedev (line.major, line.minor);
+  return 0;
 }
 
 static const char *const remote_types[] = {

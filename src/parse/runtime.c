@@ -18,6 +18,8 @@ static const struct {
   { "lxc", "lxc.payload", "lxc.payload" },
 };
 
+static const Bytes no_machine = { "", 0 };
+
 /* True for text that may be a file name and be printed. */
 static bool
 is_plain (Bytes b)
@@ -31,21 +33,16 @@ is_plain (Bytes b)
 }
 
 static bool
-set_id (PfsCgroup *cg, Bytes b, const char *runtime)
+set_id (PfsCgroup *cg, Bytes b, Bytes machine, const char *runtime)
 {
   if (b.len >= sizeof cg->id || !is_plain (b))
     return false;
   memset (cg, 0, sizeof *cg);
   memcpy (cg->id, b.p, b.len);
+  if (machine.len < sizeof cg->machine)
+    memcpy (cg->machine, machine.p, machine.len);
   g_strlcpy (cg->runtime, runtime, sizeof cg->runtime);
   return true;
-}
-
-static void
-set_machine (PfsCgroup *cg, Bytes name)
-{
-  if (name.len < sizeof cg->machine)
-    memcpy (cg->machine, name.p, name.len);
 }
 
 /* Is one of the cgroups above called so? */
@@ -63,7 +60,7 @@ is_below (const PfsCgroupStep *step, const char *name)
 static bool
 match_k8s (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  return step->parent_is_pod && bytes_is_uuid (step->component, '-') && set_id (cg, step->component, "k8s");
+  return step->parent_is_pod && bytes_is_uuid (step->component, '-') && set_id (cg, step->component, no_machine, "k8s");
 }
 
 /* Fargate: ecs/<task, 32 hex>/<the same 32 hex>-<decimal>. */
@@ -75,7 +72,7 @@ match_ecs (const PfsCgroupStep *step, PfsCgroup *cg)
 
   return c.len > 33 && c.len <= 44 && c.p[32] == '-' && bytes_is_hex (bytes_of (c.p, 32))
          && bytes_to_number (bytes_skip (c, 33), 10, UINT64_MAX, &number) && is_below (step, "ecs")
-         && set_id (cg, c, "ecs");
+         && set_id (cg, c, no_machine, "ecs");
 }
 
 /* Garden's handles are UUIDs, whose last group Cloud Foundry cuts to four digits; garden/{good,bad}/ with its CPU
@@ -91,7 +88,7 @@ match_garden (const PfsCgroupStep *step, PfsCgroup *cg)
   if (c.len < 28 || c.len > sizeof uuid)
     return false;
   memcpy (uuid, c.p, c.len);
-  return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, "garden");
+  return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, no_machine, "garden");
 }
 
 /* Nomad without Docker: nomad.slice/share.slice/<allocation>.<task>.scope, or nomad/<allocation>.<task>. */
@@ -102,11 +99,9 @@ match_nomad (const PfsCgroupStep *step, PfsCgroup *cg)
 
   if (bytes_has_suffix (c, ".scope"))
     c.len -= strlen (".scope");
-  if (c.len <= 37 || c.p[36] != '.' || !bytes_is_uuid (bytes_of (c.p, 36), '-') || !is_plain (bytes_skip (c, 37))
-      || !(is_below (step, "nomad") || is_below (step, "nomad.slice")) || !set_id (cg, c, "unknown"))
-    return false;
-  set_machine (cg, bytes_skip (c, 37));
-  return true;
+  return c.len > 37 && c.p[36] == '.' && bytes_is_uuid (bytes_of (c.p, 36), '-') && is_plain (bytes_skip (c, 37))
+         && (is_below (step, "nomad") || is_below (step, "nomad.slice"))
+         && set_id (cg, c, bytes_skip (c, 37), "unknown");
 }
 
 /* lxc.payload.<name> (LXC 4, LXD, Incus), lxc.payload/<name> (LXC 3.1), lxc/<name> (before, and Proxmox). */
@@ -119,10 +114,7 @@ match_lxc (const PfsCgroupStep *step, PfsCgroup *cg)
     name = bytes_skip (name, strlen ("lxc.payload."));
   else if (!bytes_equal (step->parent, "lxc") && !bytes_equal (step->parent, "lxc.payload"))
     return false;
-  if (!set_id (cg, name, "lxc"))
-    return false;
-  set_machine (cg, name);
-  return true;
+  return set_id (cg, name, name, "lxc");
 }
 
 /* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 if they do not fit. */
@@ -169,10 +161,7 @@ match_machine (const PfsCgroupStep *step, PfsCgroup *cg)
     return false;
 
   name = bytes_of (buf, unescape_unit (c, buf, sizeof buf));
-  if (is_libvirt (name, "qemu-") || !set_id (cg, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn"))
-    return false;
-  set_machine (cg, name);
-  return true;
+  return !is_libvirt (name, "qemu-") && set_id (cg, name, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn");
 }
 
 /* The last run of exactly 64 lower-case hex digits that no letter or digit touches. */
@@ -247,7 +236,7 @@ match_digits (const PfsCgroupStep *step, PfsCgroup *cg)
   size_t start;
 
   return !is_no_container (step) && find_digits (c, &start)
-         && set_id (cg, bytes_of (c.p + start, ID_DIGITS), runtime_of (step, bytes_of (c.p, start)));
+         && set_id (cg, bytes_of (c.p + start, ID_DIGITS), no_machine, runtime_of (step, bytes_of (c.p, start)));
 }
 
 bool

@@ -19,18 +19,6 @@
 
 #define EXEC_SECONDS 2 /* a runtime's exec into the container is over by then */
 
-static bool
-has_mount (GBytes *mounts, guint64 id)
-{
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (mounts);
-  PfsMountLine line;
-
-  while (pfs_mount_iter_next (iter, &line))
-    if (line.id == id)
-      return true;
-  return false;
-}
-
 /* It may lie on a mount that does not answer: only what the kernel knows already is asked for. If we may not look at
  * the executable, we may not look at the root either. */
 static bool
@@ -39,7 +27,7 @@ has_finished_exec (int dir, GBytes *mounts)
   struct statx stx;
 
   return statx (dir, "exe", AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID)
-         || has_mount (mounts, stx.stx_mnt_id);
+         || pfs_mountinfo_device (mounts, stx.stx_mnt_id) != 0;
 }
 
 /* True for the root that a process has until it gets its container's own. */

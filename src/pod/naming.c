@@ -60,14 +60,14 @@ tell (PfsTable *table, bool *told, const PfsNotice *notice)
 
 /* The one container that the rule can mean, or NULL. A process that may make cgroups can choose any id, but not one
  * that is as far out. */
-static const PfsContainer *
+static PfsContainer *
 match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
 {
-  const PfsContainer *match = NULL, *other = NULL;
+  PfsContainer *match = NULL, *other = NULL;
   size_t prefix = strcspn (rule->arg, "=");
 
   for (guint i = 0; i < live->len; i++) {
-    const PfsContainer *c = g_ptr_array_index (live, i);
+    PfsContainer *c = g_ptr_array_index (live, i);
     if (strncmp (c->id, rule->arg, prefix) != 0 || (match && c->depth > match->depth))
       continue;
     other = match && match->depth == c->depth ? match : NULL;
@@ -76,18 +76,6 @@ match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
   if (other)
     tell (table, &rule->told, &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, rule->arg, match->id, other->id });
   return other ? NULL : match;
-}
-
-/* The name that the user has given to it, or NULL. */
-static const char *
-given_name (const PfsTable *table, const PfsContainer *c)
-{
-  for (guint i = 0; i < table->rules->len; i++) {
-    const PfsNameRule *rule = &g_array_index (table->rules, PfsNameRule, i);
-    if (rule->match == c)
-      return strchr (rule->arg, '=') + 1;
-  }
-  return NULL;
 }
 
 static char *
@@ -106,7 +94,7 @@ is_vouched (const PfsTable *table, const PfsContainer *c)
 
   if (pfs_kubelet_same_pod (&c->kubelet, own))
     return true;
-  return table->scope != PFS_SCOPE_OWN && g_str_equal (c->kubelet.pod_uid, c->outer_pod)
+  return table->options.scope != PFS_SCOPE_OWN && g_str_equal (c->kubelet.pod_uid, c->outer_pod)
          && (!own->name[0] || pfs_kubelet_same_node (&c->kubelet, own));
 }
 
@@ -114,13 +102,12 @@ is_vouched (const PfsTable *table, const PfsContainer *c)
 static char *
 claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
 {
-  const char *given = given_name (table, c);
   bool sandbox = is_sandbox (c, live);
 
-  if (!pfs_pods_is_shown (table, c) || (sandbox && !table->sandbox))
+  if (!pfs_pods_is_shown (table, c) || (sandbox && !table->options.sandbox))
     return NULL;
-  if (given)
-    return claim (c, PFS_CLAIM_RULE, given);
+  if (c->given)
+    return claim (c, PFS_CLAIM_RULE, c->given);
   if (sandbox)
     return claim (c, PFS_CLAIM_MOUNT, SANDBOX_NAME);
   if (pfs_name_valid (c->kubelet.name))
@@ -171,17 +158,21 @@ compare_claims (gconstpointer a, gconstpointer b)
 static void
 claim_names (PfsTable *table, GPtrArray *live)
 {
+  for (guint i = 0; i < live->len; i++)
+    ((PfsContainer *) live->pdata[i])->given = NULL;
   for (guint i = 0; i < table->rules->len; i++) {
     PfsNameRule *rule = &g_array_index (table->rules, PfsNameRule, i);
-    rule->match = match_of (table, rule, live);
+    PfsContainer *match = match_of (table, rule, live);
+    if (match && !match->given)
+      match->given = strchr (rule->arg, '=') + 1;
   }
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];
     g_autofree char *name = claimed_name (table, c, live);
     g_free (c->next_name);
     /* It is unique in its pod alone. */
-    c->next_name = name && table->scope == PFS_SCOPE_NODE ? g_strdup_printf ("%s/%s", c->place, name)
-                                                          : g_steal_pointer (&name);
+    c->next_name = name && table->options.scope == PFS_SCOPE_NODE ? g_strdup_printf ("%s/%s", c->place, name)
+                                                                  : g_steal_pointer (&name);
   }
 }
 

@@ -122,7 +122,7 @@ pfs_pods_learn (PfsTable *table)
 {
   gint64 now = g_get_monotonic_time ();
 
-  if (table->scope == PFS_SCOPE_OWN)
+  if (table->options.scope == PFS_SCOPE_OWN)
     return false;
   g_autoptr (GPtrArray) pods = pfs_table_pods (table);
   pthread_mutex_lock (&table->lock);
@@ -176,7 +176,7 @@ place_of (GHashTable *names, GHashTable *owners, const char *uid)
 void
 pfs_pods_place (PfsTable *table, GPtrArray *live)
 {
-  if (table->scope == PFS_SCOPE_OWN)
+  if (table->options.scope == PFS_SCOPE_OWN)
     return;
   pthread_mutex_lock (&table->lock);
   g_autoptr (GHashTable) names = g_hash_table_ref (table->pod_names);
@@ -192,9 +192,9 @@ pfs_pods_place (PfsTable *table, GPtrArray *live)
 bool
 pfs_pods_is_shown (const PfsTable *table, const PfsContainer *c)
 {
-  if (table->scope != PFS_SCOPE_POD)
+  if (table->options.scope != PFS_SCOPE_POD)
     return true;
-  return g_str_equal (pfs_is_pod_uid (table->pod) ? uid_of (table, c) : c->place, table->pod);
+  return g_str_equal (pfs_is_pod_uid (table->options.pod) ? uid_of (table, c) : c->place, table->options.pod);
 }
 
 static int
@@ -209,11 +209,9 @@ compare_places (gconstpointer a, gconstpointer b)
 static void
 pod_free (gpointer data)
 {
-  PfsPod *pod = data;
-
-  g_free (pod->place);
-  g_free (pod->uid);
-  g_free (pod);
+  g_free (((PfsPod *) data)->place);
+  g_free (((PfsPod *) data)->uid);
+  g_free (data);
 }
 
 GPtrArray *

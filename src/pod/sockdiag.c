@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sock_diag(7); net/unix/diag.c of the kernel. UNIX_DIAG_VFS gives the device as the kernel's own dev_t
  * (include/linux/kdev_t.h: major << 20 | minor), in another encoding than stat(2), and of the superblock: see
- * mountdev.h. Needs no capability in one's own network namespace. */
+ * pfs_proc_is_on_device(). Needs no capability in one's own network namespace. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>

@@ -215,7 +215,7 @@ pfs_sockets_list (PfsContainer *c, bool rescan, GPtrArray **ret)
     .proc_fd = c->proc->fd,
     .patience = c->proc->own ? c->table->patience : NULL,
     .peer = c->serial,
-    .apart = c->table->may_fork,
+    .apart = c->table->options.may_fork,
     .main_fd = process->fd,
     .main_pid = process->pid,
     .main_start = stat.start_time,

@@ -42,8 +42,7 @@ typedef struct {
 /* --name ID_PREFIX=NAME */
 typedef struct {
   char *arg;
-  const PfsContainer *match; /* [scan] within one scan: the container that it names */
-  bool told;                 /* [scan] that several match */
+  bool told; /* [scan] that several match */
 } PfsNameRule;
 
 /* Ourselves, as this /proc shows us. */
@@ -60,10 +59,8 @@ struct PfsTable {
   gint refs;  /* references to its memory: one of all users together, one of each container */
   PfsProc *proc;
   PfsPatience *patience;
-  GArray *rules; /* of PfsNameRule */
-  bool sandbox, may_fork;
-  PfsScope scope;
-  char *pod; /* of PFS_SCOPE_POD */
+  GArray *rules;           /* of PfsNameRule */
+  PfsTableOptions options; /* with a pod of its own; the names are in the rules */
 
   pthread_mutex_t lock; /* not a GMutex: ThreadSanitizer knows this one */
   pthread_cond_t scanned;

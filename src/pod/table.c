@@ -30,14 +30,14 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   table->refs = 1;
   table->proc = pfs_proc_ref (proc);
   table->patience = pfs_patience_new ();
-  table->may_fork = options && options->may_fork;
-  table->sandbox = options && options->sandbox;
-  table->scope = options ? options->scope : PFS_SCOPE_OWN;
-  table->pod = g_strdup (options ? options->pod : NULL);
+  if (options)
+    table->options = *options;
+  table->options.pod = g_strdup (table->options.pod);
   table->rules = g_array_new (FALSE, FALSE, sizeof (PfsNameRule));
   g_array_set_clear_func (table->rules, rule_clear);
-  if (options && options->names)
-    g_ptr_array_foreach (options->names, add_rule, table->rules);
+  GPtrArray *names = g_steal_pointer (&table->options.names);
+  if (names)
+    g_ptr_array_foreach (names, add_rule, table->rules);
   pthread_mutex_init (&table->lock, NULL);
   pthread_cond_init (&table->scanned, NULL);
   g_queue_init (&table->pinned);
@@ -92,7 +92,7 @@ pfs_table_proc (const PfsTable *table)
 PfsScope
 pfs_table_scope (const PfsTable *table)
 {
-  return table->scope;
+  return table->options.scope;
 }
 
 bool

@@ -159,7 +159,7 @@ pfs_proc_open (const char *dir, PfsProc **ret)
 
   if (fd < 0 || fstatfs (fd, &fs) < 0)
     return -errno;
-  char *path = realpath (dir, NULL);
+  g_autofree char *path = realpath (dir, NULL);
   if (!path)
     return -errno;
 
@@ -167,9 +167,8 @@ pfs_proc_open (const char *dir, PfsProc **ret)
   proc->refs = 1;
   proc->live = fs.f_type == PROC_SUPER_MAGIC;
   proc->own = proc->live && is_own_namespace (fd);
-  proc->path = g_strdup (path);
+  proc->path = g_steal_pointer (&path);
   proc->fd = pfs_fd_steal (&fd);
-  free (path);
   int r = pfs_proc_list_pids (proc, entries);
   if (r < 0 || entries->len == 0)
     return r < 0 ? r : -ENODATA;

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
@@ -86,7 +85,6 @@ bool
 pfs_proc_is_on_device (int pid_fd, int fd, dev_t st_dev, dev_t dev)
 {
   g_autoptr (GBytes) content = NULL;
-  PfsMountLine line;
   struct statx st;
 
   if (st_dev == dev)
@@ -94,9 +92,5 @@ pfs_proc_is_on_device (int pid_fd, int fd, dev_t st_dev, dev_t dev)
   if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID)
       || pfs_read_prefix_at (pid_fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) < 0)
     return false;
-  g_autoptr (PfsMountIter) iter = pfs_mount_iter_new (content);
-  while (pfs_mount_iter_next (iter, &line))
-    if (line.id == st.stx_mnt_id)
-      return makedev (line.major, line.minor) == dev;
-  return false;
+  return dev != 0 && pfs_mountinfo_device (content, st.stx_mnt_id) == dev;
 }

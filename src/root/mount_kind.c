@@ -102,9 +102,7 @@ guint
 pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
 {
   g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
-  char type[64];
+  g_autofree char *type = pfs_mountinfo_fstype (mountinfo, st->stx_dev_major, st->stx_dev_minor);
 
-  if (pfs_mountinfo_fstype (mountinfo, st->stx_dev_major, st->stx_dev_minor, type, sizeof type))
-    return flags_of (type, 0);
-  return flags_by_statfs (fd, name);
+  return type ? flags_of (type, 0) : flags_by_statfs (fd, name);
 }

@@ -46,7 +46,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   PfsKubeletMount mount, ours;
   bool has_root = false;
   PfsMountLine line;
-  char type[16];
 
   while (pfs_mount_iter_next (iter, &line)) {
     MUST (line.mount_point[0] == '/' && *line.root && *line.fstype);
@@ -54,7 +53,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
               + strlen (line.source) + strlen (line.super_options)
           < size);
     has_root = has_root || strcmp (line.mount_point, "/") == 0;
-    MUST (pfs_mountinfo_fstype (begin, line.major, line.minor, type, sizeof type) || size > 4096);
+    g_autofree char *type = pfs_mountinfo_fstype (begin, line.major, line.minor);
+    MUST (type || size > 4096);
     if (size > 4096)
       break;
   }

@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define PFS_MOUNTINFO_MAX (4 * 1024 * 1024)
 
@@ -34,8 +35,11 @@ bool pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret);
  * tells one root mount from another without opening it. NULL if there is no such line (a chrooted process). */
 char *pfs_mountinfo_root (GBytes *content);
 
-/* The filesystem type of the mount with that device number ("" in buf if it is unknown). Returns true if found. */
-bool pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor, char *buf, size_t buf_len);
+/* The filesystem type of a mount with that device number (g_free); NULL if there is none. */
+char *pfs_mountinfo_fstype (GBytes *content, unsigned int major, unsigned int minor);
+
+/* The device of the mount with that number; 0 if there is none. */
+dev_t pfs_mountinfo_device (GBytes *content, guint64 id);
 
 /* True for a type of filesystem that asks a server (NFS, FUSE) or a daemon (autofs), which may not answer. */
 bool pfs_mount_type_remote (const char *type);

@@ -55,6 +55,7 @@ struct PfsContainer {
   bool main_is_sandbox;    /* [scan] */
   PfsRank main_rank;       /* [scan] UNKNOWN: there is no main process */
   char *place;             /* [scan] "NAMESPACE/POD"; NULL before the first scan, and in PFS_SCOPE_OWN */
+  const char *given;       /* [scan] the name that the user has given to it, or NULL */
   char *next_name;         /* [scan] NULL: it is not listed */
   PfsClaim claim;          /* [scan] to next_name */
   bool told;               /* [scan] that another one has the name that it claims */
@@ -90,7 +91,6 @@ void pfs_table_unref (PfsTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsTable, pfs_table_unref)
 
 PfsProc *pfs_table_proc (const PfsTable *table); /* borrowed */
-
 PfsScope pfs_table_scope (const PfsTable *table);
 
 /* Of a scope other than PFS_SCOPE_OWN: all pods that the last scan saw, whether they are shown or not. */
@@ -138,7 +138,7 @@ int pfs_table_find (PfsTable *table, const char *name, PfsContainer **ret);
 int pfs_table_find_group (PfsTable *table, const char *path);
 
 /* The main processes that the table keeps pinned between calls, a GPtrArray of PfsProcess references; func is called,
- * with no lock held, whenever there is one more, or a container has ended. Drops those that have ended. */
+ * with no lock held, whenever there is one more, or a container has ended. The last drops those that have ended. */
 void pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data);
 GPtrArray *pfs_table_pinned (PfsTable *table);
 void pfs_table_drop_dead (PfsTable *table);
