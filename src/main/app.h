@@ -19,20 +19,17 @@ enum {
 /* Prints "peerfs: ", the text and a newline on stderr. The text becomes one line. */
 void pfs_say (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
-/* Opens --proc and makes the table over it. need_live: refuse a saved copy. Returns PFS_EXIT_DONE, and *ret is the
- * caller's (pfs_table_unref). On failure tells the user, and returns the exit status. */
-int pfs_app_table (const PfsOptions *options, bool need_live, PfsTable **ret);
-
-/* A PfsNoticeFunc: one line on stderr. */
-void pfs_app_tell (const PfsNotice *notice, gpointer data);
+/* Opens --proc, makes the table over it, scans, and checks that it shows what --node or --pod ask for (--wait waits for
+ * the pod). All but --list refuse a saved copy. Returns PFS_EXIT_DONE, and the caller owns both (pfs_table_unref,
+ * g_ptr_array_unref). Else tells the user, and returns the exit status. */
+int pfs_app_open (const PfsOptions *options, PfsTable **ret_table, GPtrArray **ret_containers);
 
 /* As pfs_table_list(), but tells the user what is wrong and returns an exit status. */
 int pfs_app_containers (PfsTable *table, GPtrArray **ret);
 
-/* Checks, after a scan of the table, that the process namespace shows what --node or --pod ask for. Else tells the user
- * why. The second function also checks that the pod is there. Both return an exit status. */
-int pfs_app_check_node (PfsTable *table, const PfsOptions *options);
-int pfs_app_check_pod (PfsTable *table, const PfsOptions *options);
+/* Checks, after a scan of the table, that the process namespace shows what --node or --pod ask for, and that the pod is
+ * there. Else tells the user why, and returns false. */
+bool pfs_app_check_scope (PfsTable *table, const PfsOptions *options);
 
 /* The length of the container's part of a path of the tree: NAME, or NAMESPACE/POD/NAME. */
 size_t pfs_app_name_length (const PfsOptions *options, const char *target);
@@ -40,9 +37,9 @@ size_t pfs_app_name_length (const PfsOptions *options, const char *target);
 /* The names of the containers, "a, b, c" (g_free); a long list is cut. */
 char *pfs_app_names (GPtrArray *containers);
 
-/* Tells the user why a lookup in the table failed with error (-errno). If no container has the name, lists those that
- * there are. Returns the exit status. */
-int pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error);
+/* Tells the user why a lookup in the table failed with error (-errno), or which containers there are instead. Returns
+ * the exit status. */
+int pfs_app_not_found (GPtrArray *containers, const char *name, int error);
 
 /* Warns the user of each --name that fits no container. */
 void pfs_app_check_names (const PfsOptions *options, GPtrArray *containers);

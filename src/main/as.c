@@ -108,11 +108,12 @@ int
 pfs_app_as (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
+  g_autoptr (GPtrArray) containers = NULL;
   g_auto (PfsTarget) target = { .root = -1 };
   bool changed;
-  int exit_status = pfs_app_table (options, true, &table);
+  int exit_status = pfs_app_open (options, &table, &containers);
   if (exit_status == PFS_EXIT_DONE)
-    exit_status = pfs_target_find (table, options, &target);
+    exit_status = pfs_target_find (table, containers, options, &target);
   if (exit_status == PFS_EXIT_DONE)
     exit_status = pfs_become (table, options, &target.status, &changed);
   if (exit_status != PFS_EXIT_DONE)

@@ -15,7 +15,7 @@ typedef struct {
 
 /* Finds options->target. Returns PFS_EXIT_DONE, or another exit status after telling the user.
  * Clear with pfs_target_clear(). */
-int pfs_target_find (PfsTable *table, const PfsOptions *options, PfsTarget *ret);
+int pfs_target_find (PfsTable *table, GPtrArray *containers, const PfsOptions *options, PfsTarget *ret);
 void pfs_target_clear (PfsTarget *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsTarget, pfs_target_clear)
 

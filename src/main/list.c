@@ -114,11 +114,7 @@ pfs_app_list (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
-  int status = pfs_app_table (options, false, &table);
-  if (status == PFS_EXIT_DONE)
-    status = pfs_app_containers (table, &containers);
-  if (status == PFS_EXIT_DONE)
-    status = pfs_app_check_pod (table, options);
+  int status = pfs_app_open (options, &table, &containers);
   if (status != PFS_EXIT_DONE)
     return status;
 

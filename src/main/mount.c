@@ -62,14 +62,7 @@ pfs_app_mount (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
-  int status = pfs_app_table (options, true, &table);
-  /* The session logs conflicts of names. */
-  if (status == PFS_EXIT_DONE) {
-    pfs_table_set_notice_func (table, NULL, NULL);
-    status = pfs_app_containers (table, &containers);
-  }
-  if (status == PFS_EXIT_DONE)
-    status = pfs_app_check_pod (table, options);
+  int status = pfs_app_open (options, &table, &containers);
   if (status == PFS_EXIT_DONE)
     status = check_reach (containers, options->mount.log_level);
   if (status != PFS_EXIT_DONE)
@@ -77,7 +70,7 @@ pfs_app_mount (const PfsOptions *options)
   if (options->mount.log_level < PFS_LOG_ERROR)
     pfs_app_check_names (options, containers);
   const char *hint = pfs_app_namespace_hint (table, containers);
-  if (hint && options->mount.log_level < PFS_LOG_ERROR && looks_mountable (options->mountpoint))
+  if (hint && options->mount.log_level < PFS_LOG_ERROR && looks_mountable (options->mount.mountpoint))
     pfs_say ("warning: %s", hint);
   /* Do not hold what is known now for as long as the mount lives. */
   g_clear_pointer (&containers, g_ptr_array_unref);

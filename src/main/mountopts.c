@@ -52,10 +52,13 @@ static const struct {
   { "special", offsetof (PfsOptions, mount.tree.special_nodes), "link", "node", false },
 };
 
-static bool
-bad_value (const char *option, const char *wanted, GError **error)
+bool
+pfs_usage_error (GError **error, const char *format, ...)
 {
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "-o %s takes %s", option, wanted);
+  va_list args;
+  va_start (args, format);
+  g_propagate_error (error, g_error_new_valist (G_OPTION_ERROR, G_OPTION_ERROR_FAILED, format, args));
+  va_end (args);
   return false;
 }
 
@@ -75,7 +78,7 @@ set_timeout (const char *option, const char *value, double *ret, GError **error)
 {
   double seconds;
   if (!value || !pfs_mountopts_seconds (value, &seconds) || seconds > SECONDS_MAX)
-    return bad_value (option, "a number of seconds", error);
+    return pfs_usage_error (error, "-o %s takes %s", option, "a number of seconds");
   *ret = seconds;
   return true;
 }
@@ -84,7 +87,7 @@ static bool
 add_name (PfsOptions *options, const char *value, GError **error)
 {
   if (!value || !pfs_table_check_name (value))
-    return bad_value ("name", "ID_PREFIX=NAME, as in name=3f2a=web", error);
+    return pfs_usage_error (error, "-o %s takes %s", "name", "ID_PREFIX=NAME, as in name=3f2a=web");
   g_ptr_array_add (options->table.names, g_strdup (value));
   return true;
 }
@@ -94,9 +97,9 @@ static bool
 set_fsname (PfsOptions *options, const char *value, GError **error)
 {
   if (!value || !*value || strpbrk (value, ",\\"))
-    return bad_value ("fsname", "a name without comma and backslash", error);
-  g_free (options->fsname);
-  options->fsname = g_strdup (value);
+    return pfs_usage_error (error, "-o %s takes %s", "fsname", "a name without comma and backslash");
+  g_free (options->mount.fsname);
+  options->mount.fsname = g_strdup (value);
   return true;
 }
 
@@ -113,20 +116,15 @@ pfs_mountopts_set_scope (PfsOptions *options, const char *pod, GError **error)
 {
   PfsScope scope = pod ? PFS_SCOPE_POD : PFS_SCOPE_NODE;
   bool other = options->table.scope != PFS_SCOPE_OWN
-               && (options->table.scope != scope || g_strcmp0 (options->pod, pod) != 0);
+               && (options->table.scope != scope || g_strcmp0 (options->table.pod, pod) != 0);
 
-  if (pod && !is_pod (pod)) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--pod takes NAMESPACE/POD, or the uid of a pod");
-    return false;
-  }
-  if (other) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                 "--node and --pod exclude one another, and one --pod is enough");
-    return false;
-  }
+  if (pod && !is_pod (pod))
+    return pfs_usage_error (error, "--pod takes NAMESPACE/POD, or the uid of a pod");
+  if (other)
+    return pfs_usage_error (error, "--node and --pod exclude one another, and one --pod is enough");
   options->table.scope = scope;
-  g_free (options->pod);
-  options->table.pod = options->pod = g_strdup (pod);
+  g_free (options->table.pod);
+  options->table.pod = g_strdup (pod);
   return true;
 }
 
@@ -141,13 +139,9 @@ apply_choice (PfsOptions *options, const char *name, const char *value, bool *re
       continue;
     const char *chosen = value ? value : negated ? choices[i].second : choices[i].is_first ? choices[i].first : "";
     bool first = g_str_equal (chosen, choices[i].first);
-    *ret_ok = first || g_str_equal (chosen, choices[i].second);
-    if (*ret_ok)
-      G_STRUCT_MEMBER (bool, options, choices[i].offset) = first == choices[i].is_first;
-    else {
-      g_autofree char *wanted = g_strdup_printf ("%s or %s", choices[i].first, choices[i].second);
-      bad_value (name, wanted, error);
-    }
+    *ret_ok = first || g_str_equal (chosen, choices[i].second)
+              || pfs_usage_error (error, "-o %s takes %s or %s", name, choices[i].first, choices[i].second);
+    G_STRUCT_MEMBER (bool, options, choices[i].offset) = first == choices[i].is_first;
     return true;
   }
   return false;
@@ -181,8 +175,8 @@ write_kernel_options (PfsOptions *options)
     if (options->kernel & (1u << i))
       g_string_append_printf (list, "%s%s", list->len ? "," : "", kernel_options[i].on);
   }
-  g_free (options->kernel_options);
-  options->kernel_options = list->len ? g_strdup (list->str) : NULL;
+  g_free (options->mount.kernel_options);
+  options->mount.kernel_options = list->len ? g_strdup (list->str) : NULL;
 }
 
 static bool
@@ -219,8 +213,7 @@ apply_one (PfsOptions *options, const char *option, bool sloppy, GError **error)
     return ok;
   if (apply_kernel (options, option) || is_ignored (option) || sloppy)
     return true;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION, "unknown mount option '%s'", option);
-  return false;
+  return pfs_usage_error (error, "unknown mount option '%s'", option);
 }
 
 bool

@@ -8,21 +8,12 @@
 /* What GOption fills in, beside the options themselves. */
 typedef struct {
   PfsOptions *options;
-  gboolean foreground, debug, sandbox;
-  gboolean log_level; /* it was given */
-  gboolean helper;    /* called as a mount helper, */
-  gboolean fake, sloppy;
-  gboolean mount_options;
+  bool log_level, mount_options; /* were given */
+  bool helper;                   /* called as a mount helper */
+  gboolean sloppy;
   char **positional;
   char *const *rest; /* what follows the "--", borrowed; NULL: there was none */
 } Raw;
-
-static gboolean
-usage_error (GError **error, const char *message)
-{
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "%s", message);
-  return FALSE;
-}
 
 void
 pfs_options_free (PfsOptions *options)
@@ -31,12 +22,12 @@ pfs_options_free (PfsOptions *options)
     return;
   g_free (options->proc);
   g_clear_pointer (&options->table.names, g_ptr_array_unref);
-  g_free (options->pod);
+  g_free (options->table.pod);
   g_free (options->target);
   g_strfreev (options->command);
-  g_free (options->mountpoint);
-  g_free (options->fsname);
-  g_free (options->kernel_options);
+  g_free (options->mount.mountpoint);
+  g_free (options->mount.fsname);
+  g_free (options->mount.kernel_options);
   g_free (options);
 }
 
@@ -60,18 +51,12 @@ take_target (const char *option, const char *target, PfsOptions *options, GError
 {
   bool folder = g_str_equal (option, "--links");
   if (folder && !*target)
-    return usage_error (error, "--links takes a folder");
-  if (!folder && *target == '/') {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                 "%s takes NAME/PATH without the mountpoint: "
-                 "nginx/pid, not /peers/nginx/pid",
-                 option);
-    return FALSE;
-  }
-  if (!*target) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s takes the name of a container first", option);
-    return FALSE;
-  }
+    return pfs_usage_error (error, "--links takes a folder");
+  if (!folder && *target == '/')
+    return pfs_usage_error (error, "%s takes NAME/PATH without the mountpoint: nginx/pid, not /peers/nginx/pid",
+                            option);
+  if (!*target)
+    return pfs_usage_error (error, "%s takes the name of a container first", option);
   g_free (options->target);
   options->target = g_strdup (target);
   return TRUE;
@@ -84,6 +69,7 @@ take_action (const char *option, const char *target, gpointer data, GError **err
   static const char *const actions[] = {
     [PFS_ACTION_LIST] = "--list",   [PFS_ACTION_WAIT] = "--wait",       [PFS_ACTION_AS] = "--as",
     [PFS_ACTION_LINKS] = "--links", [PFS_ACTION_VERSION] = "--version", [PFS_ACTION_HELP] = "--help",
+    [PFS_ACTION_NOTHING] = "-f",
   };
   PfsOptions *options = ((Raw *) data)->options;
   PfsAction action = g_str_equal (option, "-h") ? PFS_ACTION_HELP : g_str_equal (option, "-V") ? PFS_ACTION_VERSION : 0;
@@ -93,7 +79,7 @@ take_action (const char *option, const char *target, gpointer data, GError **err
   }
   if (options->action != PFS_ACTION_MOUNT && options->action != action
       && MAX (options->action, action) < PFS_ACTION_VERSION)
-    return usage_error (error, "--list, --wait, --as and --links exclude one another");
+    return pfs_usage_error (error, "--list, --wait, --as and --links exclude one another");
   options->action = MAX (options->action, action);
   return target ? take_target (option, target, options, error) : TRUE;
 }
@@ -103,7 +89,7 @@ take_mount_options (const char *option, const char *list, gpointer data, GError 
 {
   Raw *raw = data;
   (void) option;
-  raw->mount_options = TRUE;
+  raw->mount_options = true;
   return pfs_mountopts_apply (raw->options, list, raw->sloppy, error);
 }
 
@@ -112,7 +98,7 @@ take_timeout (const char *option, const char *seconds, gpointer data, GError **e
 {
   (void) option;
   return pfs_mountopts_seconds (seconds, &((Raw *) data)->options->timeout)
-         || usage_error (error, "--timeout takes a number of seconds");
+         || pfs_usage_error (error, "--timeout takes a number of seconds");
 }
 
 static gboolean
@@ -123,13 +109,13 @@ take_log_level (const char *option, const char *level, gpointer data, GError **e
   };
   Raw *raw = data;
   (void) option;
-  raw->log_level = TRUE;
+  raw->log_level = true;
   for (guint i = 0; i < G_N_ELEMENTS (levels); i++) {
     raw->options->mount.log_level = i;
     if (g_str_equal (level, levels[i]))
       return TRUE;
   }
-  return usage_error (error, "--log-level takes error, warning or info");
+  return pfs_usage_error (error, "--log-level takes error, warning or info");
 }
 
 static gboolean
@@ -137,7 +123,7 @@ take_name (const char *option, const char *name, gpointer data, GError **error)
 {
   (void) option;
   if (!pfs_table_check_name (name))
-    return usage_error (error, "--name takes ID_PREFIX=NAME, as in --name 3f2a=web");
+    return pfs_usage_error (error, "--name takes ID_PREFIX=NAME, as in --name 3f2a=web");
   g_ptr_array_add (((Raw *) data)->options->table.names, g_strdup (name));
   return TRUE;
 }
@@ -190,10 +176,10 @@ parse (char ***args, Raw *raw, GError **error)
     { "links", 0, VALUE, G_OPTION_ARG_CALLBACK, take_action, NULL, NULL },
     { "help", 'h', NO_VALUE, G_OPTION_ARG_CALLBACK, take_action, NULL, NULL },
     { "version", 'V', NO_VALUE, G_OPTION_ARG_CALLBACK, take_action, NULL, NULL },
-    { "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->foreground, NULL, NULL },
-    { "debug", 'd', 0, G_OPTION_ARG_NONE, &raw->debug, NULL, NULL },
+    { "foreground", 'f', 0, G_OPTION_ARG_NONE, &raw->options->mount.foreground, NULL, NULL },
+    { "debug", 'd', 0, G_OPTION_ARG_NONE, &raw->options->mount.debug, NULL, NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &raw->options->json, NULL, NULL },
-    { "sandbox", 0, 0, G_OPTION_ARG_NONE, &raw->sandbox, NULL, NULL },
+    { "sandbox", 0, 0, G_OPTION_ARG_NONE, &raw->options->table.sandbox, NULL, NULL },
     { "unguarded", 0, 0, G_OPTION_ARG_NONE, &raw->options->unguarded, NULL, NULL },
     { "timeout", 0, VALUE, G_OPTION_ARG_CALLBACK, take_timeout, NULL, NULL },
     { "log-level", 0, VALUE, G_OPTION_ARG_CALLBACK, take_log_level, NULL, NULL },
@@ -206,7 +192,7 @@ parse (char ***args, Raw *raw, GError **error)
   /* mount(8): mount.<type> spec dir [-sfnv] [-N namespace] [-o options] [-t type.subtype]. mount itself does -N. */
   const GOptionEntry helper[] = {
     { "sloppy", 's', 0, G_OPTION_ARG_NONE, &raw->sloppy, NULL, NULL },
-    { "fake", 'f', 0, G_OPTION_ARG_NONE, &raw->fake, NULL, NULL },
+    { "fake", 'f', NO_VALUE, G_OPTION_ARG_CALLBACK, take_action, NULL, NULL },
     { "no-mtab", 'n', NO_VALUE, G_OPTION_ARG_CALLBACK, ignore, NULL, NULL },
     { "verbose", 'v', NO_VALUE, G_OPTION_ARG_CALLBACK, ignore, NULL, NULL },
     { "namespace", 'N', VALUE, G_OPTION_ARG_CALLBACK, ignore, NULL, NULL },
@@ -235,17 +221,17 @@ check_action (const Raw *raw, GError **error)
   PfsAction action = raw->options->action;
   bool mount = action == PFS_ACTION_MOUNT;
   if (raw->log_level && !mount)
-    return usage_error (error, "--log-level goes with a MOUNTPOINT");
-  if ((raw->foreground || raw->debug) && !mount && action != PFS_ACTION_LINKS)
-    return usage_error (error, "-f and -d go with a MOUNTPOINT");
+    return pfs_usage_error (error, "--log-level goes with a MOUNTPOINT");
+  if (raw->options->mount.foreground && !mount && action != PFS_ACTION_LINKS)
+    return pfs_usage_error (error, "-f and -d go with a MOUNTPOINT");
   if (raw->options->unguarded && action != PFS_ACTION_AS)
-    return usage_error (error, "--unguarded goes with --as");
+    return pfs_usage_error (error, "--unguarded goes with --as");
   if (raw->options->json && mount)
-    return usage_error (error, "--json goes with --list");
+    return pfs_usage_error (error, "--json goes with --list");
   if (raw->options->timeout >= 0 && mount)
-    return usage_error (error, "--timeout goes with --wait");
+    return pfs_usage_error (error, "--timeout goes with --wait");
   if (raw->options->table.scope == PFS_SCOPE_NODE && action == PFS_ACTION_LINKS)
-    return usage_error (error, "--links keeps one pod's containers; give --pod NAMESPACE/POD instead of --node");
+    return pfs_usage_error (error, "--links keeps one pod's containers; give --pod NAMESPACE/POD instead of --node");
   return true;
 }
 
@@ -253,11 +239,11 @@ check_action (const Raw *raw, GError **error)
 static bool
 take_source (const char *source, PfsOptions *options, GError **error)
 {
-  if (!*source || options->fsname || g_str_equal (source, "none"))
+  if (!*source || options->mount.fsname || g_str_equal (source, "none"))
     return true;
   if (strpbrk (source, ",\\"))
-    return usage_error (error, "a source has no comma and no backslash");
-  options->fsname = g_strdup (source);
+    return pfs_usage_error (error, "a source has no comma and no backslash");
+  options->mount.fsname = g_strdup (source);
   return true;
 }
 
@@ -272,21 +258,17 @@ take_mountpoint (const Raw *raw, GError **error)
   for (char *const *word = raw->rest; word && *word; word++)
     g_ptr_array_add (words, *word);
   if (words->len > 2)
-    return usage_error (error, "too many arguments, one MOUNTPOINT is enough");
+    return pfs_usage_error (error, "too many arguments, one MOUNTPOINT is enough");
   if (words->len == 0 || !*(char *) words->pdata[words->len - 1])
-    return usage_error (error, "no MOUNTPOINT given");
+    return pfs_usage_error (error, "no MOUNTPOINT given");
   const char *first = words->pdata[0], *last = words->pdata[words->len - 1];
-  if (g_strv_contains (commands, first)) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                 "'%s' would be a folder here; write --%s, or ./%s for one "
-                 "of that name",
-                 first, first, first);
-    return false;
-  }
+  if (g_strv_contains (commands, first))
+    return pfs_usage_error (error, "'%s' would be a folder here; write --%s, or ./%s for one of that name", first,
+                            first, first);
   /* mount.fuse3 always adds "-o". */
   if (first != last && *first == '/' && *last == '/' && !raw->mount_options && !raw->helper)
-    return usage_error (error, "two folders given, one MOUNTPOINT is enough");
-  raw->options->mountpoint = g_strdup (last);
+    return pfs_usage_error (error, "two folders given, one MOUNTPOINT is enough");
+  raw->options->mount.mountpoint = g_strdup (last);
   return first == last || take_source (first, raw->options, error);
 }
 
@@ -299,15 +281,15 @@ take_operands (const Raw *raw, GError **error)
     return take_mountpoint (raw, error);
   case PFS_ACTION_AS:
     if (raw->positional || !rest)
-      return usage_error (error, "--as NAME is followed by -- and the command to run");
+      return pfs_usage_error (error, "--as NAME is followed by -- and the command to run");
     raw->options->command = g_strdupv ((char **) raw->rest);
     return true;
   case PFS_ACTION_WAIT:
-    return extra ? usage_error (error, "--wait takes one NAME[/PATH] and no MOUNTPOINT") : true;
+    return extra ? pfs_usage_error (error, "--wait takes one NAME[/PATH] and no MOUNTPOINT") : true;
   case PFS_ACTION_LINKS:
-    return extra ? usage_error (error, "--links takes one folder and no MOUNTPOINT") : true;
+    return extra ? pfs_usage_error (error, "--links takes one folder and no MOUNTPOINT") : true;
   case PFS_ACTION_LIST:
-    return extra ? usage_error (error, "--list takes no MOUNTPOINT") : true;
+    return extra ? pfs_usage_error (error, "--list takes no MOUNTPOINT") : true;
   default:
     return true;
   }
@@ -317,20 +299,13 @@ static bool
 finish (const Raw *raw, GError **error)
 {
   PfsOptions *options = raw->options;
+  options->mount.foreground |= options->mount.debug;
   if (options->action < PFS_ACTION_VERSION && (!check_action (raw, error) || !take_operands (raw, error)))
     return false;
   if (!options->proc)
     options->proc = g_strdup ("/proc");
   if (!*options->proc)
-    return usage_error (error, "--proc takes a directory");
-  options->table.sandbox = raw->sandbox;
-  options->mount.mountpoint = options->mountpoint;
-  options->mount.fsname = options->fsname;
-  options->mount.kernel_options = options->kernel_options;
-  options->mount.debug = raw->debug;
-  options->mount.foreground = raw->foreground || raw->debug;
-  if (raw->fake)
-    options->action = PFS_ACTION_NOTHING;
+    return pfs_usage_error (error, "--proc takes a directory");
   return true;
 }
 

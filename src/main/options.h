@@ -21,16 +21,14 @@ typedef enum {
 typedef struct {
   PfsAction action;
   char *proc;            /* --proc */
-  PfsTableOptions table; /* --name, --sandbox, --node, --pod; its names are owned */
-  char *pod;             /* --pod; NULL without */
+  PfsTableOptions table; /* --name, --sandbox, --node, --pod; owned */
   gboolean json;
   char *target;          /* of --wait, --as or --links */
   double timeout;        /* seconds; negative: none */
   gboolean unguarded;    /* of --as: also if peers could trace the command */
   char **command;        /* of --as: NULL terminated, never empty */
-  PfsMountOptions mount; /* its strings are those below */
-  char *mountpoint, *fsname, *kernel_options;
-  guint kernel; /* a bit for each of kernel_options */
+  PfsMountOptions mount; /* its strings are owned */
+  guint kernel;          /* a bit for each of mount.kernel_options */
 } PfsOptions;
 
 /* Parses the command line; if called as "mount.peerfs" or "mount.fuse.peerfs", that of a mount helper (mount(8),
@@ -53,6 +51,9 @@ bool pfs_mountopts_set_scope (PfsOptions *options, const char *pod, GError **err
 
 /* Parses a finite number of seconds, not negative. */
 bool pfs_mountopts_seconds (const char *value, double *ret);
+
+/* Sets *error to that text, and returns false. */
+bool pfs_usage_error (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* The text of --help. */
 extern const char pfs_options_help[];

@@ -54,44 +54,41 @@ has_pod (const GPtrArray *pods, const char *name)
   return false;
 }
 
-int
-pfs_app_check_node (PfsTable *table, const PfsOptions *options)
+static void
+say_no_pod (const GPtrArray *pods, const char *name)
 {
-  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
-  if (options->table.scope == PFS_SCOPE_OWN || sees_node (table) || (options->pod && has_pod (pods, options->pod)))
-    return PFS_EXIT_DONE;
-  if (options->pod)
-    pfs_say ("no pod '%s' in this process namespace, which is not the node's; set hostPID: true (podman: --pid host)",
-             options->pod);
-  else
-    pfs_say ("this process namespace is not the node's; set hostPID: true in the pod (podman: --pid host)");
-  return PFS_EXIT_FAILURE;
-}
-
-int
-pfs_app_check_pod (PfsTable *table, const PfsOptions *options)
-{
-  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
-  if (pfs_app_check_node (table, options) != PFS_EXIT_DONE)
-    return PFS_EXIT_FAILURE;
-  if (!options->pod || has_pod (pods, options->pod))
-    return PFS_EXIT_DONE;
-  g_autofree char *uids = uids_of (pods, options->pod), *places = places_of (pods);
+  g_autofree char *uids = uids_of (pods, name), *places = places_of (pods);
   if (uids)
-    pfs_say ("more than one pod is named '%s'; give the uid of one: %s", options->pod, uids);
+    pfs_say ("more than one pod is named '%s'; give the uid of one: %s", name, uids);
   else if (places)
-    pfs_say ("no pod '%s' on this node; there are: %s", options->pod, places);
+    pfs_say ("no pod '%s' on this node; there are: %s", name, places);
   else
-    pfs_say ("no pod '%s' on this node, none is visible; see peerfs --list --node", options->pod);
-  return PFS_EXIT_FAILURE;
+    pfs_say ("no pod '%s' on this node, none is visible; see peerfs --list --node", name);
+}
+
+bool
+pfs_app_check_scope (PfsTable *table, const PfsOptions *options)
+{
+  g_autoptr (GPtrArray) pods = pfs_table_pods (table);
+  const char *pod = options->table.pod;
+  bool node = options->table.scope == PFS_SCOPE_OWN || sees_node (table);
+  if (pod ? has_pod (pods, pod) : node)
+    return true;
+  if (!pod)
+    pfs_say ("this process namespace is not the node's; set hostPID: true in the pod (podman: --pid host)");
+  else if (!node)
+    pfs_say ("no pod '%s' in this process namespace, which is not the node's; set hostPID: true (podman: --pid host)",
+             pod);
+  else if (options->action == PFS_ACTION_WAIT)
+    return true;
+  else
+    say_no_pod (pods, pod);
+  return false;
 }
 
 int
-pfs_app_not_found (PfsTable *table, const PfsOptions *options, const char *name, int error)
+pfs_app_not_found (GPtrArray *containers, const char *name, int error)
 {
-  g_autoptr (GPtrArray) containers = NULL;
-  if (pfs_app_containers (table, &containers) != PFS_EXIT_DONE || pfs_app_check_pod (table, options) != PFS_EXIT_DONE)
-    return PFS_EXIT_FAILURE;
   g_autofree char *names = pfs_app_names (containers);
   if (error != -ENOENT)
     pfs_say ("cannot find '%s': %s; try again", name, g_strerror (-error));

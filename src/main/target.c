@@ -65,14 +65,14 @@ say_not_found (const char *target, const char *name, int error)
 }
 
 int
-pfs_target_find (PfsTable *table, const PfsOptions *options, PfsTarget *ret)
+pfs_target_find (PfsTable *table, GPtrArray *containers, const PfsOptions *options, PfsTarget *ret)
 {
   const char *target = options->target, *rest = target + pfs_app_name_length (options, target);
   g_autofree char *name = g_strndup (target, (gsize) (rest - target));
   g_autoptr (PfsContainer) c = NULL;
   int r = pfs_table_find (table, name, &c);
   if (r < 0)
-    return pfs_app_not_found (table, options, name, r);
+    return pfs_app_not_found (containers, name, r);
   ret->root = -1;
   if (rest[strspn (rest, "/")] == '\0')
     r = read_pinned (c, NULL, ret);

@@ -130,11 +130,7 @@ wait_here (const PfsOptions *options)
 {
   g_autoptr (PfsTable) table = NULL;
   g_autoptr (GPtrArray) containers = NULL;
-  int status = pfs_app_table (options, true, &table);
-  if (status == PFS_EXIT_DONE && options->table.scope != PFS_SCOPE_OWN)
-    status = pfs_app_containers (table, &containers);
-  if (status == PFS_EXIT_DONE)
-    status = pfs_app_check_node (table, options);
+  int status = pfs_app_open (options, &table, &containers);
   if (status != PFS_EXIT_DONE)
     return status;
   g_autoptr (PfsTree) tree = pfs_tree_new (table, &options->mount.tree, &pfs_root_kind);

@@ -15,16 +15,16 @@ typedef enum {
 } PfsLogLevel;
 
 typedef struct {
-  const char *mountpoint;
-  bool foreground;       /* -f; else the daemon detaches once the mount answers */
-  bool debug;            /* -d: every request on stderr; implies foreground */
+  char *mountpoint;
+  gboolean foreground;   /* -f; else the daemon detaches once the mount answers */
+  gboolean debug;        /* -d: every request on stderr; implies foreground */
   PfsLogLevel log_level; /* --log-level (default info); debug goes beyond it */
   bool allow_other;
-  bool nonempty;              /* mount over a directory that has something in it */
-  bool passthrough;           /* try kernel passthrough (default true) */
-  bool sandbox;               /* drop privileges after the mount (default true) */
-  const char *fsname;         /* source shown in /proc/mounts; NULL: "peerfs" */
-  const char *kernel_options; /* further options for the mount, comma separated (ro, noatime, ...), or NULL */
+  bool nonempty;        /* mount over a directory that has something in it */
+  bool passthrough;     /* try kernel passthrough (default true) */
+  bool sandbox;         /* drop privileges after the mount (default true) */
+  char *fsname;         /* source shown in /proc/mounts; NULL: "peerfs" */
+  char *kernel_options; /* further options for the mount, comma separated (ro, noatime, ...), or NULL */
   PfsTreeOptions tree;
 } PfsMountOptions;
 

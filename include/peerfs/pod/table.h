@@ -78,10 +78,10 @@ typedef enum {
 
 typedef struct {
   GPtrArray *names; /* of "ID_PREFIX=NAME" strings, checked by pfs_table_check_name(); may be NULL */
-  bool sandbox;     /* show the pod sandbox, as "pause" */
+  gboolean sandbox; /* show the pod sandbox, as "pause" */
   bool may_fork;    /* no file of a peer is open here, which another process would then hold, too */
   PfsScope scope;
-  const char *pod; /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
+  char *pod; /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
 } PfsTableOptions;
 
 /* A table over proc (it takes a reference). options is copied. Nothing is read before the first list or find. */
