@@ -248,7 +248,7 @@ is_before_exec (Live *l, pid_t pid)
 {
   PfsStat stat;
 
-  assert_int_equal (pfs_proc_stat (l->proc, pid, &stat), 0);
+  assert_int_equal (pfs_proc_stat_at (l->proc->fd, pid, &stat), 0);
   return pfs_table_is_young (l->table, stat.start_time, EXEC_SECONDS);
 }
 
