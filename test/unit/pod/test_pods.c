@@ -55,7 +55,7 @@ open_node (Fixture *f)
 static void
 open_pod (Fixture *f, const char *pod)
 {
-  const PfsTableOptions options = { .scope = PFS_SCOPE_POD, .pod = pod };
+  const PfsTableOptions options = { .scope = PFS_SCOPE_POD, .pod = (char *) pod };
   fixture_open (f, &options);
 }
 
