@@ -11,110 +11,163 @@
 
 #include "peerfs/base/fd.h"
 
-#define NEW ".new" /* a link before it gets its name */
+#define NEW ".new" /* a file or link before it gets its name */
+
+static int
+negative (int r)
+{
+  return r < 0 ? -errno : 0;
+}
 
 int
-pfs_folder_open (int dirfd, const char *name, mode_t mode, int *ret)
+pfs_folder_open (int dirfd, const char *name, bool secret, int *ret)
 {
   struct stat st;
 
-  if (mkdirat (dirfd, name, mode) < 0 && errno != EEXIST)
+  if (mkdirat (dirfd, name, secret ? 0700 : 0755) < 0 && errno != EEXIST)
     return -errno;
   pfs_autofd fd = openat (dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 || fstat (fd, &st) < 0)
     return -errno;
-  if (st.st_uid != geteuid () || (st.st_mode & 077 & ~mode))
+  if (st.st_uid != geteuid () || (st.st_mode & (secret ? 077 : 022)))
     return -EPERM;
   *ret = pfs_fd_steal (&fd);
   return 0;
 }
 
+/* A killed run may have left NEW. */
 static int
-put_link (int dirfd, const char *name, const char *target)
+put (int dirfd, const char *name)
 {
-  unlinkat (dirfd, NEW, 0); /* of a killed run */
-  if (symlinkat (target, dirfd, NEW) < 0)
-    return -errno;
-  int r = renameat (dirfd, NEW, dirfd, name) < 0 ? -errno : 0;
+  int r = negative (renameat (dirfd, NEW, dirfd, name));
   if (r < 0)
     unlinkat (dirfd, NEW, 0);
   return r;
 }
 
-static int
-set_link (int dirfd, const char *path, const char *target)
+static bool
+is_link_to (int dirfd, const char *name, const char *target)
 {
-  const char *slash = strchr (path, '/');
-  int fd;
+  size_t len = strlen (target);
+  g_autofree char *text = g_malloc (len + 1);
 
-  if (!slash && target)
-    return put_link (dirfd, path, target);
-  if (!slash)
-    return unlinkat (dirfd, path, 0) < 0 ? -errno : 0;
-  g_autofree char *name = g_strndup (path, (gsize) (slash - path));
-  int r = pfs_folder_open (dirfd, name, 0755, &fd);
-  if (r < 0)
-    return r;
-  pfs_autofd below = fd;
-  r = set_link (below, slash + 1, target);
-  if (r < 0 || !target)
-    unlinkat (dirfd, name, AT_REMOVEDIR);
-  return r;
+  return readlinkat (dirfd, name, text, len + 1) == (ssize_t) len && memcmp (text, target, len) == 0;
 }
 
 int
-pfs_folder_set_link (int dirfd, const char *path, const char *target)
+pfs_folder_put_link (int dirfd, const char *name, const char *target)
 {
-  guint depth = 1;
-
-  for (const char *p = path; *p; p++)
-    depth += *p == '/';
-  return depth > PFS_FOLDER_DEPTH_MAX ? -ENAMETOOLONG : set_link (dirfd, path, target);
+  if (is_link_to (dirfd, name, target))
+    return 0;
+  unlinkat (dirfd, NEW, 0);
+  if (symlinkat (target, dirfd, NEW) < 0)
+    return -errno;
+  return put (dirfd, name);
 }
 
 int
-pfs_folder_make_text (int dirfd, const char *name, const char *text)
+pfs_folder_put_text (int dirfd, const char *name, const char *text)
 {
   size_t len = strlen (text);
-  pfs_autofd fd = openat (dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-  ssize_t written = fd < 0 ? -1 : write (fd, text, len);
 
-  if (written < 0)
+  unlinkat (dirfd, NEW, 0);
+  pfs_autofd fd = openat (dirfd, NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+  if (fd < 0)
     return -errno;
-  return written == (ssize_t) len ? 0 : -ENOSPC;
+  ssize_t written = write (fd, text, len);
+  if (written != (ssize_t) len || fchmod (fd, 0444) < 0) {
+    int r = written < 0 || written == (ssize_t) len ? -errno : -ENOSPC;
+    unlinkat (dirfd, NEW, 0);
+    return r;
+  }
+  return put (dirfd, name);
 }
 
-GPtrArray *
-pfs_folder_names (int dirfd)
+int
+pfs_folder_put_link_below (int dirfd, const char *path, const char *target)
+{
+  g_auto (GStrv) names = g_strsplit (path, "/", PFS_FOLDER_DEPTH_MAX + 1);
+  guint n = g_strv_length (names);
+  pfs_autofd dir = -1;
+
+  if (n == 0 || n > PFS_FOLDER_DEPTH_MAX)
+    return -ENAMETOOLONG;
+  for (guint i = 0; i + 1 < n; i++) {
+    int next = -1;
+    int r = pfs_folder_open (dir < 0 ? dirfd : dir, names[i], false, &next);
+    if (r < 0)
+      return r;
+    pfs_fd_cleanup (&dir);
+    dir = next;
+  }
+  return pfs_folder_put_link (dir < 0 ? dirfd : dir, names[n - 1], target);
+}
+
+void
+pfs_folder_remove_link_below (int dirfd, const char *path)
+{
+  const char *slash = strchr (path, '/');
+
+  if (!slash) {
+    unlinkat (dirfd, path, 0);
+    return;
+  }
+  g_autofree char *name = g_strndup (path, (gsize) (slash - path));
+  pfs_autofd below = openat (dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (below < 0)
+    return;
+  pfs_folder_remove_link_below (below, slash + 1);
+  unlinkat (dirfd, name, AT_REMOVEDIR);
+}
+
+int
+pfs_folder_foreach (int dirfd, void (*func) (const char *name, gpointer data), gpointer data)
 {
   int copy = openat (dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir = copy < 0 ? NULL : fdopendir (copy);
 
   if (!dir)
-    return NULL;
-  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+    return -errno;
   for (const struct dirent *entry; (entry = readdir (dir));)
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_ptr_array_add (names, g_strdup (entry->d_name));
+      func (entry->d_name, data);
   closedir (dir);
-  return names;
+  return 0;
+}
+
+typedef struct {
+  int dirfd;
+  guint depth;
+  int r;
+} Removal;
+
+static void
+remove_entry (const char *name, gpointer data)
+{
+  Removal *above = data;
+
+  if (unlinkat (above->dirfd, name, 0) == 0 || errno == ENOENT)
+    return;
+  if (above->depth >= 2 * PFS_FOLDER_DEPTH_MAX) {
+    above->r = -ELOOP;
+    return;
+  }
+  pfs_autofd fd = openat (above->dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  Removal removal = { .dirfd = fd, .depth = above->depth + 1 };
+  int r = fd < 0 ? -errno : pfs_folder_foreach (fd, remove_entry, &removal);
+  if (r == 0)
+    r = removal.r;
+  if (r == 0)
+    r = negative (unlinkat (above->dirfd, name, AT_REMOVEDIR));
+  if (r < 0)
+    above->r = r;
 }
 
 int
 pfs_folder_remove (int dirfd, const char *name)
 {
-  if (unlinkat (dirfd, name, 0) == 0 || errno == ENOENT)
-    return 0;
-  pfs_autofd fd = openat (dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  g_autoptr (GPtrArray) names = fd < 0 ? NULL : pfs_folder_names (fd);
-  if (!names)
-    return -errno;
-  int result = 0;
-  for (guint i = 0; i < names->len; i++) {
-    int r = pfs_folder_remove (fd, names->pdata[i]);
-    result = result < 0 ? result : r;
-  }
-  if (result == 0 && unlinkat (dirfd, name, AT_REMOVEDIR) < 0)
-    result = -errno;
-  return result;
+  Removal removal = { .dirfd = dirfd };
+
+  remove_entry (name, &removal);
+  return removal.r;
 }

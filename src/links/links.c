@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The folder of links, kept up to date.
  *
- * A container's folder is filled in STAGE, where no reader finds it. It gets its name in DIR, a link, after a scan that
- * still knows its main process by that pid. When the process ends, the name goes at once, before the kernel gives the
- * pid to another process. */
+ * A container's folder is filled in STAGE, which no reader looks at. It gets its name by one rename(2), after a scan
+ * that still knows its main process by that pid. When the process ends, the name goes by one rename(2) too, before the
+ * kernel gives the pid to another process. */
 #include "peerfs/links/links.h"
 
 #include <errno.h>
@@ -11,9 +11,11 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,45 +23,110 @@
 #include "peer_links.h"
 #include "peerfs/base/fd.h"
 
+#define STAGE ".peerfs" /* our own folder: new and old folders of containers, and OURS */
+#define OURS "ours"     /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
 #define SCAN_MS 200
 #define SOCKETS_SCANS 5u /* one of so many scans looks at sockets/ */
 
 typedef struct {
   PfsTable *table;
   void (*warn) (const char *text);
-  int dirfd, stage;
+  int dirfd, stage, ours;
   GHashTable *peers;  /* PfsContainer -> PfsPeerLinks, which has the reference */
   GHashTable *warned; /* names that others have taken */
   guint scans;
 } Links;
 
-/* --- scans --- */
+/* --- names in DIR --- */
+
+/* The number that tells our folder from another one that took its name. */
+static char *
+number_of (int dirfd, const char *name)
+{
+  struct stat st;
+
+  if (fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return NULL;
+  return g_strdup_printf ("%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
+}
+
+/* Moves the name into STAGE and removes it there, if it is the folder that we made. */
+static void
+retract (Links *links, const char *name)
+{
+  char recorded[64];
+  g_autofree char *number = number_of (links->dirfd, name);
+  ssize_t n = readlinkat (links->ours, name, recorded, sizeof recorded - 1);
+
+  if (n < 0)
+    return;
+  recorded[n] = '\0';
+  if (number && strcmp (number, recorded) == 0 && renameat (links->dirfd, name, links->stage, "gone") == 0)
+    pfs_folder_remove (links->stage, "gone");
+  unlinkat (links->ours, name, 0);
+}
+
+static void
+retract_one (const char *name, gpointer data)
+{
+  retract (data, name);
+}
+
+static int
+publish (Links *links, PfsPeerLinks *peer)
+{
+  g_autofree char *number = number_of (links->stage, peer->name);
+  int r = number ? pfs_folder_put_link (links->ours, peer->name, number) : -errno;
+
+  if (r == 0 && renameat2 (links->stage, peer->name, links->dirfd, peer->name, RENAME_NOREPLACE) < 0) {
+    r = -errno;
+    unlinkat (links->ours, peer->name, 0);
+  }
+  peer->published = r == 0;
+  return r;
+}
 
 static void
 say_taken (Links *links, const char *name, int r)
 {
-  if (!g_hash_table_add (links->warned, g_strdup (name)))
+  if (g_hash_table_contains (links->warned, name))
     return;
+  g_hash_table_add (links->warned, g_strdup (name));
   g_autofree char *text = g_strdup_printf ("cannot make %s: %s; remove what is there", name, g_strerror (-r));
   links->warn (text);
 }
 
-static gboolean
-has_ended (gpointer container, gpointer peer, gpointer data)
+/* --- scans --- */
+
+static bool
+is_confirmed (const PfsPeerLinks *peer, GPtrArray *containers)
 {
-  (void) container, (void) data;
-  return !pfs_process_alive (((PfsPeerLinks *) peer)->main);
+  g_autofree char *name = pfs_container_name (peer->container);
+
+  return g_ptr_array_find (containers, peer->container, NULL) && strcmp (name, peer->name) == 0
+         && pfs_peer_links_hold (peer);
 }
 
-/* A scan with these containers does not confirm it. */
-static gboolean
-is_stale (gpointer container, gpointer peer, gpointer containers)
+/* Removes those that a scan with these containers does not confirm, before others get their names. NULL: those that
+ * have ended. */
+static void
+drop_stale (Links *links, GPtrArray *containers)
 {
-  const PfsPeerLinks *links = peer;
-  g_autofree char *name = pfs_container_name (container);
+  GHashTableIter iter;
+  gpointer value;
 
-  return !g_ptr_array_find (containers, container, NULL) || strcmp (name, links->name) != 0
-         || pfs_container_pid (container) != links->main->pid || !pfs_process_alive (links->main);
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsPeerLinks *peer = value;
+
+    if (containers ? is_confirmed (peer, containers) : !pfs_peer_links_ended (peer))
+      continue;
+    if (peer->published)
+      retract (links, peer->name);
+    else
+      pfs_folder_remove (links->stage, peer->name);
+    g_hash_table_iter_remove (&iter);
+  }
 }
 
 /* Returns true if any was added. */
@@ -70,11 +137,11 @@ stage_new (Links *links, GPtrArray *containers)
 
   for (guint i = 0; i < containers->len; i++) {
     PfsPeerLinks *peer;
-
-    if (g_hash_table_contains (links->peers, containers->pdata[i]))
-      continue;
-    int r = pfs_peer_links_new (containers->pdata[i], links->dirfd, links->stage, &peer);
     g_autofree char *name = pfs_container_name (containers->pdata[i]);
+
+    if (g_hash_table_contains (links->peers, containers->pdata[i]) || g_str_equal (name, STAGE))
+      continue;
+    int r = pfs_peer_links_new (containers->pdata[i], links->stage, name, &peer);
     if (r == 0)
       g_hash_table_insert (links->peers, peer->container, peer);
     else if (r != -ESRCH)
@@ -84,11 +151,30 @@ stage_new (Links *links, GPtrArray *containers)
   return any;
 }
 
-/* *ret_more: another scan has to confirm what is new. */
+static void
+publish_staged (Links *links)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, links->peers);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    PfsPeerLinks *peer = value;
+    int r = peer->published ? 0 : publish (links, peer);
+
+    if (r < 0) {
+      say_taken (links, peer->name, r);
+      pfs_folder_remove (links->stage, peer->name);
+      g_hash_table_iter_remove (&iter);
+    }
+  }
+}
+
 static int
-scan (Links *links, bool *ret_more)
+scan (Links *links)
 {
   g_autoptr (GPtrArray) containers = NULL;
+  g_autoptr (GPtrArray) again = NULL;
   bool sockets = links->scans++ % SOCKETS_SCANS == 0;
   GHashTableIter iter;
   gpointer peer;
@@ -96,16 +182,17 @@ scan (Links *links, bool *ret_more)
 
   if (r < 0)
     return r;
-  /* All of them before others get their names. */
-  g_hash_table_foreach_remove (links->peers, is_stale, containers);
+  drop_stale (links, containers);
   g_hash_table_iter_init (&iter, links->peers);
-  while (g_hash_table_iter_next (&iter, NULL, &peer)) {
-    r = pfs_peer_links_publish (peer);
-    if (r < 0)
-      say_taken (links, ((PfsPeerLinks *) peer)->name, r);
+  while (g_hash_table_iter_next (&iter, NULL, &peer))
     pfs_peer_links_update (peer, sockets);
-  }
-  *ret_more = stage_new (links, containers);
+  if (!stage_new (links, containers))
+    return 0;
+  r = pfs_table_list (links->table, &again);
+  if (r < 0)
+    return r;
+  drop_stale (links, again);
+  publish_staged (links);
   return 0;
 }
 
@@ -130,7 +217,7 @@ open_dir (const char *dir, int *ret)
     path[len - 1] = '\0';
   g_autofree char *above = g_path_get_dirname (path), *name = g_path_get_basename (path);
   pfs_autofd fd = (int) syscall (SYS_openat2, AT_FDCWD, above, &how, sizeof how);
-  return fd < 0 ? -errno : pfs_folder_open (fd, name, 0755, ret);
+  return fd < 0 ? -errno : pfs_folder_open (fd, name, false, ret);
 }
 
 static int
@@ -141,32 +228,32 @@ open_all (Links *links, const char *dir, char **ret_error)
     return fail (ret_error, dir, "others may write to it; give a folder in it, which peerfs makes");
   if (r == -ELOOP)
     return fail (ret_error, dir, "a link is on the way, which others may have made; give the path without (realpath)");
-  /* Others may follow names into it, but neither list nor lock it. */
   if (r == 0)
-    r = pfs_folder_open (links->dirfd, PFS_STAGE, 0711, &links->stage);
+    r = pfs_folder_open (links->dirfd, STAGE, true, &links->stage);
   if (r == -EPERM)
-    return fail (ret_error, dir, "its folder " PFS_STAGE " is not peerfs's; remove it");
+    return fail (ret_error, dir, "its folder " STAGE " is not peerfs's; remove it");
   if (r < 0)
     return fail (ret_error, dir, g_strerror (-r));
   if (flock (links->stage, LOCK_EX | LOCK_NB) < 0)
     return fail (ret_error, dir, errno == EWOULDBLOCK ? "another peerfs does so" : g_strerror (errno));
-  return 0;
+  r = pfs_folder_open (links->stage, OURS, true, &links->ours);
+  return r < 0 ? fail (ret_error, dir, g_strerror (-r)) : 0;
 }
 
-/* Removes what a killed run left. */
-static int
-clear_old (const Links *links)
+static void
+clear_all (Links *links)
 {
-  g_autoptr (GPtrArray) names = pfs_folder_names (links->dirfd);
-  g_autoptr (GPtrArray) folders = names ? pfs_folder_names (links->stage) : NULL;
+  g_hash_table_remove_all (links->peers);
+  pfs_folder_foreach (links->ours, retract_one, links);
+}
 
-  if (!folders)
-    return -errno;
-  for (guint i = 0; i < names->len; i++)
-    pfs_peer_links_retract (links->dirfd, names->pdata[i]);
-  for (guint i = 0; i < folders->len; i++)
-    pfs_folder_remove (links->stage, folders->pdata[i]);
-  return 0;
+static void
+remove_staged (const char *name, gpointer data)
+{
+  Links *links = data;
+
+  if (strcmp (name, OURS) != 0)
+    pfs_folder_remove (links->stage, name);
 }
 
 static int
@@ -182,9 +269,10 @@ open_signals (void)
   return signalfd (-1, &set, SFD_CLOEXEC);
 }
 
-/* Sleeps for that time, or until a process that a link leads through has ended. Returns true if a signal came. */
+/* Sleeps until it is time for a scan, or a process that a link leads through has ended. Returns true if a signal
+ * came. */
 static bool
-sleep_until_news (Links *links, int signals, int ms)
+sleep_until_news (Links *links, int signals)
 {
   g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
   struct pollfd signal = { .fd = signals, .events = POLLIN };
@@ -195,7 +283,8 @@ sleep_until_news (Links *links, int signals, int ms)
   g_hash_table_iter_init (&iter, links->peers);
   while (g_hash_table_iter_next (&iter, NULL, &peer))
     pfs_peer_links_poll (peer, fds);
-  return poll ((struct pollfd *) (void *) fds->data, fds->len, ms) > 0 && g_array_index (fds, struct pollfd, 0).revents;
+  return poll ((struct pollfd *) (void *) fds->data, fds->len, SCAN_MS) > 0
+         && g_array_index (fds, struct pollfd, 0).revents;
 }
 
 static void
@@ -203,6 +292,7 @@ close_all (Links *links)
 {
   g_hash_table_unref (links->peers);
   g_hash_table_unref (links->warned);
+  pfs_fd_cleanup (&links->ours);
   pfs_fd_cleanup (&links->stage);
   pfs_fd_cleanup (&links->dirfd);
 }
@@ -217,22 +307,24 @@ pfs_links_run (PfsTable *table, const char *dir, void (*warn) (const char *text)
     .warn = warn,
     .dirfd = -1,
     .stage = -1,
+    .ours = -1,
     .peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) pfs_peer_links_free),
     .warned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
   };
-  bool more = false;
+  int r = 0;
 
   if (open_all (&links, dir, ret_error) < 0)
     return -1;
   pfs_autofd signals = open_signals ();
-  int r = signals < 0 ? -errno : clear_old (&links);
-  while (r == 0) {
-    g_hash_table_foreach_remove (links.peers, has_ended, NULL);
-    r = scan (&links, &more);
-    if (r == 0 && sleep_until_news (&links, signals, more ? 0 : SCAN_MS))
-      break;
-  }
-  g_hash_table_remove_all (links.peers);
-  pfs_folder_remove (links.dirfd, PFS_STAGE);
+  if (signals < 0)
+    return fail (ret_error, dir, g_strerror (errno));
+  clear_all (&links);
+  pfs_folder_foreach (links.stage, remove_staged, &links);
+  do {
+    drop_stale (&links, NULL);
+    r = scan (&links);
+  } while (r == 0 && !sleep_until_news (&links, signals));
+  clear_all (&links);
+  pfs_folder_remove (links.dirfd, STAGE);
   return r < 0 ? fail (ret_error, dir, g_strerror (-r)) : 0;
 }

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "folder.h"
 #include "peerfs/base/fd.h"
-#include "peerfs/base/read.h"
 #include "peerfs/pod/sockets.h"
 
 #define PIDS_MAX 4096u    /* links in one pids/ */
@@ -24,19 +22,26 @@ target_through (const PfsPeerLinks *links, pid_t pid, const char *below)
 /* --- what stays the same --- */
 
 static int
+put_process_link (PfsPeerLinks *links, const char *name, const char *below)
+{
+  g_autofree char *target = target_through (links, links->main->pid, below);
+  return pfs_folder_put_link (links->dirfd, name, target);
+}
+
+static int
 fill (PfsPeerLinks *links)
 {
-  pid_t pid = links->main->pid;
   g_autofree char *id = g_strconcat (links->container->id, "\n", NULL);
-  g_autofree char *number = g_strdup_printf ("%d\n", (int) pid);
-  g_autofree char *root = target_through (links, pid, "/root"), *proc = target_through (links, pid, "");
-  int r = pfs_folder_make_text (links->dirfd, "id", id);
+  g_autofree char *pid = g_strdup_printf ("%d\n", (int) links->main->pid);
+  int r = pfs_folder_put_text (links->dirfd, "id", id);
 
   if (r == 0)
-    r = pfs_folder_make_text (links->dirfd, "pid", number);
+    r = pfs_folder_put_text (links->dirfd, "pid", pid);
   if (r == 0)
-    r = pfs_folder_set_link (links->dirfd, "root", root);
-  return r < 0 ? r : pfs_folder_set_link (links->dirfd, "proc", proc);
+    r = put_process_link (links, "root", "/root");
+  if (r == 0)
+    r = put_process_link (links, "proc", "");
+  return r;
 }
 
 /* --- pids/ and sockets/ --- */
@@ -57,18 +62,18 @@ update_folder (PfsPeerLinks *links, const char *name, GHashTable **have, GHashTa
   GHashTableIter iter;
   gpointer path, target;
   int fd = -1;
-  int result = pfs_folder_open (links->dirfd, name, 0755, &fd);
+  int result = pfs_folder_open (links->dirfd, name, false, &fd);
   pfs_autofd dirfd = fd;
 
   *have = wanted;
   g_hash_table_iter_init (&iter, before);
   while (g_hash_table_iter_next (&iter, &path, NULL))
     if (!g_hash_table_contains (wanted, path))
-      pfs_folder_set_link (dirfd, path, NULL);
+      pfs_folder_remove_link_below (dirfd, path);
   g_hash_table_iter_init (&iter, wanted);
   while (g_hash_table_iter_next (&iter, &path, &target)) {
     bool there = g_strcmp0 (g_hash_table_lookup (before, path), target) == 0;
-    int r = there ? 0 : pfs_folder_set_link (dirfd, path, target);
+    int r = there ? 0 : pfs_folder_put_link_below (dirfd, path, target);
     if (r < 0)
       g_hash_table_iter_remove (&iter);
     result = result < 0 ? result : r;
@@ -190,8 +195,21 @@ pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds)
   g_ptr_array_foreach (links->holders, add_pollfd, fds);
 }
 
+bool
+pfs_peer_links_ended (const PfsPeerLinks *links)
+{
+  return !pfs_process_alive (links->main);
+}
+
+bool
+pfs_peer_links_hold (const PfsPeerLinks *links)
+{
+  return !pfs_container_ended (links->container) && !pfs_peer_links_ended (links)
+         && pfs_container_pid (links->container) == links->main->pid;
+}
+
 int
-pfs_peer_links_new (PfsContainer *c, int top, int stage, PfsPeerLinks **ret)
+pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret)
 {
   PfsProcess *main_process;
   int r = pfs_container_main (c, &main_process);
@@ -201,15 +219,14 @@ pfs_peer_links_new (PfsContainer *c, int top, int stage, PfsPeerLinks **ret)
   PfsPeerLinks *links = g_new0 (PfsPeerLinks, 1);
   links->container = pfs_container_ref (c);
   links->main = main_process;
-  links->name = pfs_container_name (c);
-  links->folder = g_strdup_printf ("%" G_GUINT64_FORMAT, c->serial);
-  links->top = top;
-  links->stage = stage;
+  links->name = g_strdup (name);
   links->dirfd = -1;
   links->pids = link_set_new ();
   links->sockets = link_set_new ();
   links->holders = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
-  r = pfs_folder_open (stage, links->folder, 0755, &links->dirfd);
+  r = pfs_folder_remove (dirfd, name);
+  if (r == 0)
+    r = pfs_folder_open (dirfd, name, false, &links->dirfd);
   if (r == 0)
     r = fill (links);
   if (r == 0)
@@ -221,32 +238,9 @@ pfs_peer_links_new (PfsContainer *c, int top, int stage, PfsPeerLinks **ret)
   return r;
 }
 
-int
-pfs_peer_links_publish (PfsPeerLinks *links)
-{
-  g_autofree char *target = g_strconcat (PFS_STAGE "/", links->folder, NULL);
-
-  if (!links->published && symlinkat (target, links->top, links->name) < 0)
-    return -errno;
-  links->published = true;
-  return 0;
-}
-
-void
-pfs_peer_links_retract (int top, const char *name)
-{
-  g_autofree char *target = NULL;
-
-  if (pfs_readlink_at (top, name, &target) == 0 && g_str_has_prefix (target, PFS_STAGE "/"))
-    unlinkat (top, name, 0);
-}
-
 void
 pfs_peer_links_free (PfsPeerLinks *links)
 {
-  if (links->published)
-    pfs_peer_links_retract (links->top, links->name);
-  pfs_folder_remove (links->stage, links->folder);
   pfs_container_unref (links->container);
   pfs_process_unref (links->main);
   pfs_fd_cleanup (&links->dirfd);
@@ -254,6 +248,5 @@ pfs_peer_links_free (PfsPeerLinks *links)
   g_hash_table_unref (links->sockets);
   g_ptr_array_unref (links->holders);
   g_free (links->name);
-  g_free (links->folder);
   g_free (links);
 }

@@ -4,31 +4,26 @@
 
 #include "peerfs/pod/sockets.h"
 
-#define PFS_STAGE                                                                                                      \
-  ".peerfs" /* our own folder in DIR: a folder for each container, which its name in DIR is a link to                  \
-             */
-
 typedef struct {
   PfsContainer *container; /* a reference */
   PfsProcess *main;        /* its main process, a reference */
-  char *name;              /* the container's, */
-  char *folder;            /* and that of its folder in STAGE */
-  int top, stage, dirfd;   /* DIR and STAGE, borrowed; the folder */
+  char *name;              /* the folder's: that of the container */
+  int dirfd;               /* the folder */
   GHashTable *pids;        /* path -> target: what pids/ has, */
   GHashTable *sockets;     /* and sockets/ */
   GPtrArray *holders;      /* of PfsProcess: those that sockets/ leads through, but the main one */
-  bool published;          /* has its name in DIR */
+  bool published;
 } PfsPeerLinks;
 
-/* Makes a folder in stage for the container's present main process. -ESRCH: it has none. Free removes all of it. */
-int pfs_peer_links_new (PfsContainer *c, int top, int stage, PfsPeerLinks **ret);
+/* Makes the folder dirfd/name for the container's present main process. -ESRCH: it has none. */
+int pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret);
 void pfs_peer_links_free (PfsPeerLinks *links);
 
-/* Gives the folder its name in DIR, if it has not got it yet. -EEXIST: others have that. */
-int pfs_peer_links_publish (PfsPeerLinks *links);
+/* True if the last scan of the table still says this of the container. */
+bool pfs_peer_links_hold (const PfsPeerLinks *links);
 
-/* Removes the name from DIR if it is a link of ours. */
-void pfs_peer_links_retract (int top, const char *name);
+/* True if the main process has ended. */
+bool pfs_peer_links_ended (const PfsPeerLinks *links);
 
 /* Adds a struct pollfd for each process that a link leads through, to poll for its end. */
 void pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds);

@@ -51,21 +51,22 @@ assert_link (const char *name, const char *target)
 static void
 test_put (void **state)
 {
-  struct stat st;
+  struct stat before, after;
 
   (void) state;
-  assert_int_equal (pfs_folder_set_link (top, "root", "/proc/1/root"), 0);
-  assert_link ("root", "/proc/1/root");
+  assert_int_equal (pfs_folder_put_link (top, "root", "/proc/1/root"), 0);
+  assert_int_equal (fstatat (top, "root", &before, AT_SYMLINK_NOFOLLOW), 0);
+  assert_int_equal (pfs_folder_put_link (top, "root", "/proc/1/root"), 0);
+  assert_int_equal (fstatat (top, "root", &after, AT_SYMLINK_NOFOLLOW), 0);
+  assert_int_equal (before.st_ino, after.st_ino);
   /* A longer and a shorter target than the one that is there. */
-  assert_int_equal (pfs_folder_set_link (top, "root", "/proc/12/root"), 0);
+  assert_int_equal (pfs_folder_put_link (top, "root", "/proc/12/root"), 0);
   assert_link ("root", "/proc/12/root");
-  assert_int_equal (pfs_folder_set_link (top, "root", "/proc/1/roo"), 0);
+  assert_int_equal (pfs_folder_put_link (top, "root", "/proc/1/roo"), 0);
   assert_link ("root", "/proc/1/roo");
-  assert_int_equal (pfs_folder_make_text (top, "root", "text\n"), -EEXIST);
-  assert_link ("root", "/proc/1/roo");
-  assert_int_equal (pfs_folder_make_text (top, "id", "text\n"), 0);
-  assert_int_equal (fstatat (top, "id", &st, AT_SYMLINK_NOFOLLOW), 0);
-  assert_true (S_ISREG (st.st_mode) && (st.st_mode & 0777) == 0444 && st.st_size == 5);
+  assert_int_equal (pfs_folder_put_text (top, "root", "text\n"), 0);
+  assert_int_equal (fstatat (top, "root", &after, AT_SYMLINK_NOFOLLOW), 0);
+  assert_true (S_ISREG (after.st_mode) && (after.st_mode & 0777) == 0444 && after.st_size == 5);
 }
 
 static void
@@ -74,15 +75,15 @@ test_put_below (void **state)
   g_autoptr (GString) deep = g_string_new ("d");
 
   (void) state;
-  assert_int_equal (pfs_folder_set_link (top, "a/b/sock", "/x"), 0);
-  assert_int_equal (pfs_folder_set_link (top, "a/b/other", "/y"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "a/b/sock", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "a/b/other", "/y"), 0);
   assert_link ("a/b/sock", "/x");
   assert_link ("a/b/other", "/y");
   for (int i = 0; i < PFS_FOLDER_DEPTH_MAX; i++)
     g_string_append (deep, "/d");
-  assert_int_equal (pfs_folder_set_link (top, deep->str, "/z"), -ENAMETOOLONG);
-  assert_int_equal (pfs_folder_set_link (top, "link", "a"), 0);
-  assert_true (pfs_folder_set_link (top, "link/sock", "/z") < 0);
+  assert_int_equal (pfs_folder_put_link_below (top, deep->str, "/z"), -ENAMETOOLONG);
+  assert_int_equal (pfs_folder_put_link (top, "link", "a"), 0);
+  assert_true (pfs_folder_put_link_below (top, "link/sock", "/z") < 0);
 }
 
 static void
@@ -91,19 +92,19 @@ test_remove_below (void **state)
   struct stat st;
 
   (void) state;
-  assert_int_equal (pfs_folder_set_link (top, "r/b/one", "/x"), 0);
-  assert_int_equal (pfs_folder_set_link (top, "r/b/c/two", "/y"), 0);
-  pfs_folder_set_link (top, "r/b/c/two", NULL);
+  assert_int_equal (pfs_folder_put_link_below (top, "r/b/one", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "r/b/c/two", "/y"), 0);
+  pfs_folder_remove_link_below (top, "r/b/c/two");
   assert_int_equal (fstatat (top, "r/b/c", &st, AT_SYMLINK_NOFOLLOW), -1);
   assert_link ("r/b/one", "/x");
-  pfs_folder_set_link (top, "r/none/one", NULL);
+  pfs_folder_remove_link_below (top, "r/none/one");
   assert_link ("r/b/one", "/x");
-  pfs_folder_set_link (top, "r/b/one", NULL);
+  pfs_folder_remove_link_below (top, "r/b/one");
   assert_int_equal (fstatat (top, "r", &st, AT_SYMLINK_NOFOLLOW), -1);
   /* No link is followed on the way. */
-  assert_int_equal (pfs_folder_set_link (top, "r/one", "/x"), 0);
-  assert_int_equal (pfs_folder_set_link (top, "to-r", "r"), 0);
-  pfs_folder_set_link (top, "to-r/one", NULL);
+  assert_int_equal (pfs_folder_put_link_below (top, "r/one", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link (top, "to-r", "r"), 0);
+  pfs_folder_remove_link_below (top, "to-r/one");
   assert_link ("r/one", "/x");
 }
 
@@ -114,14 +115,14 @@ test_remove_follows_nothing (void **state)
   int fd;
 
   (void) state;
-  assert_int_equal (pfs_folder_set_link (top, "kept/file", "/x"), 0);
-  assert_int_equal (pfs_folder_set_link (top, "gone/to-kept", "../kept"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "kept/file", "/x"), 0);
+  assert_int_equal (pfs_folder_put_link_below (top, "gone/to-kept", "../kept"), 0);
   assert_int_equal (pfs_folder_remove (top, "gone"), 0);
   assert_int_equal (fstatat (top, "gone", &st, AT_SYMLINK_NOFOLLOW), -1);
   assert_link ("kept/file", "/x");
   assert_int_equal (pfs_folder_remove (top, "never there"), 0);
-  assert_int_equal (pfs_folder_set_link (top, "dir", "kept"), 0);
-  assert_true (pfs_folder_open (top, "dir", 0755, &fd) < 0);
+  assert_int_equal (pfs_folder_put_link (top, "dir", "kept"), 0);
+  assert_true (pfs_folder_open (top, "dir", false, &fd) < 0);
 }
 
 static void
@@ -132,10 +133,10 @@ test_open_refuses_what_others_write (void **state)
   (void) state;
   assert_int_equal (mkdirat (top, "open", 0777), 0);
   assert_int_equal (fchmodat (top, "open", 0777, 0), 0);
-  assert_int_equal (pfs_folder_open (top, "open", 0755, &fd), -EPERM);
+  assert_int_equal (pfs_folder_open (top, "open", false, &fd), -EPERM);
   assert_int_equal (fchmodat (top, "open", 0755, 0), 0);
-  assert_int_equal (pfs_folder_open (top, "open", 0711, &fd), -EPERM);
-  assert_int_equal (pfs_folder_open (top, "open", 0755, &fd), 0);
+  assert_int_equal (pfs_folder_open (top, "open", true, &fd), -EPERM);
+  assert_int_equal (pfs_folder_open (top, "open", false, &fd), 0);
   close (fd);
 }
 
