@@ -4,9 +4,8 @@
  * answered after a while in any case, if others wait for it in the kernel, where they cannot be killed. */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "peerfs/proc/proc.h"
 #include "requests.h"
 
 #define TEND_MS 100
@@ -42,16 +41,12 @@ pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r)
 
 /* A dying process has SIGKILL pending, whichever signal kills it (kernel/signal.c, complete_signal). */
 static bool
-is_dying (pid_t caller)
+is_dying (const PfsJobs *jobs, pid_t caller)
 {
-  g_autofree char *text = NULL;
-  char path[48];
+  PfsStat stat;
 
-  g_snprintf (path, sizeof path, "/proc/%d/status", (int) caller);
-  if (caller <= 0 || !g_file_get_contents (path, &text, NULL, NULL))
-    return false;
-  const char *pending = strstr (text, "\nSigPnd:\t");
-  return pending && (strtoull (pending + strlen ("\nSigPnd:\t"), NULL, 16) & (1u << (SIGKILL - 1)));
+  return caller > 0 && pfs_proc_stat_at (jobs->session->proc_fd, caller, &stat) == 0
+         && (stat.pending & (1u << (SIGKILL - 1)));
 }
 
 /* Has a request waited so long on the same mount that it seems dead? */
@@ -75,7 +70,7 @@ verdict_locked (PfsJobs *jobs, PfsRequest *request, gint64 now)
     return 0;
   if (request->retry && !busy)
     return -EINTR;
-  bool dying = is_dying ((pid_t) request->in->pid);
+  bool dying = is_dying (jobs, (pid_t) request->in->pid);
   if (busy && (dying || request->place.remote || request->in->opcode == FUSE_OPEN))
     pthread_kill (request->thread, SIGUSR2);
   if (!dying || (busy && now - request->interrupted < GRACE_MS && !is_dead_locked (jobs, request)))

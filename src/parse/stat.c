@@ -9,14 +9,14 @@
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of linux/limits.h */
 
 /* Behind the name, counted from 0. */
-enum { FIELD_STATE, FIELD_FLAGS = 6, FIELD_START_TIME = 19 };
+enum { FIELD_STATE, FIELD_FLAGS = 6, FIELD_START_TIME = 19, FIELD_PENDING = 28, N_FIELDS };
 
 int
 pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
 {
   const char *open = len > 0 ? memchr (content, '(', len) : NULL, *close = len > 0 ? memrchr (content, ')', len) : NULL;
-  Bytes fields[FIELD_START_TIME + 1];
-  uint64_t pid, flags, start_time;
+  Bytes fields[N_FIELDS] = { { "", 0 } };
+  uint64_t pid, flags, start_time, pending = 0;
 
   if (!open || !close || open - content < 2 || close < open || open[-1] != ' ')
     return -EINVAL;
@@ -27,17 +27,23 @@ pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
   rest = bytes_skip (rest, 1);
   if (bytes_has_suffix (rest, "\n"))
     rest.len--;
-  for (size_t i = 0; i < G_N_ELEMENTS (fields); i++)
-    if (!bytes_split (&rest, ' ', &fields[i]))
-      return -EINVAL;
+  for (size_t i = 0; i < N_FIELDS && bytes_split (&rest, ' ', &fields[i]); i++)
+    continue;
   Bytes state = fields[FIELD_STATE];
   if (!bytes_to_number (bytes_of (content, (size_t) (open - content) - 1), 10, INT_MAX, &pid) || pid == 0
       || state.len != 1 || !g_ascii_isalpha (state.p[0])
       || !bytes_to_number (fields[FIELD_FLAGS], 10, UINT32_MAX, &flags)
-      || !bytes_to_number (fields[FIELD_START_TIME], 10, UINT64_MAX, &start_time))
+      || !bytes_to_number (fields[FIELD_START_TIME], 10, UINT64_MAX, &start_time)
+      || (fields[FIELD_PENDING].len > 0 && !bytes_to_number (fields[FIELD_PENDING], 10, UINT32_MAX, &pending)))
     return -EINVAL;
 
-  *ret = (PfsStat) { .pid = (pid_t) pid, .state = state.p[0], .flags = (uint32_t) flags, .start_time = start_time };
+  *ret = (PfsStat) {
+    .pid = (pid_t) pid,
+    .state = state.p[0],
+    .flags = (uint32_t) flags,
+    .start_time = start_time,
+    .pending = pending,
+  };
   memcpy (ret->comm, comm.p, comm.len);
   return 0;
 }

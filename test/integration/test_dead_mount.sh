@@ -21,7 +21,8 @@ dead ()
   kill "-$2" "$badfuse"
 }
 
-# callers NAME N: starts N callers who wait for NAME's dead mount, each in its own way; their numbers in $callers.
+# callers NAME N: starts N callers who wait for NAME's dead mount, each in its own way and with 3000 groups, which make
+# /proc/<pid>/status long; their numbers in $callers.
 callers ()
 {
   local at=$mnt/$1/root/mnt ways i
@@ -29,7 +30,7 @@ callers ()
   callers=()
   for ((i = 0; i < $2; i++)); do
     # shellcheck disable=SC2086
-    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' ${ways[i % ${#ways[@]}]} >/dev/null 2>>"$work/callers.err" &
+    perl -e '$SIG{INT} = "DEFAULT"; $) = join " ", 0, 1000000 .. 1003000; exec @ARGV' ${ways[i % ${#ways[@]}]} >/dev/null 2>>"$work/callers.err" &
     callers+=($!)
   done
 }

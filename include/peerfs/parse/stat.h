@@ -17,6 +17,7 @@ typedef struct {
   char state;          /* 'Z' and 'X' are dead */
   uint32_t flags;      /* PF_* of the kernel's include/linux/sched.h */
   uint64_t start_time; /* clock ticks since boot; with the pid, a process's identity */
+  uint64_t pending;    /* the thread's signals below 32, signal 1 in bit 0; 0 if they are not told */
 } PfsStat;
 
 /* comm may itself contain ')' and newlines: the last ')' ends it. Returns 0, or -EINVAL with *ret untouched. */

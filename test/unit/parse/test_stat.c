@@ -32,6 +32,12 @@ test_plain (void **state G_GNUC_UNUSED)
   assert_int_equal (stat.state, 'S');
   assert_int_equal (stat.start_time, 123456789);
 
+  assert_int_equal (stat.pending, 0);
+
+  assert_int_equal (parse ("7 (x) S" TAIL "5 1 2 3 4 5 6 7 8 256 0 0\n", &stat), 0);
+  assert_int_equal (stat.pending, 256);
+  assert_int_equal (parse ("7 (x) S" TAIL "5 1 2 3 4 5 6 7 8 x 0 0\n", &stat), -EINVAL);
+
   assert_int_equal (parse ("7 (x) Z" TAIL "18446744073709551615", &stat), 0);
   assert_int_equal (stat.state, 'Z');
   assert_true (stat.start_time == UINT64_MAX);
