@@ -53,18 +53,18 @@ pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
 static GArray *
 read_numbers (const char *text, const char *label, guint base, guint min, guint max)
 {
-  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
-  const char *found = strstr (text, label), *start = found ? found + strlen (label) : "";
-  g_autofree char *line = g_strndup (start, strcspn (start, "\n"));
-  g_auto (GStrv) words = g_strsplit_set (g_strstrip (line), " \t", (gint) max + 1);
-  guint64 number;
+  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (uint64_t));
+  const char *found = strstr (text, label), *p = found ? found + strlen (label) : "";
+  uint64_t number, most = base == 16 ? UINT64_MAX : UINT32_MAX;
 
-  for (char **word = words; *word; word++) {
-    if (!g_ascii_string_to_unsigned (*word, base, 0, base == 16 ? UINT64_MAX : UINT32_MAX, &number, NULL))
+  for (p += strspn (p, " \t"); *p && *p != '\n'; p += strspn (p, " \t")) {
+    size_t len = strcspn (p, " \t\n");
+    if (numbers->len == max || !bytes_to_number (bytes_of (p, len), base, most, &number))
       return NULL;
     g_array_append_val (numbers, number);
+    p += len;
   }
-  return numbers->len >= min && numbers->len <= max ? g_steal_pointer (&numbers) : NULL;
+  return numbers->len >= min ? g_steal_pointer (&numbers) : NULL;
 }
 
 /* One that need not be there. */
