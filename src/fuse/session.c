@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
-#include "requests.h"
+#include "jobs.h"
 #include "locks.h"
+#include "trim.h"
 #include "private.h"
 
 /* --- where fuse_log() goes: libfuse's levels are those of syslog(3), whose mask stands for the least of them --- */
@@ -97,13 +98,19 @@ unmount (PfsSession *session)
   fuse_session_unmount (session->fuse);
 }
 
+static void
+run_job (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data)
+{
+  pfs_jobs_run (((const PfsSession *) data)->jobs, node, func, file);
+}
+
 static int
 serve (PfsSession *session)
 {
   bool idle = true;
 
   pfs_trim_init (session);
-  pfs_tree_set_run_func (session->tree, pfs_jobs_run, session->jobs);
+  pfs_tree_set_run_func (session->tree, run_job, session);
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->jobs, &idle);
   unmount (session);
