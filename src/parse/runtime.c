@@ -7,18 +7,16 @@
 
 #define ID_DIGITS 64
 
-/* An id of 64 digits is of the runtime by the last word before it ("docker-<id>.scope"); if nothing stands before it,
- * by the cgroup above ("moby/<id>"). */
-static const struct {
-  const char *runtime, *prefix, *parent;
-} words[] = {
-  { "containerd", "containerd", "k8s.io" }, { "containerd", "nerdctl", "default" }, { "crio", "crio", "crio" },
-  { "docker", "docker", "docker" },         { "docker", "docker", "moby" },         { "podman", "libpod", "libpod" },
-  { "podman", "libpod-payload", "libpod" }, { "garden", "garden", "garden" },       { "lxc", "lxc", "lxc" },
-  { "lxc", "lxc.payload", "lxc.payload" },
-};
-
-static const Bytes no_machine = { "", 0 };
+typedef struct {
+  const char *name;        /* as peerfs shows it */
+  const char *prefixes[3]; /* the last word before an id of 64 digits: "docker-<id>.scope" */
+  const char *parents[3];  /* the cgroup above, if nothing stands before the id: "moby/<id>" */
+  const char *above;       /* any cgroup above, if nothing better tells */
+  const char *helpers[3];  /* a word in cgroups that carry an id, but are of the runtime's own processes or pods */
+  const char *helper_parents[2]; /* likewise the cgroup above: bare ids below it are no containers */
+  bool (*match) (const PfsCgroupStep *step, PfsCgroup *ret); /* ids of other forms */
+  const char *sandbox;                                       /* the program of a pod's sandbox */
+} Runtime;
 
 /* True for text that may be a file name and be printed. */
 static bool
@@ -33,16 +31,21 @@ is_plain (Bytes b)
 }
 
 static bool
-set_id (PfsCgroup *cg, Bytes b, Bytes machine, const char *runtime)
+set_id (PfsCgroup *cg, Bytes b, const char *runtime)
 {
   if (b.len >= sizeof cg->id || !is_plain (b))
     return false;
   memset (cg, 0, sizeof *cg);
   memcpy (cg->id, b.p, b.len);
-  if (machine.len < sizeof cg->machine)
-    memcpy (cg->machine, machine.p, machine.len);
   g_strlcpy (cg->runtime, runtime, sizeof cg->runtime);
   return true;
+}
+
+static void
+set_machine (PfsCgroup *cg, Bytes name)
+{
+  if (name.len < sizeof cg->machine)
+    memcpy (cg->machine, name.p, name.len);
 }
 
 /* Is one of the cgroups above called so? */
@@ -60,7 +63,7 @@ is_below (const PfsCgroupStep *step, const char *name)
 static bool
 match_k8s (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  return step->parent_is_pod && bytes_is_uuid (step->component, '-') && set_id (cg, step->component, no_machine, "k8s");
+  return step->parent_is_pod && bytes_is_uuid (step->component, '-') && set_id (cg, step->component, "k8s");
 }
 
 /* Fargate: ecs/<task, 32 hex>/<the same 32 hex>-<decimal>. */
@@ -72,7 +75,7 @@ match_ecs (const PfsCgroupStep *step, PfsCgroup *cg)
 
   return c.len > 33 && c.len <= 44 && c.p[32] == '-' && bytes_is_hex (bytes_of (c.p, 32))
          && bytes_to_number (bytes_skip (c, 33), 10, UINT64_MAX, &number) && is_below (step, "ecs")
-         && set_id (cg, c, no_machine, "ecs");
+         && set_id (cg, c, "ecs");
 }
 
 /* Garden's handles are UUIDs, whose last group Cloud Foundry cuts to four digits; garden/{good,bad}/ with its CPU
@@ -88,7 +91,7 @@ match_garden (const PfsCgroupStep *step, PfsCgroup *cg)
   if (c.len < 28 || c.len > sizeof uuid)
     return false;
   memcpy (uuid, c.p, c.len);
-  return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, no_machine, "garden");
+  return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, "garden");
 }
 
 /* Nomad without Docker: nomad.slice/share.slice/<allocation>.<task>.scope, or nomad/<allocation>.<task>. */
@@ -99,9 +102,11 @@ match_nomad (const PfsCgroupStep *step, PfsCgroup *cg)
 
   if (bytes_has_suffix (c, ".scope"))
     c.len -= strlen (".scope");
-  return c.len > 37 && c.p[36] == '.' && bytes_is_uuid (bytes_of (c.p, 36), '-') && is_plain (bytes_skip (c, 37))
-         && (is_below (step, "nomad") || is_below (step, "nomad.slice"))
-         && set_id (cg, c, bytes_skip (c, 37), "unknown");
+  if (c.len <= 37 || c.p[36] != '.' || !bytes_is_uuid (bytes_of (c.p, 36), '-') || !is_plain (bytes_skip (c, 37))
+      || !(is_below (step, "nomad") || is_below (step, "nomad.slice")) || !set_id (cg, c, "unknown"))
+    return false;
+  set_machine (cg, bytes_skip (c, 37));
+  return true;
 }
 
 /* lxc.payload.<name> (LXC 4, LXD, Incus), lxc.payload/<name> (LXC 3.1), lxc/<name> (before, and Proxmox). */
@@ -114,7 +119,10 @@ match_lxc (const PfsCgroupStep *step, PfsCgroup *cg)
     name = bytes_skip (name, strlen ("lxc.payload."));
   else if (!bytes_equal (step->parent, "lxc") && !bytes_equal (step->parent, "lxc.payload"))
     return false;
-  return set_id (cg, name, name, "lxc");
+  if (!set_id (cg, name, "lxc"))
+    return false;
+  set_machine (cg, name);
+  return true;
 }
 
 /* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 if they do not fit. */
@@ -161,8 +169,27 @@ match_machine (const PfsCgroupStep *step, PfsCgroup *cg)
     return false;
 
   name = bytes_of (buf, unescape_unit (c, buf, sizeof buf));
-  return !is_libvirt (name, "qemu-") && set_id (cg, name, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn");
+  if (is_libvirt (name, "qemu-") || !set_id (cg, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn"))
+    return false;
+  set_machine (cg, name);
+  return true;
 }
+
+/* A form is tried only if those of the rows before did not match. */
+static const Runtime runtimes[] = {
+  { "containerd", .prefixes = { "containerd", "nerdctl" }, .parents = { "k8s.io", "default" } },
+  { "crio", .prefixes = { "crio" }, .parents = { "crio" }, .helpers = { "conmon" } },
+  { "docker", .prefixes = { "docker" }, .parents = { "moby", "docker" } },
+  { "podman", .prefixes = { "libpod", "libpod-payload" }, .parents = { "libpod" },
+    .helpers = { "conmon", "libpod_pod_" }, .helper_parents = { "libpod_parent" }, .sandbox = "catatonit" },
+  { "k8s", .match = match_k8s, .sandbox = "pause" },
+  { "ecs", .above = "ecs", .match = match_ecs },
+  { "garden", .parents = { "garden" }, .match = match_garden },
+  { "unknown", .match = match_nomad }, /* which of Nomad's drivers it is, nothing tells */
+  { "lxc", .prefixes = { "lxc", "lxc.payload" }, .parents = { "lxc", "lxc.payload" }, .helpers = { "lxc.monitor" },
+    .helper_parents = { "lxc.monitor" }, .match = match_lxc },
+  { "nspawn", .match = match_machine },
+};
 
 /* The last run of exactly 64 lower-case hex digits that no letter or digit touches. */
 static bool
@@ -181,28 +208,28 @@ find_digits (Bytes c, size_t *ret_start)
   return false;
 }
 
-static bool
-is_any (Bytes b, bool (*fits) (Bytes b, const char *s), const char *const *all)
-{
-  while (*all && !fits (b, *all))
-    all++;
-  return *all;
-}
-
 /* Units that carry a container's id without being in it: its mounts, its health checks (podman's
- * "<id>-<random>.service"); and the processes and pods of runtimes. */
+ * "<id>-<random>.service"); and the helpers of runtimes. */
 static bool
 is_no_container (const PfsCgroupStep *step)
 {
-  static const char *const suffixes[] = { ".service", ".mount", ".slice", ".socket", ".swap", NULL };
-  static const char *const scopes[] = { "session-", "run-", NULL };
-  static const char *const helpers[] = { "conmon", "libpod_pod_", "lxc.monitor", NULL };
-  static const char *const helper_parents[] = { "libpod_parent", "lxc.monitor", NULL };
+  static const char *const unit_suffixes[] = { ".service", ".mount", ".slice", ".socket", ".swap" };
   Bytes c = step->component;
 
-  return is_any (c, bytes_has_suffix, suffixes) || is_any (c, bytes_contain, helpers)
-         || (bytes_has_suffix (c, ".scope") && is_any (c, bytes_has_prefix, scopes))
-         || (c.len == ID_DIGITS && is_any (step->parent, bytes_has_prefix, helper_parents));
+  for (size_t i = 0; i < G_N_ELEMENTS (unit_suffixes); i++)
+    if (bytes_has_suffix (c, unit_suffixes[i]))
+      return true;
+  if (bytes_has_suffix (c, ".scope") && (bytes_has_prefix (c, "session-") || bytes_has_prefix (c, "run-")))
+    return true;
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++) {
+    for (const char *const *word = runtimes[i].helpers; *word; word++)
+      if (bytes_contain (c, *word))
+        return true;
+    for (const char *const *parent = runtimes[i].helper_parents; *parent; parent++)
+      if (c.len == ID_DIGITS && bytes_has_prefix (step->parent, *parent))
+        return true;
+  }
+  return false;
 }
 
 /* Does prefix, without the separator at its end, end in the word? */
@@ -214,19 +241,34 @@ ends_in_word (Bytes prefix, const char *word)
   return bytes_has_suffix (prefix, word) && (prefix.len == n || !g_ascii_isalnum (prefix.p[prefix.len - n - 1]));
 }
 
+static bool
+is_of_runtime (const Runtime *runtime, const PfsCgroupStep *step, Bytes prefix)
+{
+  for (const char *const *word = runtime->prefixes; *word; word++)
+    if (ends_in_word (prefix, *word))
+      return true;
+  for (const char *const *parent = runtime->parents; prefix.len == 0 && *parent; parent++)
+    if (bytes_equal (step->parent, *parent))
+      return true;
+  return false;
+}
+
+/* By what stands before the digits ("docker-", "slice:cri-containerd:"), else by the component above. */
 static const char *
 runtime_of (const PfsCgroupStep *step, Bytes prefix)
 {
   if (prefix.len > 0)
     prefix.len--;
-  bool alone = prefix.len == 0;
-  for (size_t i = 0; i < G_N_ELEMENTS (words); i++)
-    if (alone ? bytes_equal (step->parent, words[i].parent) : ends_in_word (prefix, words[i].prefix))
-      return words[i].runtime;
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
+    if (is_of_runtime (&runtimes[i], step, prefix))
+      return runtimes[i].name;
   /* These paths do not name the runtime. */
   if (step->parent_is_pod || step->is_pod)
     return "k8s";
-  return alone && is_below (step, "ecs") ? "ecs" : "unknown";
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes) && prefix.len == 0; i++)
+    if (runtimes[i].above && is_below (step, runtimes[i].above))
+      return runtimes[i].name;
+  return "unknown";
 }
 
 static bool
@@ -236,12 +278,25 @@ match_digits (const PfsCgroupStep *step, PfsCgroup *cg)
   size_t start;
 
   return !is_no_container (step) && find_digits (c, &start)
-         && set_id (cg, bytes_of (c.p + start, ID_DIGITS), no_machine, runtime_of (step, bytes_of (c.p, start)));
+         && set_id (cg, bytes_of (c.p + start, ID_DIGITS), runtime_of (step, bytes_of (c.p, start)));
 }
 
 bool
 pfs_runtime_match (const PfsCgroupStep *step, PfsCgroup *ret)
 {
-  return match_digits (step, ret) || match_k8s (step, ret) || match_ecs (step, ret) || match_garden (step, ret)
-         || match_nomad (step, ret) || match_lxc (step, ret) || match_machine (step, ret);
+  if (match_digits (step, ret))
+    return true;
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
+    if (runtimes[i].match && runtimes[i].match (step, ret))
+      return true;
+  return false;
+}
+
+bool
+pfs_runtime_is_sandbox (const char *comm)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
+    if (g_strcmp0 (comm, runtimes[i].sandbox) == 0)
+      return true;
+  return false;
 }

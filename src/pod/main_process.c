@@ -159,7 +159,7 @@ rank_of (PfsTable *table, PfsContainer *c, PfsProcessInfo *info)
     return r;
   info->rank = (guint8) r;
   /* Its arguments would tell more. But they are in its memory, and a read of that may take as long as it likes. */
-  info->is_sandbox = g_str_equal (stat.comm, "pause") || g_str_equal (stat.comm, "catatonit");
+  info->is_sandbox = pfs_runtime_is_sandbox (stat.comm);
   return r;
 }
 

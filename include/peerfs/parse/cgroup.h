@@ -15,7 +15,7 @@ typedef struct {
                                 outside of our own cgroup namespace. A container that makes a cgroup below its own can
                                 choose the last id, but not those before it */
   unsigned int depth;        /* how many ids that is */
-  char runtime[16];          /* as src/parse/runtime.c calls it; "unknown"; "" without id */
+  char runtime[16];          /* its name in the table of src/parse/runtime.c, or "k8s" or "unknown"; "" without id */
   char pod_uid[64];          /* canonical, '-' separated; "" if the path names no pod */
   char outer_pod[64]; /* the outermost pod's uid: a container that makes a cgroup below its own cannot choose it */
   bool beside_us;     /* in the same parent cgroup as ours: of our own pod, if we are of one */
@@ -26,3 +26,6 @@ typedef struct {
 /* Finds the container in len bytes of a cgroup file, v1, v2 or hybrid. Returns true and fills *ret if there is one,
  * else false with *ret zeroed but for outside. A form that it does not know is no container. */
 bool pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret);
+
+/* Is the program called as one that holds the namespaces of a pod: Kubernetes' pause, or podman's catatonit? */
+bool pfs_runtime_is_sandbox (const char *comm);
