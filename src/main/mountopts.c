@@ -62,6 +62,12 @@ pfs_usage_error (GError **error, const char *format, ...)
   return false;
 }
 
+static bool
+bad_value (const char *option, const char *wanted, GError **error)
+{
+  return pfs_usage_error (error, "-o %s takes %s", option, wanted);
+}
+
 bool
 pfs_mountopts_seconds (const char *value, double *ret)
 {
@@ -78,7 +84,7 @@ set_timeout (const char *option, const char *value, double *ret, GError **error)
 {
   double seconds;
   if (!value || !pfs_mountopts_seconds (value, &seconds) || seconds > SECONDS_MAX)
-    return pfs_usage_error (error, "-o %s takes %s", option, "a number of seconds");
+    return bad_value (option, "a number of seconds", error);
   *ret = seconds;
   return true;
 }
@@ -87,7 +93,7 @@ static bool
 add_name (PfsOptions *options, const char *value, GError **error)
 {
   if (!value || !pfs_table_check_name (value))
-    return pfs_usage_error (error, "-o %s takes %s", "name", "ID_PREFIX=NAME, as in name=3f2a=web");
+    return bad_value ("name", "ID_PREFIX=NAME, as in name=3f2a=web", error);
   g_ptr_array_add (options->table.names, g_strdup (value));
   return true;
 }
@@ -97,7 +103,7 @@ static bool
 set_fsname (PfsOptions *options, const char *value, GError **error)
 {
   if (!value || !*value || strpbrk (value, ",\\"))
-    return pfs_usage_error (error, "-o %s takes %s", "fsname", "a name without comma and backslash");
+    return bad_value ("fsname", "a name without comma and backslash", error);
   g_free (options->mount.fsname);
   options->mount.fsname = g_strdup (value);
   return true;

@@ -13,7 +13,7 @@ pfs_table_memory_unref (PfsTable *table)
   g_array_unref (table->processes);
   g_ptr_array_unref (table->pods);
   g_hash_table_unref (table->pod_names);
-  g_free ((char *) table->options.pod);
+  g_free (table->options.pod);
   g_free (table->node_root);
   g_array_unref (table->rules);
   pthread_mutex_destroy (&table->lock);
