@@ -105,7 +105,8 @@ use_seed ()
   local commit
   commit=$(git -c safe.directory='*' -C "$peerfs_top" rev-parse HEAD 2>/dev/null)
   commit=${commit:0:7}
-  seed=${PEERFS_SEED:-$((${commit:+16#}${commit:-RANDOM * 32768 + RANDOM}))}
+  seed=${PEERFS_SEED:-${commit:+$((16#$commit))}}
+  seed=${seed:-$((RANDOM * 32768 + RANDOM))}
   RANDOM=$seed
   echo "PEERFS_SEED=$seed"
 }

@@ -13,7 +13,6 @@ import time
 from checks import check, child, finish
 
 mount, direct, another = sys.argv[1:4]
-SOON = 30  # seconds, on however busy a machine: what is not done by then would never be
 
 
 def succeeds(function):
@@ -77,7 +76,7 @@ def interrupted(seconds):
         fcntl.flock(file, fcntl.LOCK_UN)
         return False
     except Alarm:
-        return time.time() - started < SOON
+        return time.time() - started < 3
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -107,12 +106,12 @@ time.sleep(0.3)
 os.kill(waiter, signal.SIGKILL)
 started = time.time()
 os.waitpid(waiter, 0)
-check("one that waits can be killed", time.time() - started < SOON)
+check("one that waits can be killed", time.time() - started < 2)
 waiters = [child(lambda: fcntl.flock(open(mount + "/file"), fcntl.LOCK_SH)) for _ in range(60)]
 time.sleep(0.5)
 started = time.time()
 open(mount + "/other", "w").write("y")
-check("others are served beside 60 that wait", time.time() - started < SOON)
+check("others are served beside 60 that wait", time.time() - started < 2)
 release()
 os.waitpid(pid, 0)
 check("and all of them get it", all([os.waitpid(w, 0)[1] == 0 for w in waiters]))
@@ -196,7 +195,7 @@ pair = [crossed(60, 61, ready[1], go[0]), crossed(61, 60, ready[1], go[0])]
 os.read(ready[0], 1), os.read(ready[0], 1)
 os.write(go[1], b"xx")
 armed = True
-signal.setitimer(signal.ITIMER_REAL, SOON)
+signal.setitimer(signal.ITIMER_REAL, 5)
 try:
     ends = sorted(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in pair)
 except Alarm:
