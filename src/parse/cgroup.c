@@ -4,45 +4,24 @@
  * its own. It may be a runtime itself: then its containers are the innermost. */
 #include "peerfs/parse/cgroup.h"
 
-#include <glib.h>
-
 #include "runtime.h"
+#include "text.h"
 
 /* "pod<uid>" of the cgroupfs driver, or "kubepods-burstable-pod<uid>.slice" of systemd's, where '_' stands for '-'.
  * The uid is a UUID, or the 32 hex digits of a static pod. */
 static bool
-pod_uid_of (Bytes c, char uid[64])
+pod_uid_of (const char *component, char ret[64])
 {
-  for (size_t i = 0; i + 3 <= c.len; i++) {
-    Bytes rest = bytes_skip (c, i);
-    size_t n = 0;
-
-    if (!bytes_has_prefix (rest, "pod") || (i > 0 && c.p[i - 1] != '-'))
-      continue;
-    rest = bytes_skip (rest, 3);
-    while (n < rest.len && n <= 36 && rest.p[n] != '.' && rest.p[n] != ':')
-      n++;
-    rest.len = n;
-    if (!bytes_is_pod_uid (rest) && !bytes_is_uuid (rest, '_'))
-      continue;
-
-    memcpy (uid, rest.p, rest.len);
-    uid[rest.len] = '\0';
+  for (const char *p = component; (p = strstr (p, "pod")); p += 3) {
+    g_autofree char *uid = g_strndup (p + 3, 37);
+    uid[strcspn (uid, ".:")] = '\0';
     g_strdelimit (uid, "_", '-');
+    if ((p > component && p[-1] != '-') || !text_is_pod_uid (uid))
+      continue;
+    g_strlcpy (ret, uid, 64);
     return true;
   }
   return false;
-}
-
-static Bytes
-next_component (Bytes *path)
-{
-  Bytes c;
-
-  while (bytes_split (path, '/', &c))
-    if (c.len > 0)
-      return c;
-  return bytes_of ("", 0);
 }
 
 /* False if it does not fit. */
@@ -58,84 +37,71 @@ chain_add (char chain[PFS_CHAIN_MAX], const char *id)
   return false;
 }
 
-/* Returns how many containers deep the path is; *cg is the innermost, untouched if that is 0. */
-static unsigned int
-parse_path (Bytes path, PfsCgroup *cg)
+/* path begins with '/'. *ret is the innermost container, with depth 0 if there is none. */
+static void
+parse_path (const char *path, PfsCgroup *ret)
 {
-  PfsCgroupStep step = { .parent = bytes_of ("", 0) };
-  const char *begin = path.p;
-  char chain[PFS_CHAIN_MAX] = "", outer_pod[64] = "";
-  unsigned int depth = 0, place = 0;
-  bool beside_us = false;
+  g_auto (GStrv) parts = g_strsplit (path + 1, "/", -1);
+  PfsCgroupStep step = { .path = parts, .name = "" };
+  PfsCgroup cg = { .outside = g_strcmp0 (parts[0], "..") == 0 };
 
-  step.component = next_component (&path);
-  bool is_outside = bytes_equal (step.component, "..");
-  if (is_outside)
-    chain_add (chain, "..");
-  while (step.component.len > 0) {
-    PfsCgroup found;
-
-    step.next = next_component (&path);
-    step.above = bytes_of (begin, (size_t) (step.component.p - begin));
-    step.is_pod = pod_uid_of (step.component, step.pod_uid);
-    if (pfs_runtime_match (&step, &found)) {
-      if (!chain_add (chain, found.id))
-        break;
-      if (!outer_pod[0])
-        memcpy (outer_pod, step.pod_uid, sizeof outer_pod);
-      beside_us = beside_us || (is_outside && place == 1);
-      found.beside_us = beside_us;
-      memcpy (found.outer_pod, outer_pod, sizeof outer_pod);
-      memcpy (found.pod_uid, step.pod_uid, sizeof found.pod_uid);
-      memcpy (found.chain, chain, sizeof chain);
-      found.depth = ++depth;
-      *cg = found;
-    }
+  if (cg.outside)
+    chain_add (cg.chain, "..");
+  *ret = cg;
+  for (char **part = parts; *part; part++) {
+    step.component = part;
+    step.parent = step.name;
+    step.name = *part;
+    step.next = part[1] ? part[1] : "";
     step.parent_is_pod = step.is_pod;
-    step.parent = step.component;
-    step.component = step.next;
-    place++;
+    step.is_pod = pod_uid_of (*part, cg.pod_uid);
+    if (!pfs_runtime_match (&step, &cg))
+      continue;
+    if (!chain_add (cg.chain, cg.id))
+      break;
+    if (!cg.outer_pod[0])
+      memcpy (cg.outer_pod, cg.pod_uid, sizeof cg.outer_pod);
+    cg.beside_us = cg.beside_us || (cg.outside && part == parts + 1);
+    cg.depth++;
+    *ret = cg;
   }
-  return depth;
 }
 
 /* "hierarchy-id:controllers:path" (cgroups(7)). The path may hold ':'; one of a removed cgroup ends in " (deleted)". */
-static bool
-path_of (Bytes line, Bytes *ret)
+static char *
+path_of (char *line)
 {
-  Bytes number, controllers;
-  uint64_t hierarchy;
+  char *number = strsep (&line, ":"), *controllers = strsep (&line, ":");
+  guint64 hierarchy;
 
-  if (!bytes_split (&line, ':', &number) || !bytes_to_number (number, 10, UINT32_MAX, &hierarchy)
-      || !bytes_split (&line, ':', &controllers) || line.len == 0 || line.p[0] != '/')
-    return false;
-  if (bytes_has_suffix (line, " (deleted)"))
-    line.len -= strlen (" (deleted)");
-  *ret = line;
-  return true;
+  if (!controllers || !line || line[0] != '/'
+      || !g_ascii_string_to_unsigned (number, 10, 0, G_MAXUINT32, &hierarchy, NULL))
+    return NULL;
+  if (g_str_has_suffix (line, " (deleted)"))
+    line[strlen (line) - strlen (" (deleted)")] = '\0';
+  return line;
 }
 
 bool
 pfs_cgroup_parse (const char *content, size_t len, PfsCgroup *ret)
 {
-  Bytes all = bytes_of (content, len), line, path;
-  unsigned int deepest = 0;
+  g_autofree char *text = text_of (content, len);
+  char *rest = text;
   bool outside = false;
 
   /* Not every v1 hierarchy has a cgroup of every container: take the line that knows most. */
   memset (ret, 0, sizeof *ret);
-  while (bytes_split (&all, '\n', &line)) {
+  for (char *line; (line = strsep (&rest, "\n"));) {
+    const char *path = path_of (line);
     PfsCgroup found;
 
-    if (!path_of (line, &path))
+    if (!path)
       continue;
-    outside = outside || bytes_equal (path, "/..") || bytes_has_prefix (path, "/../");
-    unsigned int depth = parse_path (path, &found);
-    if (depth > deepest) {
-      deepest = depth;
+    parse_path (path, &found);
+    outside = outside || found.outside;
+    if (found.depth > ret->depth)
       *ret = found;
-    }
   }
   ret->outside = outside;
-  return deepest > 0;
+  return ret->depth > 0;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "peerfs/parse/environ.h"
 
-#include "peerfs/base/name.h"
+#include <string.h>
 
-#include "bytes.h"
+#include "peerfs/base/name.h"
 
 #define VARIABLES_MAX 65536 /* each costs us more than its few bytes cost the peer */
 
 static void
-add_record (PfsEnviron *env, Bytes record)
+add_record (PfsEnviron *env, const char *record, size_t len)
 {
-  const char *equals = record.len > 0 ? memchr (record.p, '=', record.len) : NULL;
-  g_autofree char *name = equals ? pfs_name_encode (record.p, (size_t) (equals - record.p)) : NULL;
+  const char *equals = memchr (record, '=', len);
+  g_autofree char *name = equals ? pfs_name_encode (record, (size_t) (equals - record)) : NULL;
 
   if (!name || g_hash_table_contains (env->values, name))
     return;
@@ -23,14 +23,16 @@ PfsEnviron *
 pfs_environ_parse (GBytes *content)
 {
   PfsEnviron *env = g_new0 (PfsEnviron, 1);
-  Bytes record;
+  gsize left, len;
+  const char *record = g_bytes_get_data (content, &left);
 
   env->content = g_bytes_ref (content);
   env->names = g_ptr_array_new_with_free_func (g_free);
   env->values = g_hash_table_new (g_str_hash, g_str_equal);
-  for (Bytes all = bytes_of_content (env->content);
-       env->names->len < VARIABLES_MAX && bytes_split (&all, '\0', &record);)
-    add_record (env, record);
+  for (; left > 0 && env->names->len < VARIABLES_MAX; left -= len, record += len) {
+    add_record (env, record, strnlen (record, left));
+    len = MIN (strnlen (record, left) + 1, left);
+  }
   return env;
 }
 
@@ -49,17 +51,19 @@ const char *
 pfs_environ_value (const PfsEnviron *env, const char *file_name, gsize *ret_len)
 {
   const char *value = g_hash_table_lookup (env->values, file_name);
-  Bytes all = bytes_of_content (env->content);
+  gsize size;
+  const char *content = g_bytes_get_data (env->content, &size);
 
   if (value)
-    *ret_len = strnlen (value, (size_t) (all.p + all.len - value));
+    *ret_len = strnlen (value, (size_t) (content + size - value));
   return value;
 }
 
 bool
 pfs_environ_overwritten (const PfsEnviron *env)
 {
-  Bytes all = bytes_of_content (env->content), first;
+  gsize size;
+  const char *content = g_bytes_get_data (env->content, &size);
 
-  return bytes_split (&all, '\0', &first) && !bytes_contain (first, "=");
+  return size > 0 && !memchr (content, '=', strnlen (content, size));
 }

@@ -11,12 +11,12 @@
 #include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 
-#include "bytes.h"
+#include "text.h"
 
 bool
 pfs_is_pod_uid (const char *text)
 {
-  return bytes_is_pod_uid (bytes_of (text, strlen (text)));
+  return text_is_pod_uid (text);
 }
 
 /* A folder named "volumes" is the kubelet's, whose content the pod chooses, unless it is a container engine's,
@@ -41,8 +41,8 @@ name_of_root (const char *root, PfsKubeletMount *ret)
     return false;
   char **tail = parts + n - 5; /* "pods", uid, "containers", name, instance */
   if (!g_str_equal (tail[0], "pods") || !pfs_is_pod_uid (tail[1]) || !g_str_equal (tail[2], "containers")
-      || strlen (tail[3]) >= sizeof mount.name || !bytes_is_label (bytes_of (tail[3], strlen (tail[3])))
-      || strlen (tail[4]) != 8 || !bytes_is_hex (bytes_of (tail[4], 8)))
+      || strlen (tail[3]) >= sizeof mount.name || !text_is_label (tail[3]) || strlen (tail[4]) != 8
+      || !text_is_hex (tail[4]))
     return false;
   g_strlcpy (mount.pod_uid, tail[1], sizeof mount.pod_uid);
   g_strlcpy (mount.name, tail[3], sizeof mount.name);
@@ -106,16 +106,14 @@ pfs_mountinfo_kubelet (GBytes *content, const char *pod_uid, const PfsKubeletMou
 
 /* RFC 1123, as the API server demands of pods' names: labels with dots between them, of any length together. */
 static bool
-is_subdomain (Bytes b)
+is_subdomain (const char *name)
 {
-  Bytes label;
+  g_auto (GStrv) labels = g_strsplit (name, ".", -1);
 
-  if (b.len == 0 || b.p[b.len - 1] == '.')
-    return false;
-  while (bytes_split (&b, '.', &label))
-    if (!bytes_is_label (label))
+  for (char **label = labels; *label; label++)
+    if (!text_is_label (*label))
       return false;
-  return true;
+  return *labels;
 }
 
 /* BuildPodLogsDirectory() of Kubernetes' pkg/kubelet/kuberuntime/helpers.go; none of the three parts has a '_' in it.
@@ -123,16 +121,14 @@ is_subdomain (Bytes b)
 bool
 pfs_podlog_parse (const char *name, PfsPodLog *ret)
 {
-  Bytes rest = bytes_of (name, strlen (name)), namespace, pod;
-  PfsPodLog log = { .uid = "" };
+  g_auto (GStrv) parts = g_strsplit (name, "_", -1); /* namespace, pod, uid */
+  PfsPodLog log;
 
-  if (!bytes_split (&rest, '_', &namespace) || namespace.len >= sizeof log.namespace || !bytes_is_label (namespace)
-      || !bytes_split (&rest, '_', &pod) || pod.len >= sizeof log.pod || !is_subdomain (pod)
-      || !bytes_is_pod_uid (rest))
+  if (g_strv_length (parts) != 3 || !text_is_label (parts[0]) || !is_subdomain (parts[1]) || !text_is_pod_uid (parts[2])
+      || g_strlcpy (log.namespace, parts[0], sizeof log.namespace) >= sizeof log.namespace
+      || g_strlcpy (log.pod, parts[1], sizeof log.pod) >= sizeof log.pod)
     return false;
-  memcpy (log.namespace, namespace.p, namespace.len);
-  memcpy (log.pod, pod.p, pod.len);
-  memcpy (log.uid, rest.p, rest.len);
+  g_strlcpy (log.uid, parts[2], sizeof log.uid);
   *ret = log;
   return true;
 }

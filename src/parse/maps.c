@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-#include "bytes.h"
+#include "text.h"
 
 static void
 mapping_free (gpointer data)
@@ -14,57 +14,59 @@ mapping_free (gpointer data)
 
 /* The kernel's names for memory that was never in a directory. */
 static bool
-is_file (Bytes path, bool deleted)
+is_file (const char *path, bool deleted)
 {
   static const char *const unnamed[] = { "/memfd:",  "/SYSV",          "/anon_hugepage", "/[aio]",
                                          "/dmabuf:", "/drm mm object", "/i915" };
 
-  if (path.len < 2 || path.p[0] != '/' || memchr (path.p, '\0', path.len) || bytes_equal (path, "/dev/zero"))
+  if (path[0] != '/' || !path[1] || strcmp (path, "/dev/zero") == 0)
     return false;
   for (size_t i = 0; deleted && i < G_N_ELEMENTS (unnamed); i++)
-    if (bytes_has_prefix (path, unnamed[i]))
+    if (g_str_has_prefix (path, unnamed[i]))
       return false;
   return true;
 }
 
 static bool
-parse_pair (Bytes field, char sep, uint64_t max, uint64_t *ret_first, uint64_t *ret_second)
+parse_pair (char *second, const char *separator, guint64 max, guint64 *ret_first, guint64 *ret_second)
 {
-  Bytes first;
+  char *first = strsep (&second, separator);
 
-  return bytes_split (&field, sep, &first) && bytes_to_number (first, 16, max, ret_first)
-         && bytes_to_number (field, 16, max, ret_second);
+  return second && g_ascii_string_to_unsigned (first, 16, 0, max, ret_first, NULL)
+         && g_ascii_string_to_unsigned (second, 16, 0, max, ret_second, NULL);
 }
 
 /* "start-end perms offset major:minor inode", spaces up to a column, path (fs/proc/task_mmu.c, show_map_vma). In that
  * the kernel escapes only newlines, as "\012" (seq_path). Returns true and fills *mapping, whose path is the caller's,
  * if it is a mapped file. */
 static bool
-parse_line (Bytes line, PfsMapping *mapping)
+parse_line (const char *line, PfsMapping *mapping)
 {
-  Bytes range, perms, offset, device, inode;
-  uint64_t major, minor, ignored;
+  g_auto (GStrv) fields = g_strsplit (line, " ", 6); /* range, perms, offset, device, inode, path */
+  guint64 start, end, offset, major, minor, inode;
 
-  if (!bytes_split (&line, ' ', &range) || !parse_pair (range, '-', UINT64_MAX, &mapping->start, &mapping->end)
-      || mapping->start >= mapping->end || !bytes_split (&line, ' ', &perms) || perms.len != 4
-      || !bytes_split (&line, ' ', &offset) || !bytes_to_number (offset, 16, UINT64_MAX, &ignored)
-      || !bytes_split (&line, ' ', &device) || !parse_pair (device, ':', UINT_MAX, &major, &minor)
-      || !bytes_split (&line, ' ', &inode) || !bytes_to_number (inode, 10, UINT64_MAX, &mapping->inode)
-      || mapping->inode == 0)
+  if (g_strv_length (fields) != 6 || !parse_pair (fields[0], "-", G_MAXUINT64, &start, &end) || start >= end
+      || strlen (fields[1]) != 4 || !g_ascii_string_to_unsigned (fields[2], 16, 0, G_MAXUINT64, &offset, NULL)
+      || !parse_pair (fields[3], ":", UINT_MAX, &major, &minor)
+      || !g_ascii_string_to_unsigned (fields[4], 10, 1, G_MAXUINT64, &inode, NULL))
     return false;
-  while (line.len > 0 && line.p[0] == ' ')
-    line = bytes_skip (line, 1);
-
-  mapping->major = (unsigned int) major;
-  mapping->minor = (unsigned int) minor;
-  mapping->deleted = bytes_has_suffix (line, " (deleted)");
-  if (mapping->deleted)
-    line.len -= strlen (" (deleted)");
-  if (!is_file (line, mapping->deleted))
+  g_autofree char *name = g_strdup (fields[5] + strspn (fields[5], " "));
+  bool deleted = g_str_has_suffix (name, " (deleted)");
+  if (deleted)
+    name[strlen (name) - strlen (" (deleted)")] = '\0';
+  if (!is_file (name, deleted))
     return false;
-  GString *path = g_string_new_len (line.p, (gssize) line.len);
+  GString *path = g_string_new (name);
   g_string_replace (path, "\\012", "\n", 0);
-  mapping->path = g_string_free (path, FALSE);
+  *mapping = (PfsMapping) {
+    .path = g_string_free (path, FALSE),
+    .start = start,
+    .end = end,
+    .major = (unsigned int) major,
+    .minor = (unsigned int) minor,
+    .inode = inode,
+    .deleted = deleted,
+  };
   return true;
 }
 
@@ -139,9 +141,10 @@ add_mapping (PfsMappedFiles *files, PfsMapping *mapping)
 bool
 pfs_mapped_files_add (PfsMappedFiles *files, const char *line, size_t len)
 {
+  g_autofree char *text = text_of (line, len);
   PfsMapping mapping;
 
-  if (!files->full && parse_line (bytes_of (line, len), &mapping)) {
+  if (!files->full && strlen (text) == len && parse_line (text, &mapping)) {
     add_mapping (files, &mapping);
     g_free (mapping.path);
   }

@@ -4,11 +4,10 @@
 #include <limits.h>
 #include <sys/sysmacros.h>
 
-#include "bytes.h"
+#include "text.h"
 
 struct PfsMountIter {
-  Bytes rest;
-  GString *line; /* of the last step: its fields point into it */
+  char *text, *rest; /* fields of lines point into the text */
 };
 
 PfsMountIter *
@@ -16,17 +15,14 @@ pfs_mount_iter_new (GBytes *content)
 {
   PfsMountIter *iter = g_new0 (PfsMountIter, 1);
 
-  iter->rest = bytes_of_content (content);
-  iter->line = g_string_new (NULL);
+  iter->rest = iter->text = text_of (g_bytes_get_data (content, NULL), g_bytes_get_size (content));
   return iter;
 }
 
 void
 pfs_mount_iter_free (PfsMountIter *iter)
 {
-  if (!iter)
-    return;
-  g_string_free (iter->line, TRUE);
+  g_free (iter->text);
   g_free (iter);
 }
 
@@ -104,16 +100,9 @@ parse_line (char *line, PfsMountLine *ret)
 bool
 pfs_mount_iter_next (PfsMountIter *iter, PfsMountLine *ret)
 {
-  Bytes line;
-
-  while (bytes_split (&iter->rest, '\n', &line)) {
-    if (line.len == 0 || memchr (line.p, '\0', line.len))
-      continue;
-    g_string_truncate (iter->line, 0);
-    g_string_append_len (iter->line, line.p, (gssize) line.len);
-    if (parse_line (iter->line->str, ret))
+  for (char *line; (line = strsep (&iter->rest, "\n"));)
+    if (parse_line (line, ret))
       return true;
-  }
   return false;
 }
 

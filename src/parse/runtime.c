@@ -3,9 +3,10 @@
  * the table; a form that its words cannot say is a function beside it. */
 #include "runtime.h"
 
-#include <glib.h>
+#include "text.h"
 
 #define ID_DIGITS 64
+#define ALNUM G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS
 
 typedef struct {
   const char *name;        /* as peerfs shows it */
@@ -18,64 +19,63 @@ typedef struct {
   const char *sandbox;                                       /* the program of a pod's sandbox */
 } Runtime;
 
-/* True for text that may be a file name and be printed. */
 static bool
-is_plain (Bytes b)
+set_id (PfsCgroup *cg, const char *id, const char *runtime)
 {
-  if (b.len == 0 || !g_ascii_isalnum (b.p[0]))
-    return false;
-  for (size_t i = 0; i < b.len; i++)
-    if (!g_ascii_isalnum (b.p[i]) && !memchr ("_.-+@", b.p[i], 5))
-      return false;
-  return true;
-}
+  bool plain = g_ascii_isalnum (*id) && !id[strspn (id, ALNUM "_.-+@")]; /* may be a file name and be printed */
 
-static bool
-set_id (PfsCgroup *cg, Bytes b, const char *runtime)
-{
-  if (b.len >= sizeof cg->id || !is_plain (b))
-    return false;
-  memset (cg, 0, sizeof *cg);
-  memcpy (cg->id, b.p, b.len);
+  cg->machine[0] = '\0';
   g_strlcpy (cg->runtime, runtime, sizeof cg->runtime);
-  return true;
+  return plain && g_strlcpy (cg->id, id, sizeof cg->id) < sizeof cg->id;
 }
 
-static void
-set_machine (PfsCgroup *cg, Bytes name)
+static bool
+set_machine (PfsCgroup *cg, const char *name, const char *runtime)
 {
-  if (name.len < sizeof cg->machine)
-    memcpy (cg->machine, name.p, name.len);
+  if (!set_id (cg, name, runtime))
+    return false;
+  if (strlen (name) < sizeof cg->machine)
+    g_strlcpy (cg->machine, name, sizeof cg->machine);
+  return true;
 }
 
 /* Is one of the cgroups above called so? */
 static bool
 is_below (const PfsCgroupStep *step, const char *name)
 {
-  Bytes above = step->above, component;
-
-  while (bytes_split (&above, '/', &component))
-    if (bytes_equal (component, name))
+  for (char **above = step->path; above < step->component; above++)
+    if (g_str_equal (*above, name))
       return true;
   return false;
+}
+
+/* The name without what it begins and ends with (g_free); NULL if it does not. */
+static char *
+strip (const char *name, const char *prefix, const char *suffix)
+{
+  size_t around = strlen (prefix) + strlen (suffix), len = strlen (name);
+
+  if (len < around || !g_str_has_prefix (name, prefix) || !g_str_has_suffix (name, suffix))
+    return NULL;
+  return g_strndup (name + strlen (prefix), len - around);
 }
 
 static bool
 match_k8s (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  return step->parent_is_pod && bytes_is_uuid (step->component, '-') && set_id (cg, step->component, "k8s");
+  return step->parent_is_pod && text_is_uuid (step->name) && set_id (cg, step->name, "k8s");
 }
 
 /* Fargate: ecs/<task, 32 hex>/<the same 32 hex>-<decimal>. */
 static bool
 match_ecs (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  Bytes c = step->component;
-  uint64_t number;
+  const char *name = step->name;
+  guint64 number;
 
-  return c.len > 33 && c.len <= 44 && c.p[32] == '-' && bytes_is_hex (bytes_of (c.p, 32))
-         && bytes_to_number (bytes_skip (c, 33), 10, UINT64_MAX, &number) && is_below (step, "ecs")
-         && set_id (cg, c, "ecs");
+  return strspn (name, HEX_DIGITS) == 32 && name[32] == '-' && strlen (name) <= 44
+         && g_ascii_string_to_unsigned (name + 33, 10, 0, G_MAXUINT64, &number, NULL) && is_below (step, "ecs")
+         && set_id (cg, name, "ecs");
 }
 
 /* Garden's handles are UUIDs, whose last group Cloud Foundry cuts to four digits; garden/{good,bad}/ with its CPU
@@ -83,72 +83,63 @@ match_ecs (const PfsCgroupStep *step, PfsCgroup *cg)
 static bool
 match_garden (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  char uuid[36] = "00000000-0000-0000-0000-000000000000";
-  Bytes c = step->component, parent = step->parent;
+  static const char *const parents[] = { "garden", "good", "bad", NULL };
+  static const char zeros[] = "00000000-0000-0000-0000-000000000000";
+  size_t len = strlen (step->name);
 
-  if (!bytes_equal (parent, "garden") && !bytes_equal (parent, "good") && !bytes_equal (parent, "bad"))
+  if (!g_strv_contains (parents, step->parent) || len < 28 || len >= sizeof zeros)
     return false;
-  if (c.len < 28 || c.len > sizeof uuid)
-    return false;
-  memcpy (uuid, c.p, c.len);
-  return bytes_is_uuid (bytes_of (uuid, sizeof uuid), '-') && set_id (cg, c, "garden");
+  g_autofree char *uuid = g_strconcat (step->name, zeros + len, NULL);
+  return text_is_uuid (uuid) && set_id (cg, step->name, "garden");
 }
 
 /* Nomad without Docker: nomad.slice/share.slice/<allocation>.<task>.scope, or nomad/<allocation>.<task>. */
 static bool
 match_nomad (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  Bytes c = step->component;
+  g_autofree char *scope = strip (step->name, "", ".scope");
+  const char *name = scope ? scope : step->name;
+  g_autofree char *allocation = g_strndup (name, 36);
 
-  if (bytes_has_suffix (c, ".scope"))
-    c.len -= strlen (".scope");
-  if (c.len <= 37 || c.p[36] != '.' || !bytes_is_uuid (bytes_of (c.p, 36), '-') || !is_plain (bytes_skip (c, 37))
-      || !(is_below (step, "nomad") || is_below (step, "nomad.slice")) || !set_id (cg, c, "unknown"))
+  if (!text_is_uuid (allocation) || name[36] != '.' || !(is_below (step, "nomad") || is_below (step, "nomad.slice"))
+      || !set_machine (cg, name + 37, "unknown"))
     return false;
-  set_machine (cg, bytes_skip (c, 37));
-  return true;
+  return g_strlcpy (cg->id, name, sizeof cg->id) < sizeof cg->id;
 }
 
 /* lxc.payload.<name> (LXC 4, LXD, Incus), lxc.payload/<name> (LXC 3.1), lxc/<name> (before, and Proxmox). */
 static bool
 match_lxc (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  Bytes name = step->component;
+  g_autofree char *payload = strip (step->name, "lxc.payload.", "");
 
-  if (bytes_has_prefix (name, "lxc.payload."))
-    name = bytes_skip (name, strlen ("lxc.payload."));
-  else if (!bytes_equal (step->parent, "lxc") && !bytes_equal (step->parent, "lxc.payload"))
-    return false;
-  if (!set_id (cg, name, "lxc"))
-    return false;
-  set_machine (cg, name);
-  return true;
+  if (payload)
+    return set_machine (cg, payload, "lxc");
+  return (g_str_equal (step->parent, "lxc") || g_str_equal (step->parent, "lxc.payload"))
+         && set_machine (cg, step->name, "lxc");
 }
 
-/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). Gives the number of bytes, 0 if they do not fit. */
-static size_t
-unescape_unit (Bytes b, char *buf, size_t size)
+/* Undoes systemd's \xNN (systemd.unit(5), "String escaping"). */
+static char *
+unescape_unit (const char *unit)
 {
-  size_t n = 0;
+  g_autoptr (GString) name = g_string_new (NULL);
+  guint64 byte;
 
-  for (size_t i = 0; i < b.len; i++) {
-    uint64_t byte = (unsigned char) b.p[i];
-
-    if (n == size)
-      return 0;
-    if (b.len - i >= 4 && b.p[i] == '\\' && b.p[i + 1] == 'x'
-        && bytes_to_number (bytes_of (b.p + i + 2, 2), 16, 0xff, &byte))
-      i += 3;
-    buf[n++] = (char) byte;
+  for (const char *p = unit; *p; p++) {
+    g_autofree char *digits = g_str_has_prefix (p, "\\x") ? g_strndup (p + 2, 2) : NULL;
+    bool escaped = digits && strlen (digits) == 2 && g_ascii_string_to_unsigned (digits, 16, 1, 255, &byte, NULL);
+    g_string_append_c (name, escaped ? (char) byte : *p);
+    p += escaped ? 3 : 0;
   }
-  return n;
+  return g_string_free (g_steal_pointer (&name), FALSE);
 }
 
 /* libvirt registers its machines as "<driver>-<number>-<name>". */
 static bool
-is_libvirt (Bytes name, const char *driver)
+is_libvirt (const char *name, const char *driver)
 {
-  return bytes_has_prefix (name, driver) && name.len > strlen (driver) && g_ascii_isdigit (name.p[strlen (driver)]);
+  return g_str_has_prefix (name, driver) && g_ascii_isdigit (name[strlen (driver)]);
 }
 
 /* machine-<name>.scope of systemd-machined, systemd-nspawn@<name>.service of the template unit. Below them, nspawn
@@ -156,23 +147,13 @@ is_libvirt (Bytes name, const char *driver)
 static bool
 match_machine (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  Bytes c = step->component, name;
-  char buf[PFS_ID_MAX];
+  g_autofree char *scope = strip (step->name, "machine-", ".scope");
+  g_autofree char *service = *step->next ? strip (step->name, "systemd-nspawn@", ".service") : NULL;
 
-  if (bytes_equal (step->next, "supervisor"))
+  if ((!scope && !service) || g_str_equal (step->next, "supervisor"))
     return false;
-  if (bytes_has_prefix (c, "machine-") && bytes_has_suffix (c, ".scope"))
-    c = bytes_of (c.p + 8, c.len - 8 - 6);
-  else if (bytes_has_prefix (c, "systemd-nspawn@") && bytes_has_suffix (c, ".service") && step->next.len > 0)
-    c = bytes_of (c.p + 15, c.len - 15 - 8);
-  else
-    return false;
-
-  name = bytes_of (buf, unescape_unit (c, buf, sizeof buf));
-  if (is_libvirt (name, "qemu-") || !set_id (cg, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn"))
-    return false;
-  set_machine (cg, name);
-  return true;
+  g_autofree char *name = unescape_unit (scope ? scope : service);
+  return !is_libvirt (name, "qemu-") && set_machine (cg, name, is_libvirt (name, "lxc-") ? "lxc" : "nspawn");
 }
 
 /* A form is tried only if those of the rows before did not match. */
@@ -191,21 +172,18 @@ static const Runtime runtimes[] = {
   { "nspawn", .match = match_machine },
 };
 
-/* The last run of exactly 64 lower-case hex digits that no letter or digit touches. */
-static bool
-find_digits (Bytes c, size_t *ret_start)
+/* The last run of exactly 64 lower-case hex digits that no letter or digit touches; NULL if there is none. */
+static const char *
+find_digits (const char *name)
 {
-  for (size_t end = c.len; end >= ID_DIGITS; end--) {
-    size_t start = end - ID_DIGITS;
+  const char *found = NULL;
 
-    if ((end < c.len && g_ascii_isalnum (c.p[end])) || (start > 0 && g_ascii_isalnum (c.p[start - 1])))
-      continue;
-    if (bytes_is_hex (bytes_of (c.p + start, ID_DIGITS))) {
-      *ret_start = start;
-      return true;
-    }
+  for (size_t len; *name; name += MAX (len, 1)) {
+    len = strspn (name, ALNUM);
+    if (len == ID_DIGITS && strspn (name, HEX_DIGITS) == ID_DIGITS)
+      found = name;
   }
-  return false;
+  return found;
 }
 
 /* Units that carry a container's id without being in it: its mounts, its health checks (podman's
@@ -214,19 +192,19 @@ static bool
 is_no_container (const PfsCgroupStep *step)
 {
   static const char *const unit_suffixes[] = { ".service", ".mount", ".slice", ".socket", ".swap" };
-  Bytes c = step->component;
+  const char *name = step->name;
 
   for (size_t i = 0; i < G_N_ELEMENTS (unit_suffixes); i++)
-    if (bytes_has_suffix (c, unit_suffixes[i]))
+    if (g_str_has_suffix (name, unit_suffixes[i]))
       return true;
-  if (bytes_has_suffix (c, ".scope") && (bytes_has_prefix (c, "session-") || bytes_has_prefix (c, "run-")))
+  if (g_str_has_suffix (name, ".scope") && (g_str_has_prefix (name, "session-") || g_str_has_prefix (name, "run-")))
     return true;
   for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++) {
     for (const char *const *word = runtimes[i].helpers; *word; word++)
-      if (bytes_contain (c, *word))
+      if (strstr (name, *word))
         return true;
     for (const char *const *parent = runtimes[i].helper_parents; *parent; parent++)
-      if (c.len == ID_DIGITS && bytes_has_prefix (step->parent, *parent))
+      if (strlen (name) == ID_DIGITS && g_str_has_prefix (step->parent, *parent))
         return true;
   }
   return false;
@@ -234,38 +212,33 @@ is_no_container (const PfsCgroupStep *step)
 
 /* Does prefix, without the separator at its end, end in the word? */
 static bool
-ends_in_word (Bytes prefix, const char *word)
+ends_in_word (const char *prefix, const char *word)
 {
-  size_t n = strlen (word);
+  size_t len = strlen (prefix), n = strlen (word);
 
-  return bytes_has_suffix (prefix, word) && (prefix.len == n || !g_ascii_isalnum (prefix.p[prefix.len - n - 1]));
+  return g_str_has_suffix (prefix, word) && (len == n || !g_ascii_isalnum (prefix[len - n - 1]));
 }
 
 static bool
-is_of_runtime (const Runtime *runtime, const PfsCgroupStep *step, Bytes prefix)
+is_of_runtime (const Runtime *runtime, const PfsCgroupStep *step, const char *prefix)
 {
   for (const char *const *word = runtime->prefixes; *word; word++)
     if (ends_in_word (prefix, *word))
       return true;
-  for (const char *const *parent = runtime->parents; prefix.len == 0 && *parent; parent++)
-    if (bytes_equal (step->parent, *parent))
-      return true;
-  return false;
+  return !*prefix && g_strv_contains (runtime->parents, step->parent);
 }
 
 /* By what stands before the digits ("docker-", "slice:cri-containerd:"), else by the component above. */
 static const char *
-runtime_of (const PfsCgroupStep *step, Bytes prefix)
+runtime_of (const PfsCgroupStep *step, const char *prefix)
 {
-  if (prefix.len > 0)
-    prefix.len--;
   for (size_t i = 0; i < G_N_ELEMENTS (runtimes); i++)
     if (is_of_runtime (&runtimes[i], step, prefix))
       return runtimes[i].name;
   /* These paths do not name the runtime. */
   if (step->parent_is_pod || step->is_pod)
     return "k8s";
-  for (size_t i = 0; i < G_N_ELEMENTS (runtimes) && prefix.len == 0; i++)
+  for (size_t i = 0; i < G_N_ELEMENTS (runtimes) && !*prefix; i++)
     if (runtimes[i].above && is_below (step, runtimes[i].above))
       return runtimes[i].name;
   return "unknown";
@@ -274,11 +247,13 @@ runtime_of (const PfsCgroupStep *step, Bytes prefix)
 static bool
 match_digits (const PfsCgroupStep *step, PfsCgroup *cg)
 {
-  Bytes c = step->component;
-  size_t start;
+  const char *digits = is_no_container (step) ? NULL : find_digits (step->name);
 
-  return !is_no_container (step) && find_digits (c, &start)
-         && set_id (cg, bytes_of (c.p + start, ID_DIGITS), runtime_of (step, bytes_of (c.p, start)));
+  if (!digits)
+    return false;
+  g_autofree char *id = g_strndup (digits, ID_DIGITS);
+  g_autofree char *prefix = g_strndup (step->name, (gsize) MAX (digits - step->name - 1, 0));
+  return set_id (cg, id, runtime_of (step, prefix));
 }
 
 bool

@@ -4,47 +4,48 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "bytes.h"
+#include "text.h"
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of linux/limits.h */
 
 /* Behind the name, counted from 0. */
 enum { FIELD_STATE, FIELD_FLAGS = 6, FIELD_START_TIME = 19, FIELD_PENDING = 28, N_FIELDS };
 
+static bool
+read_field (const char *field, guint64 min, guint64 max, guint64 *ret)
+{
+  return g_ascii_string_to_unsigned (field, 10, min, max, ret, NULL);
+}
+
 int
 pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
 {
-  const char *open = len > 0 ? memchr (content, '(', len) : NULL, *close = len > 0 ? memrchr (content, ')', len) : NULL;
-  Bytes fields[N_FIELDS] = { { "", 0 } };
-  uint64_t pid, flags, start_time, pending = 0;
+  g_autofree char *text = text_of (content, len);
+  char *open = strchr (text, '('), *close = strrchr (text, ')');
+  guint64 pid, flags, start_time, pending = 0;
 
-  if (!open || !close || open - content < 2 || close < open || open[-1] != ' ')
+  if (strlen (text) != len || !open || !close || open - text < 2 || close < open || open[-1] != ' ' || close[1] != ' ')
     return -EINVAL;
-  Bytes comm = bytes_of (open + 1, (size_t) (close - open) - 1);
-  Bytes rest = bytes_of (close + 1, (size_t) (content + len - close) - 1);
-  if (comm.len >= sizeof ret->comm || memchr (comm.p, '\0', comm.len) || !bytes_has_prefix (rest, " "))
-    return -EINVAL;
-  rest = bytes_skip (rest, 1);
-  if (bytes_has_suffix (rest, "\n"))
-    rest.len--;
-  for (size_t i = 0; i < N_FIELDS && bytes_split (&rest, ' ', &fields[i]); i++)
-    continue;
-  Bytes state = fields[FIELD_STATE];
-  if (!bytes_to_number (bytes_of (content, (size_t) (open - content) - 1), 10, INT_MAX, &pid) || pid == 0
-      || state.len != 1 || !g_ascii_isalpha (state.p[0])
-      || !bytes_to_number (fields[FIELD_FLAGS], 10, UINT32_MAX, &flags)
-      || !bytes_to_number (fields[FIELD_START_TIME], 10, UINT64_MAX, &start_time)
-      || (fields[FIELD_PENDING].len > 0 && !bytes_to_number (fields[FIELD_PENDING], 10, UINT32_MAX, &pending)))
+  open[-1] = *close = '\0';
+  if (g_str_has_suffix (close + 2, "\n"))
+    close[1 + strlen (close + 2)] = '\0';
+  g_auto (GStrv) fields = g_strsplit (close + 2, " ", N_FIELDS + 1);
+  guint n = g_strv_length (fields);
+  if (strlen (open + 1) >= sizeof ret->comm || n <= FIELD_START_TIME || strlen (fields[FIELD_STATE]) != 1
+      || !g_ascii_isalpha (fields[FIELD_STATE][0]) || !read_field (text, 1, INT_MAX, &pid)
+      || !read_field (fields[FIELD_FLAGS], 0, UINT32_MAX, &flags)
+      || !read_field (fields[FIELD_START_TIME], 0, UINT64_MAX, &start_time)
+      || (n > FIELD_PENDING && !read_field (fields[FIELD_PENDING], 0, UINT32_MAX, &pending)))
     return -EINVAL;
 
   *ret = (PfsStat) {
     .pid = (pid_t) pid,
-    .state = state.p[0],
+    .state = fields[FIELD_STATE][0],
     .flags = (uint32_t) flags,
     .start_time = start_time,
     .pending = pending,
   };
-  memcpy (ret->comm, comm.p, comm.len);
+  g_strlcpy (ret->comm, open + 1, sizeof ret->comm);
   return 0;
 }
 
@@ -53,16 +54,16 @@ pfs_stat_parse (const char *content, size_t len, PfsStat *ret)
 static GArray *
 read_numbers (const char *text, const char *label, guint base, guint min, guint max)
 {
-  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (uint64_t));
+  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
   const char *found = strstr (text, label), *p = found ? found + strlen (label) : "";
-  uint64_t number, most = base == 16 ? UINT64_MAX : UINT32_MAX;
+  guint64 number, most = base == 16 ? G_MAXUINT64 : G_MAXUINT32;
 
   for (p += strspn (p, " \t"); *p && *p != '\n'; p += strspn (p, " \t")) {
-    size_t len = strcspn (p, " \t\n");
-    if (numbers->len == max || !bytes_to_number (bytes_of (p, len), base, most, &number))
+    g_autofree char *digits = g_strndup (p, strcspn (p, " \t\n"));
+    if (numbers->len == max || !g_ascii_string_to_unsigned (digits, base, 0, most, &number, NULL))
       return NULL;
     g_array_append_val (numbers, number);
-    p += len;
+    p += strlen (digits);
   }
   return numbers->len >= min ? g_steal_pointer (&numbers) : NULL;
 }

@@ -9,7 +9,7 @@
 
 #define PFS_MOUNTINFO_MAX (4 * 1024 * 1024)
 
-/* One line, octal escapes undone. Strings belong to the iterator and live until its next step. */
+/* One line, octal escapes undone. Strings belong to the iterator. */
 typedef struct {
   unsigned long id, parent_id;
   unsigned int major, minor;
@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct PfsMountIter PfsMountIter;
 
-/* An iterator over content, which must outlive it. */
+/* An iterator over content. */
 PfsMountIter *pfs_mount_iter_new (GBytes *content);
 void pfs_mount_iter_free (PfsMountIter *iter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsMountIter, pfs_mount_iter_free)
