@@ -15,23 +15,22 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "folder.h"
 #include "peer_links.h"
 #include "peerfs/base/fd.h"
+#include "peerfs/base/read.h"
 
-#define STAGE ".peerfs" /* our own folder: new and old folders of containers, and OURS */
-#define OURS "ours"     /* in STAGE: a link for each name that we made in DIR; its target is the folder's number */
+#define STAGE ".peerfs" /* our own folder: new and old folders of containers */
 #define SCAN_MS 200
 #define SOCKETS_SCANS 5u /* one of so many scans looks at sockets/ */
 
 typedef struct {
   PfsTable *table;
   void (*warn) (const char *text);
-  int dirfd, stage, ours;
+  int dirfd, stage;
   GHashTable *peers;  /* PfsContainer -> PfsPeerLinks, which has the reference */
   GHashTable *warned; /* names that others have taken */
   guint scans;
@@ -39,51 +38,31 @@ typedef struct {
 
 /* --- names in DIR --- */
 
-/* The number that tells our folder from another one that took its name. */
-static char *
-number_of (int dirfd, const char *name)
+/* Does the folder have our mark of that name? A copy of it, or one that somebody else made, has not. */
+static bool
+is_ours (Links *links, const char *name)
 {
-  struct stat st;
+  g_autofree char *mark = g_strconcat (name, "/" PFS_PEER_LINKS_MARK, NULL);
+  g_autofree char *marked = NULL;
 
-  if (fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return NULL;
-  return g_strdup_printf ("%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
+  return pfs_readlink_at (links->dirfd, mark, &marked) == 0 && g_str_equal (marked, name);
 }
 
-/* Moves the name into STAGE and removes it there, if it is the folder that we made. */
+/* Moves the name into STAGE and removes it there, if it is a folder that we made. */
 static void
-retract (Links *links, const char *name)
+retract (const char *name, gpointer data)
 {
-  char recorded[64];
-  g_autofree char *number = number_of (links->dirfd, name);
-  ssize_t n = readlinkat (links->ours, name, recorded, sizeof recorded - 1);
+  Links *links = data;
 
-  if (n < 0)
-    return;
-  recorded[n] = '\0';
-  if (number && strcmp (number, recorded) == 0 && renameat (links->dirfd, name, links->stage, "gone") == 0)
+  if (is_ours (links, name) && renameat (links->dirfd, name, links->stage, "gone") == 0)
     pfs_folder_remove (links->stage, "gone");
-  unlinkat (links->ours, name, 0);
-}
-
-static void
-retract_one (const char *name, gpointer data)
-{
-  retract (data, name);
 }
 
 static int
 publish (Links *links, PfsPeerLinks *peer)
 {
-  g_autofree char *number = number_of (links->stage, peer->name);
-  int r = number ? pfs_folder_put_link (links->ours, peer->name, number) : -errno;
-
-  if (r == 0 && renameat2 (links->stage, peer->name, links->dirfd, peer->name, RENAME_NOREPLACE) < 0) {
-    r = -errno;
-    unlinkat (links->ours, peer->name, 0);
-  }
-  peer->published = r == 0;
-  return r;
+  peer->published = renameat2 (links->stage, peer->name, links->dirfd, peer->name, RENAME_NOREPLACE) == 0;
+  return peer->published ? 0 : -errno;
 }
 
 static void
@@ -122,7 +101,7 @@ drop_stale (Links *links, GPtrArray *containers)
     if (containers ? is_confirmed (peer, containers) : !pfs_peer_links_ended (peer))
       continue;
     if (peer->published)
-      retract (links, peer->name);
+      retract (peer->name, links);
     else
       pfs_folder_remove (links->stage, peer->name);
     g_hash_table_iter_remove (&iter);
@@ -236,24 +215,20 @@ open_all (Links *links, const char *dir, char **ret_error)
     return fail (ret_error, dir, g_strerror (-r));
   if (flock (links->stage, LOCK_EX | LOCK_NB) < 0)
     return fail (ret_error, dir, errno == EWOULDBLOCK ? "another peerfs does so" : g_strerror (errno));
-  r = pfs_folder_open (links->stage, OURS, true, &links->ours);
-  return r < 0 ? fail (ret_error, dir, g_strerror (-r)) : 0;
+  return 0;
 }
 
 static void
 clear_all (Links *links)
 {
   g_hash_table_remove_all (links->peers);
-  pfs_folder_foreach (links->ours, retract_one, links);
+  pfs_folder_foreach (links->dirfd, retract, links);
 }
 
 static void
 remove_staged (const char *name, gpointer data)
 {
-  Links *links = data;
-
-  if (strcmp (name, OURS) != 0)
-    pfs_folder_remove (links->stage, name);
+  pfs_folder_remove (((Links *) data)->stage, name);
 }
 
 static int
@@ -292,7 +267,6 @@ close_all (Links *links)
 {
   g_hash_table_unref (links->peers);
   g_hash_table_unref (links->warned);
-  pfs_fd_cleanup (&links->ours);
   pfs_fd_cleanup (&links->stage);
   pfs_fd_cleanup (&links->dirfd);
 }
@@ -307,7 +281,6 @@ pfs_links_run (PfsTable *table, const char *dir, void (*warn) (const char *text)
     .warn = warn,
     .dirfd = -1,
     .stage = -1,
-    .ours = -1,
     .peers = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) pfs_peer_links_free),
     .warned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
   };

@@ -33,8 +33,10 @@ fill (PfsPeerLinks *links)
 {
   g_autofree char *id = g_strconcat (links->container->id, "\n", NULL);
   g_autofree char *pid = g_strdup_printf ("%d\n", (int) links->main->pid);
-  int r = pfs_folder_put_text (links->dirfd, "id", id);
+  int r = pfs_folder_put_link (links->dirfd, PFS_PEER_LINKS_MARK, links->name);
 
+  if (r == 0)
+    r = pfs_folder_put_text (links->dirfd, "id", id);
   if (r == 0)
     r = pfs_folder_put_text (links->dirfd, "pid", pid);
   if (r == 0)

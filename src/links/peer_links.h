@@ -4,6 +4,8 @@
 
 #include "peerfs/pod/sockets.h"
 
+#define PFS_PEER_LINKS_MARK ".peerfs" /* a link in each folder, to the name that it was made for */
+
 typedef struct {
   PfsContainer *container; /* a reference */
   PfsProcess *main;        /* its main process, a reference */
