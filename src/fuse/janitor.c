@@ -35,7 +35,7 @@ container_ended (PfsContainer *container, gpointer data)
   PfsSession *session = data;
   g_autofree char *name = pfs_container_name (container);
 
-  fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, container->id);
+  fuse_log (FUSE_LOG_INFO, "event=ended name=%s id=%.12s\n", name, container->cgroup.id);
   fuse_lowlevel_notify_inval_entry (session->fuse, FUSE_ROOT_ID, name, strlen (name));
   pfs_trim_ended (session);
 }

@@ -31,7 +31,7 @@ put_process_link (PfsPeerLinks *links, const char *name, const char *below)
 static int
 fill (PfsPeerLinks *links)
 {
-  g_autofree char *id = g_strconcat (links->container->id, "\n", NULL);
+  g_autofree char *id = g_strconcat (links->container->cgroup.id, "\n", NULL);
   g_autofree char *pid = g_strdup_printf ("%d\n", (int) links->main->pid);
   int r = pfs_folder_put_link (links->dirfd, PFS_PEER_LINKS_MARK, links->name);
 

@@ -50,7 +50,7 @@ static bool
 fits (const char *id_name, PfsContainer *c)
 {
   size_t len = strcspn (id_name, "=");
-  return strncmp (c->id, id_name, len) == 0;
+  return strncmp (c->cgroup.id, id_name, len) == 0;
 }
 
 void

@@ -14,7 +14,7 @@
 static char *
 short_id (PfsContainer *c)
 {
-  g_autofree char *cut = g_strndup (c->id, SHORT_ID);
+  g_autofree char *cut = g_strndup (c->cgroup.id, SHORT_ID);
   return pfs_escape_word (cut);
 }
 
@@ -27,7 +27,7 @@ table_row (PfsContainer *c, char *cells[COLUMNS])
   int r = pfs_sockets_list (c, false, &sockets);
   cells[0] = pfs_escape_word (name);
   cells[1] = short_id (c);
-  cells[2] = pfs_escape_word (c->runtime);
+  cells[2] = pfs_escape_word (c->cgroup.runtime);
   cells[3] = g_strdup_printf ("%d", (int) pfs_container_pid (c));
   cells[4] = g_strdup_printf ("%u", pids->len);
   cells[5] = r == 0 ? g_strdup_printf ("%u", sockets->len) : g_strdup ("-");
@@ -86,9 +86,9 @@ json_container (GString *out, PfsContainer *c)
 
   g_string_append (out, "{");
   json_member (out, "name", name);
-  json_member (out, "id", c->id);
-  json_member (out, "runtime", c->runtime);
-  json_member (out, "pod_uid", c->pod_uid);
+  json_member (out, "id", c->cgroup.id);
+  json_member (out, "runtime", c->cgroup.runtime);
+  json_member (out, "pod_uid", c->cgroup.pod_uid);
   g_string_append_printf (out, "\"pid\": %d, \"pids\": [", (int) pfs_container_pid (c));
   for (guint i = 0; i < pids->len; i++)
     g_string_append_printf (out, "%s%d", i ? ", " : "", (int) g_array_index (pids, pid_t, i));

@@ -24,7 +24,7 @@ pfs_table_memory_unref (PfsTable *table)
 }
 
 PfsContainer *
-pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup)
+pfs_container_new (PfsTable *table, const PfsCgroup *cgroup, bool has_cgroup_id)
 {
   PfsContainer *c = g_new0 (PfsContainer, 1);
 
@@ -33,15 +33,8 @@ pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCg
   c->proc = table->proc;
   g_atomic_int_inc (&table->refs);
   c->serial = ++table->next_serial;
-  c->key = g_strdup (key);
-  c->id = g_strdup (id);
-  c->has_cgroup_id = cgroup->id[0];
-  c->depth = cgroup->depth;
-  c->runtime = g_strdup (cgroup->runtime[0] ? cgroup->runtime : "unknown");
-  c->pod_uid = g_strdup (cgroup->pod_uid);
-  c->machine = g_strdup (cgroup->machine);
-  c->outer_pod = g_strdup (cgroup->outer_pod);
-  c->beside_us = cgroup->beside_us;
+  c->cgroup = *cgroup;
+  c->has_cgroup_id = has_cgroup_id;
   c->members = g_ptr_array_new ();
   c->pids = g_array_new (FALSE, FALSE, sizeof (pid_t));
   return c;
@@ -60,12 +53,6 @@ pfs_container_unref (PfsContainer *c)
   if (!g_atomic_int_dec_and_test (&c->refs))
     return;
   PfsTable *table = c->table;
-  g_free (c->key);
-  g_free (c->id);
-  g_free (c->runtime);
-  g_free (c->pod_uid);
-  g_free (c->machine);
-  g_free (c->outer_pod);
   g_free (c->place);
   g_free (c->root_key);
   g_free (c->next_name);

@@ -61,13 +61,13 @@ is_visitor (PfsTable *table, int dir)
 }
 
 static void
-join (PfsTable *table, PfsProcessInfo *info, const char *key, const char *id, const PfsCgroup *cgroup)
+join (PfsTable *table, PfsProcessInfo *info, const PfsCgroup *cgroup, bool has_cgroup_id)
 {
-  PfsContainer *c = g_hash_table_lookup (table->instances, key);
+  PfsContainer *c = g_hash_table_lookup (table->instances, cgroup->chain);
 
   if (!c) {
-    c = pfs_container_new (table, key, id, cgroup);
-    g_hash_table_insert (table->instances, c->key, c);
+    c = pfs_container_new (table, cgroup, has_cgroup_id);
+    g_hash_table_insert (table->instances, c->cgroup.chain, c);
   }
   info->container = c;
   info->kind = PFS_KIND_MEMBER;
@@ -114,7 +114,7 @@ pfs_classify (PfsTable *table, PfsProcessInfo *info)
     return;
   if (has_id > 0) {
     cgroup.depth += pfs_self_contains (&table->self, cgroup.chain);
-    join (table, info, cgroup.chain, cgroup.id, &cgroup);
+    join (table, info, &cgroup, true);
     return;
   }
   info->kind = cgroup.outside ? PFS_KIND_BESIDE : PFS_KIND_WITHOUT_ID;
@@ -125,7 +125,7 @@ pfs_classify (PfsTable *table, PfsProcessInfo *info)
 void
 pfs_classify_without_id (PfsTable *table, PfsProcessInfo *info)
 {
-  static const PfsCgroup no_cgroup = { .runtime = "unknown", .depth = 1 };
+  PfsCgroup cgroup = { .runtime = "unknown", .depth = 1 };
   bool beside = info->kind == PFS_KIND_BESIDE;
   g_autoptr (GBytes) mountinfo = NULL;
   const PfsSelf *self = &table->self;
@@ -143,5 +143,7 @@ pfs_classify_without_id (PfsTable *table, PfsProcessInfo *info)
   if ((!has_kubelet && !with_us) || (has_kubelet && pfs_find_by_kubelet (table, &kubelet)) || is_visitor (table, dir))
     return;
   g_autofree char *key = with_us ? g_strdup (self->key) : pfs_kubelet_key (&kubelet);
-  join (table, info, key, key, &no_cgroup);
+  g_strlcpy (cgroup.id, key, sizeof cgroup.id);
+  g_strlcpy (cgroup.chain, key, sizeof cgroup.chain);
+  join (table, info, &cgroup, false);
 }

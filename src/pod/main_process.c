@@ -38,11 +38,12 @@ is_foreign_root (PfsTable *table, const PfsContainer *c, const char *root_key)
 
   if (g_strcmp0 (root_key, table->node_root) == 0)
     return true;
-  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->key)))
+  if ((!self->key || (c->has_cgroup_id && pfs_self_contains (self, c->cgroup.chain)))
       && g_strcmp0 (root_key, self->root_key) == 0)
     return true;
-  for (const char *slash = c->has_cgroup_id ? strchr (c->key, '/') : NULL; slash; slash = strchr (slash + 1, '/')) {
-    g_autofree char *key = g_strndup (c->key, (gsize) (slash - c->key));
+  for (const char *slash = c->has_cgroup_id ? strchr (c->cgroup.chain, '/') : NULL; slash;
+       slash = strchr (slash + 1, '/')) {
+    g_autofree char *key = g_strndup (c->cgroup.chain, (gsize) (slash - c->cgroup.chain));
     const PfsContainer *outer = g_hash_table_lookup (table->instances, key);
     if (outer && g_strcmp0 (root_key, outer->root_key) == 0)
       return true;
@@ -73,7 +74,7 @@ is_surely_own (const PfsSelf *self, const PfsContainer *c, GBytes *mounts, const
   PfsKubeletMount kubelet;
 
   if (!self->key || g_strcmp0 (root_key, c->root_key) == 0
-      || pfs_mountinfo_kubelet (mounts, c->pod_uid, &self->kubelet, &kubelet))
+      || pfs_mountinfo_kubelet (mounts, c->cgroup.pod_uid, &self->kubelet, &kubelet))
     return true;
   return !self->kubelet.name[0] && !shows_our_root (self, mounts);
 }
@@ -83,13 +84,11 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, GBytes *mounts)
 {
   PfsKubeletMount kubelet;
 
-  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (mounts, c->pod_uid, &self->kubelet, &kubelet))
+  if (c->kubelet.name[0] || !pfs_mountinfo_kubelet (mounts, c->cgroup.pod_uid, &self->kubelet, &kubelet))
     return;
   c->kubelet = kubelet;
-  if (!c->pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN) {
-    g_free (c->pod_uid);
-    c->pod_uid = g_strdup (kubelet.pod_uid);
-  }
+  if (!c->cgroup.pod_uid[0] && c->main_rank == PFS_RANK_UNKNOWN)
+    g_strlcpy (c->cgroup.pod_uid, kubelet.pod_uid, sizeof c->cgroup.pod_uid);
 }
 
 /* The mounts that a process has, or its mount namespace if it has chrooted itself and sees none at "/": then

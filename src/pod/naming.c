@@ -28,9 +28,9 @@ pfs_table_check_name (const char *arg)
 static const char *
 id_for_names (const PfsContainer *c)
 {
-  const char *slash = strrchr (c->id, '/');
+  const char *slash = strrchr (c->cgroup.id, '/');
 
-  return slash ? slash + 1 : c->id;
+  return slash ? slash + 1 : c->cgroup.id;
 }
 
 /* It is alone in its container: an application that catatonit started is another process. */
@@ -68,13 +68,13 @@ match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
 
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
-    if (strncmp (c->id, rule->arg, prefix) != 0 || (match && c->depth > match->depth))
+    if (strncmp (c->cgroup.id, rule->arg, prefix) != 0 || (match && c->cgroup.depth > match->cgroup.depth))
       continue;
-    other = match && match->depth == c->depth ? match : NULL;
+    other = match && match->cgroup.depth == c->cgroup.depth ? match : NULL;
     match = c;
   }
   if (other)
-    tell (table, &rule->told, &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, rule->arg, match->id, other->id });
+    tell (table, &rule->told, &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, rule->arg, match->cgroup.id, other->cgroup.id });
   return other ? NULL : match;
 }
 
@@ -94,7 +94,7 @@ is_vouched (const PfsTable *table, const PfsContainer *c)
 
   if (pfs_kubelet_same_pod (&c->kubelet, own))
     return true;
-  return table->options.scope != PFS_SCOPE_OWN && g_str_equal (c->kubelet.pod_uid, c->outer_pod)
+  return table->options.scope != PFS_SCOPE_OWN && g_str_equal (c->kubelet.pod_uid, c->cgroup.outer_pod)
          && (!own->name[0] || pfs_kubelet_same_node (&c->kubelet, own));
 }
 
@@ -112,8 +112,8 @@ claimed_name (const PfsTable *table, PfsContainer *c, const GPtrArray *live)
     return claim (c, PFS_CLAIM_MOUNT, SANDBOX_NAME);
   if (pfs_name_valid (c->kubelet.name))
     return claim (c, is_vouched (table, c) ? PFS_CLAIM_POD : PFS_CLAIM_MOUNT, c->kubelet.name);
-  if (pfs_name_valid (c->machine))
-    return claim (c, PFS_CLAIM_CGROUP, c->machine);
+  if (pfs_name_valid (c->cgroup.machine))
+    return claim (c, PFS_CLAIM_CGROUP, c->cgroup.machine);
   c->claim = PFS_CLAIM_CGROUP;
   return g_strndup (id_for_names (c), SHORT_ID);
 }
@@ -146,8 +146,8 @@ compare_claims (gconstpointer a, gconstpointer b)
 
   if (x_rule != y_rule)
     return x_rule ? -1 : 1;
-  if (x->depth != y->depth)
-    return x->depth < y->depth ? -1 : 1;
+  if (x->cgroup.depth != y->cgroup.depth)
+    return x->cgroup.depth < y->cgroup.depth ? -1 : 1;
   if (x->claim != y->claim)
     return x->claim > y->claim ? -1 : 1;
   if (x->main_start != y->main_start)
@@ -189,7 +189,7 @@ pfs_assign_names (PfsTable *table, GPtrArray *live)
     PfsContainer *c = live->pdata[i];
     const PfsContainer *winner = c->next_name ? g_hash_table_lookup (taken, c->next_name) : NULL;
     if (winner) {
-      tell (table, &c->told, &(PfsNotice) { PFS_NOTICE_CONFLICT, winner->next_name, winner->id, c->id });
+      tell (table, &c->told, &(PfsNotice) { PFS_NOTICE_CONFLICT, winner->next_name, winner->cgroup.id, c->cgroup.id });
       g_ptr_array_add (losers, c);
     } else if (c->next_name) {
       g_hash_table_insert (taken, c->next_name, c);

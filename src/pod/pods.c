@@ -27,11 +27,11 @@
 static const char *
 uid_of (const PfsTable *table, const PfsContainer *c)
 {
-  if (c->outer_pod[0])
-    return c->outer_pod;
-  if (c->beside_us && table->self.kubelet.name[0] && !pfs_kubelet_same_node (&c->kubelet, &table->self.kubelet))
+  if (c->cgroup.outer_pod[0])
+    return c->cgroup.outer_pod;
+  if (c->cgroup.beside_us && table->self.kubelet.name[0] && !pfs_kubelet_same_node (&c->kubelet, &table->self.kubelet))
     return table->self.kubelet.pod_uid;
-  return c->pod_uid;
+  return c->cgroup.pod_uid;
 }
 
 /* No file system is asked that may not answer. */

@@ -113,7 +113,7 @@ end_instances (PfsTable *table)
     if (c->members->len > 0 && (pfs_choose_main (table, c) != -ESRCH || c->main_pid == 0))
       continue;
     end_instance (table, c);
-    g_hash_table_remove (table->instances, c->key);
+    g_hash_table_remove (table->instances, c->cgroup.chain);
   }
 }
 
@@ -155,7 +155,7 @@ end_doubles (PfsTable *table)
     if (c->has_cgroup_id || !c->kubelet.name[0] || !pfs_find_by_kubelet (table, &c->kubelet))
       continue;
     end_instance (table, c);
-    g_hash_table_remove (table->instances, c->key);
+    g_hash_table_remove (table->instances, c->cgroup.chain);
   }
 }
 
@@ -164,7 +164,7 @@ compare_depth (gconstpointer a, gconstpointer b)
 {
   const PfsContainer *x = *(PfsContainer *const *) a, *y = *(PfsContainer *const *) b;
 
-  return x->depth < y->depth ? -1 : x->depth > y->depth;
+  return x->cgroup.depth < y->cgroup.depth ? -1 : x->cgroup.depth > y->cgroup.depth;
 }
 
 /* After processes have joined. Main processes of all that have none yet, or one that a new process may be better than.

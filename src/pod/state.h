@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "peerfs/parse/cgroup.h"
-#include "peerfs/parse/kubelet.h"
 #include "peerfs/parse/mountinfo.h"
 #include "peerfs/pod/table.h"
 #include "peerfs/proc/patience.h"
@@ -84,7 +82,7 @@ struct PfsTable {
   guint n_notices; /* [scan] in the last one */
 
   GArray *processes;     /* [scan] of PfsProcessInfo, by pid */
-  GHashTable *instances; /* [scan] key -> PfsContainer reference */
+  GHashTable *instances; /* [scan] chain -> PfsContainer reference */
   char *node_root;       /* [scan] root key of the node itself; NULL if it is not visible */
   PfsSelf self;          /* [scan] as of some seconds ago at most */
   gint64 self_time;      /* [scan] when that was read, monotonic, in microseconds; 0: not yet */
@@ -161,8 +159,8 @@ void pfs_assign_names (PfsTable *table, GPtrArray *live);
 /* Any thread. The table's memory outlives its last user: containers keep it. */
 void pfs_table_memory_unref (PfsTable *table);
 
-/* A reference. key: its chain of ids, or id if no cgroup names one. */
-PfsContainer *pfs_container_new (PfsTable *table, const char *key, const char *id, const PfsCgroup *cgroup);
+/* A reference. */
+PfsContainer *pfs_container_new (PfsTable *table, const PfsCgroup *cgroup, bool has_cgroup_id);
 /* Any thread, [lock]. Takes out the cached process, for pfs_process_unref() after unlocking; may be NULL. */
 PfsProcess *pfs_container_unpin (PfsContainer *c);
 /* Any thread. The main process without a scan: 0, -ESRCH if it has ended, or there is none. */

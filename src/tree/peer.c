@@ -20,7 +20,7 @@ text_content (PfsNode *node, const PfsCaller *who, GBytes **ret)
   if (strcmp (node->name, "pid") == 0)
     line = g_strdup_printf ("%d\n", (int) pin->pid);
   else
-    line = g_strconcat (c->id, "\n", NULL);
+    line = g_strconcat (c->cgroup.id, "\n", NULL);
   *ret = g_bytes_new_take (line, strlen (line));
   return 0;
 }

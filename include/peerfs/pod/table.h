@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "peerfs/parse/cgroup.h"
 #include "peerfs/parse/kubelet.h"
 #include "peerfs/proc/proc.h"
 
@@ -31,24 +32,17 @@ typedef enum {
 /* One instance of a container: a restart under the same name, or even the same id, is another instance. Refcounted,
  * safe to use from any thread; stays valid (and dead) after its end. */
 struct PfsContainer {
-  char *id;       /* the last of its chain of ids; or the kubelet's <uid>/<name>/<8 hex>, or "self" */
-  char *runtime;  /* "unknown" if nothing tells */
-  char *pod_uid;  /* "" if unknown */
-  guint64 serial; /* differs between instances in one table */
-  PfsProc *proc;  /* borrowed */
+  PfsCgroup cgroup; /* its pod_uid may be that of the kubelet's mount. If no cgroup names the container, id and chain
+                     * are the kubelet's <uid>/<name>/<8 hex> or "self" */
+  guint64 serial;   /* differs between instances in one table */
+  PfsProc *proc;    /* borrowed */
 
   /* The rest is for src/pod alone: see state.h. */
   gint refs;
   gint ended;      /* atomic; set once */
   PfsTable *table; /* a reference to its memory */
 
-  char *key; /* the chain of ids; or as id, if no cgroup names one */
   bool has_cgroup_id;
-  guint depth; /* of containers around it, with itself */
-  char *machine;
-  char *outer_pod; /* the uid of the pod by its cgroup; "" if that tells none */
-  bool beside_us;  /* its cgroup is beside our own */
-
   GPtrArray *members;      /* [scan] of PfsProcessInfo, borrowed from PfsTable.processes, by pid */
   char *root_key;          /* [scan] of its own "/"; NULL until a process with one was seen */
   PfsKubeletMount kubelet; /* [scan] name "" if there is none */

@@ -111,9 +111,9 @@ private_cgroup_namespace (void **state)
   fixture_open (f, NULL);
   assert_listing (f->table, "nginx:7 shell:20");
   g_autoptr (PfsContainer) c = fixture_find (f->table, "shell");
-  assert_string_equal (c->id, UID_1 "/shell/fedc0123");
-  assert_string_equal (c->pod_uid, UID_1);
-  assert_string_equal (c->runtime, "unknown");
+  assert_string_equal (c->cgroup.id, UID_1 "/shell/fedc0123");
+  assert_string_equal (c->cgroup.pod_uid, UID_1);
+  assert_string_equal (c->cgroup.runtime, "unknown");
   g_autoptr (GArray) pids = pfs_container_pids (c);
   assert_int_equal (pids->len, 3);
 }

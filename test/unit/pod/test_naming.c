@@ -151,7 +151,7 @@ newest_has_the_name (void **state)
   fixture_open (f, NULL);
   assert_listing (f->table, "web:6 web~aaaaaaaaaaaa:4 web~bbbbbbbbbbbb:5");
   g_autoptr (PfsContainer) newest = fixture_find (f->table, "web");
-  assert_string_equal (newest->id, ID_A2);
+  assert_string_equal (newest->cgroup.id, ID_A2);
   fixture_kill (f, 6);
   assert_listing (f->table, "web:5 web~aaaaaaaaaaaa:4");
 }

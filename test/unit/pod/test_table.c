@@ -19,9 +19,9 @@ lists_containers (void **state)
   assert_listing (f->table, "nginx:7");
 
   g_autoptr (PfsContainer) c = fixture_find (f->table, "nginx");
-  assert_string_equal (c->id, ID_B);
-  assert_string_equal (c->runtime, "containerd");
-  assert_string_equal (c->pod_uid, UID_1);
+  assert_string_equal (c->cgroup.id, ID_B);
+  assert_string_equal (c->cgroup.runtime, "containerd");
+  assert_string_equal (c->cgroup.pod_uid, UID_1);
   assert_ptr_equal (c->proc, f->proc);
   g_autoptr (GArray) pids = pfs_container_pids (c);
   assert_int_equal (pids->len, 2);
@@ -91,7 +91,7 @@ restart_is_another_instance (void **state)
   assert_true (old->serial != new->serial);
   assert_true (pfs_container_ended (old));
   assert_int_equal (pfs_container_main (old, &pin), -ESRCH);
-  assert_string_equal (old->id, ID_B);
+  assert_string_equal (old->cgroup.id, ID_B);
 }
 
 /* The same id and the same pids, used again: only the start time differs. */

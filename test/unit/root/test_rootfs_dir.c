@@ -299,7 +299,7 @@ test_held_is_told (void **state)
 static void
 count_ended (PfsContainer *container, gpointer data)
 {
-  assert_string_equal (container->id, ID_A);
+  assert_string_equal (container->cgroup.id, ID_A);
   (*(guint *) data)++;
 }
 
