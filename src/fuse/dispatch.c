@@ -15,30 +15,42 @@
 
 /* --- what a request is about --- */
 
-/* Where the bodies of requests name open files and a second node; 0: they name none. A file that is not given is 0. */
+/* Of each kind: where its body names open files and a second node; 0: it names none. A file that is not given is 0. And
+ * what PfsRequest says of it. */
 #define AT(type, member) (sizeof (struct fuse_in_header) + offsetof (struct fuse_##type##_in, member))
-static const struct {
+typedef struct {
   guint8 file, node, other_file;
-} named[] = {
+  bool lets_go, locks_directory;
+} Kind;
+static const Kind kinds[] = {
+  [FUSE_LOOKUP] = { .locks_directory = true },
   [FUSE_GETATTR] = { .file = AT (getattr, fh) },
   [FUSE_SETATTR] = { .file = AT (setattr, fh) },
+  [FUSE_SYMLINK] = { .locks_directory = true },
+  [FUSE_MKNOD] = { .locks_directory = true },
+  [FUSE_MKDIR] = { .locks_directory = true },
+  [FUSE_UNLINK] = { .locks_directory = true },
+  [FUSE_RMDIR] = { .locks_directory = true },
+  [FUSE_RENAME] = { .node = AT (rename, newdir), .locks_directory = true },
+  [FUSE_LINK] = { .node = AT (link, oldnodeid), .locks_directory = true },
   [FUSE_READ] = { .file = AT (read, fh) },
   [FUSE_WRITE] = { .file = AT (write, fh) },
-  [FUSE_FLUSH] = { .file = AT (flush, fh) },
+  [FUSE_RELEASE] = { .lets_go = true },
   [FUSE_FSYNC] = { .file = AT (fsync, fh) },
+  [FUSE_FLUSH] = { .file = AT (flush, fh), .lets_go = true },
+  [FUSE_READDIR] = { .file = AT (read, fh), .locks_directory = true },
+  [FUSE_RELEASEDIR] = { .lets_go = true },
   [FUSE_FSYNCDIR] = { .file = AT (fsync, fh) },
-  [FUSE_READDIR] = { .file = AT (read, fh) },
-  [FUSE_READDIRPLUS] = { .file = AT (read, fh) },
   [FUSE_GETLK] = { .file = AT (lk, fh) },
   [FUSE_SETLK] = { .file = AT (lk, fh) },
   [FUSE_SETLKW] = { .file = AT (lk, fh) },
+  [FUSE_CREATE] = { .locks_directory = true },
   [FUSE_FALLOCATE] = { .file = AT (fallocate, fh) },
+  [FUSE_READDIRPLUS] = { .file = AT (read, fh), .locks_directory = true },
+  [FUSE_RENAME2] = { .node = AT (rename2, newdir), .locks_directory = true },
   [FUSE_LSEEK] = { .file = AT (lseek, fh) },
-  [FUSE_LINK] = { .node = AT (link, oldnodeid) },
-  [FUSE_RENAME] = { .node = AT (rename, newdir) },
-  [FUSE_RENAME2] = { .node = AT (rename2, newdir) },
   [FUSE_COPY_FILE_RANGE] = { AT (copy_file_range, fh_in), AT (copy_file_range, nodeid_out),
-                             AT (copy_file_range, fh_out) },
+                             AT (copy_file_range, fh_out), false, false },
 };
 
 static guint64
@@ -71,16 +83,14 @@ hold_file (PfsRequest *request, guint i, guint64 number)
 
 /* What a request names is there: the kernel forgets no node and releases no file while it waits for an answer. */
 static void
-hold (PfsTree *tree, PfsRequest *request)
+hold (PfsTree *tree, PfsRequest *request, const Kind *kind)
 {
   const struct fuse_in_header *in = request->in;
 
   hold_node (tree, request, 0, in->nodeid);
-  if (in->opcode >= G_N_ELEMENTS (named))
-    return;
-  hold_node (tree, request, 1, number_at (in, named[in->opcode].node));
-  hold_file (request, 0, number_at (in, named[in->opcode].file));
-  hold_file (request, 1, number_at (in, named[in->opcode].other_file));
+  hold_node (tree, request, 1, number_at (in, kind->node));
+  hold_file (request, 0, number_at (in, kind->file));
+  hold_file (request, 1, number_at (in, kind->other_file));
 }
 
 /* A peer may lay another file system over our own mount: an overlay, by which we would ask ourselves, with our rights
@@ -88,11 +98,10 @@ hold (PfsTree *tree, PfsRequest *request)
 static bool
 is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsReceiver *receiver)
 {
-  uint32_t opcode = request->in->opcode;
   pid_t pid = (pid_t) request->in->pid;
   guint i = request->in->pid % PFS_STRANGERS;
 
-  if (pid <= 0 || opcode == FUSE_FORGET || opcode == FUSE_INTERRUPT || pfs_request_lets_go (request))
+  if (pid <= 0 || request->in->opcode == FUSE_FORGET || request->lets_go)
     return false;
   if (receiver->strangers[i].pid == pid && request->since < receiver->strangers[i].until)
     return false;
@@ -103,39 +112,66 @@ is_our_own (const PfsJobs *jobs, const PfsRequest *request, PfsReceiver *receive
   return false;
 }
 
-PfsRequest
+/* A signal may come before its request is in the list. After EAGAIN the kernel sends it again. libfuse does neither. */
+static void
+interrupt (PfsJobs *jobs, const struct fuse_in_header *in)
+{
+  const struct fuse_interrupt_in *body = (const void *) (in + 1);
+
+  if (pfs_request_interrupt (jobs, body->unique))
+    return;
+  g_thread_yield ();
+  pfs_request_refuse (jobs, in->unique, -EAGAIN);
+}
+
+PfsRequest *
 pfs_dispatch_look (PfsJobs *jobs, PfsReceiver *receiver)
 {
+  static const Kind other;
   const struct fuse_in_header *in = receiver->buf.mem;
-  PfsRequest request = { .in = in, .since = pfs_now () };
+  const Kind *kind = in->opcode < G_N_ELEMENTS (kinds) ? &kinds[in->opcode] : &other;
 
-  request.own = is_our_own (jobs, &request, receiver);
-  if (in->nodeid != 0 && in->opcode != FUSE_FORGET && !request.own)
-    hold (jobs->session->tree, &request);
-  return request;
+  if (in->opcode == FUSE_INTERRUPT) {
+    interrupt (jobs, in);
+    return NULL;
+  }
+  g_autofree PfsRequest *request = g_new0 (PfsRequest, 1);
+  *request = (PfsRequest) { .in = in, .since = pfs_now (), .lets_go = kind->lets_go };
+  if (is_our_own (jobs, request, receiver)) {
+    pfs_request_refuse (jobs, in->unique, -EDEADLK);
+    return NULL;
+  }
+  if (in->nodeid != 0 && in->opcode != FUSE_FORGET)
+    hold (jobs->session->tree, request, kind);
+  request->locks_directory = kind->locks_directory && request->place.remote;
+  return g_steal_pointer (&request);
 }
 
 /* --- who does it --- */
 
-typedef enum {
-  HERE,
-  JOB,
-  REFUSE,
-} Way;
-
 /* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
  * container may take half of what all others have left. A large request (a write) does not wait behind many, as it
  * takes a mebibyte along: it is the only one that is ever turned away. */
-static Way
-way_of_local (const PfsCount *count, const PfsRequest *request)
+static PfsState
+way_of_local (const PfsJobs *jobs, const PfsRequest *request)
 {
-  bool fits = 2 * count->here_of_container + count->here < HERE_MAX;
+  bool fits = 2 * request->container->n[PFS_HERE] + jobs->all.n[PFS_HERE] < HERE_MAX;
+  guint on_mount = pfs_pool_busy (request->mount);
 
-  if (fits && count->on_mount < PFS_MOUNT_THREADS)
-    return HERE;
-  if (request->in->len <= LARGE || count->on_mount < LARGE_MAX)
-    return JOB;
-  return fits ? HERE : REFUSE;
+  if (fits && on_mount < PFS_MOUNT_THREADS)
+    return PFS_HERE;
+  if (request->in->len <= LARGE || on_mount < LARGE_MAX)
+    return PFS_WAITING;
+  return fits ? PFS_HERE : PFS_NEW;
+}
+
+/* Has it waited for so long, or so much of it, that no more is to wait? */
+static bool
+is_full_locked (PfsJobs *jobs, const PfsPool *pool, guint stalled_max, guint queue_max)
+{
+  guint busy = pfs_pool_busy (pool);
+
+  return busy >= queue_max || (busy >= stalled_max && pfs_pool_stalled_locked (jobs, pool) >= stalled_max);
 }
 
 /* `ls -l /peers` asks this about each container, and must wait for none. */
@@ -147,107 +183,60 @@ is_about_peer (const PfsRequest *request)
   return request->place.is_peer && (opcode == FUSE_GETATTR || opcode == FUSE_GETXATTR || opcode == FUSE_LISTXATTR);
 }
 
-static Way
+/* The state to come; PFS_NEW: it is refused. */
+static PfsState
 way_locked (PfsJobs *jobs, const PfsRequest *request)
 {
-  const PfsNodeMount *place = &request->place;
-  PfsCount count = { 0 };
-
-  if (!place->container || is_about_peer (request))
-    return HERE;
-  if (jobs->requests.length >= PFS_MOUNT_THREADS)
-    count = pfs_requests_count_locked (jobs, place);
-  if (!place->remote)
-    return way_of_local (&count, request);
-  if (pfs_request_lets_go (request))
-    return JOB;
-  if (count.stalled_on_mount >= PFS_MOUNT_THREADS || count.stalled_in_container >= PFS_JOBS_MAX / 3
-      || count.on_mount >= QUEUE_MAX || count.in_container >= 2 * QUEUE_MAX)
-    return REFUSE;
-  return JOB;
+  if (!request->place.container || is_about_peer (request))
+    return PFS_HERE;
+  if (!request->place.remote)
+    return way_of_local (jobs, request);
+  if (request->lets_go)
+    return PFS_WAITING;
+  return is_full_locked (jobs, request->mount, PFS_MOUNT_THREADS, QUEUE_MAX)
+                 || is_full_locked (jobs, request->container, PFS_JOBS_MAX / 3, 2 * QUEUE_MAX)
+             ? PFS_NEW
+             : PFS_WAITING;
 }
 
+/* Says once, as long as the mount has requests, that it is stalled. */
 static void
-say_stalled (PfsJobs *jobs, const PfsNodeMount *place)
+refuse_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  g_mutex_lock (&jobs->lock);
-  guint waiting = pfs_jobs_say_locked (jobs, place) ? pfs_requests_count_locked (jobs, place).in_container : 0;
+  guint waiting = request->mount->said ? 0 : pfs_pool_busy (request->container);
+
+  request->mount->said = true;
+  request->answered = true;
   g_mutex_unlock (&jobs->lock);
-  if (waiting == 0)
-    return;
-  g_autofree char *name = pfs_container_name (place->container);
-  fuse_log (FUSE_LOG_WARNING, "event=stalled name=%s waiting=%u\n", name, waiting);
+  if (waiting > 0) {
+    g_autofree char *name = pfs_container_name (request->place.container);
+    fuse_log (FUSE_LOG_WARNING, "event=stalled name=%s waiting=%u\n", name, waiting);
+  }
+  pfs_request_refuse (jobs, request->in->unique, -EBUSY);
+  g_mutex_lock (&jobs->lock);
 }
 
-/* True: a job does the request, of which it has a copy. */
+/* The job has a copy of the request. */
 static bool
-hand_over_locked (PfsJobs *jobs, const PfsRequest *request)
+hand_over_locked (PfsJobs *jobs, PfsRequest *request)
 {
   g_mutex_unlock (&jobs->lock);
-  PfsRequest *job = g_memdup2 (request, sizeof *request);
-  job->in = g_memdup2 (request->in, request->in->len);
+  gpointer copy = g_memdup2 (request->in, request->in->len);
   g_mutex_lock (&jobs->lock);
-  if (pfs_jobs_push_locked (jobs, job))
-    return true;
-  g_free ((void *) job->in);
-  g_free (job);
-  return false;
-}
-
-/* A signal may come before its request is in the list. After EAGAIN the kernel sends it again. libfuse does neither. */
-static void
-interrupt_locked (PfsJobs *jobs, const struct fuse_in_header *in)
-{
-  const struct fuse_interrupt_in *body = (const void *) (in + 1);
-
-  if (pfs_request_interrupt_locked (jobs, body->unique))
-    return;
-  g_mutex_unlock (&jobs->lock);
-  g_thread_yield ();
-  pfs_request_refuse (jobs, in->unique, -EAGAIN);
-  g_mutex_lock (&jobs->lock);
-}
-
-static void
-do_here_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
-{
-  request->running = request->here = true;
-  request->thread = pthread_self ();
-  pfs_request_add_locked (jobs, request);
-  g_mutex_unlock (&jobs->lock);
-  pfs_request_process (jobs, request, buf);
-  pfs_request_let_go (request);
-  g_mutex_lock (&jobs->lock);
-  g_queue_unlink (&jobs->requests, &request->link);
-}
-
-static void
-refuse_locked (PfsJobs *jobs, PfsRequest *request, int r)
-{
-  g_mutex_unlock (&jobs->lock);
-  if (r == -EBUSY)
-    say_stalled (jobs, &request->place);
-  pfs_request_refuse (jobs, request->in->unique, r);
-  pfs_request_let_go (request);
-  g_mutex_lock (&jobs->lock);
+  request->in = copy;
+  request->copied = true;
+  return pfs_request_push_locked (jobs, request);
 }
 
 void
-pfs_dispatch_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf)
+pfs_dispatch_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  if (request->in->opcode == FUSE_INTERRUPT) {
-    interrupt_locked (jobs, request->in);
+  pfs_request_enter_locked (jobs, request);
+  PfsState way = way_locked (jobs, request);
+
+  if (way == PFS_WAITING && hand_over_locked (jobs, request))
     return;
-  }
-  if (request->own) {
-    refuse_locked (jobs, request, -EDEADLK);
-    return;
-  }
-  Way way = way_locked (jobs, request);
-  if (way == JOB && hand_over_locked (jobs, request))
-    return;
-  if (way == HERE || (way == JOB && (!request->place.remote || pfs_request_lets_go (request))))
-    do_here_locked (jobs, request, buf);
-  else
-    refuse_locked (jobs, request, -EBUSY);
+  if (way == PFS_NEW || (way == PFS_WAITING && request->place.remote && !request->lets_go))
+    refuse_locked (jobs, request);
+  pfs_request_run_locked (jobs, request, PFS_HERE);
 }

@@ -3,7 +3,7 @@
  * test/tsan/fuse.c wraps these functions: only calls from other files are. */
 #include <errno.h>
 
-#include "jobs.h"
+#include "requests.h"
 #include "request.h"
 
 #define OPEN_SIZE_MAX (16u << 20) /* bytes that open generated files of one container may keep */

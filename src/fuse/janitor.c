@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "requests.h"
-#include "trim.h"
 
 /* How often to look if peers without a pidfd have ended (a /proc of another PID namespace). */
 #define SOON_MS 50
@@ -72,36 +71,25 @@ log_containers (PfsTable *table)
               processes);
 }
 
-static void
-log_files (PfsSession *session)
-{
-  g_mutex_lock (&session->lock);
-  guint open = g_hash_table_size (session->files), descriptors = session->n_open_files;
-  g_mutex_unlock (&session->lock);
-  fuse_log (FUSE_LOG_INFO, "event=state of=files count=%u counted=%u max=%u\n", open, descriptors,
-            session->open_files_max);
-}
-
-static void
-log_jobs (PfsJobs *jobs)
-{
-  g_mutex_lock (&jobs->lock);
-  guint requests = jobs->requests.length, running = jobs->running, threads = jobs->threads;
-  g_mutex_unlock (&jobs->lock);
-  fuse_log (FUSE_LOG_INFO, "event=state of=jobs count=%u requests=%u threads=%u\n", running, requests, threads);
-}
-
 /* Logs the state if the signal has come. */
 static void
 log_state (PfsSession *session)
 {
   struct signalfd_siginfo info;
+  PfsJobs *jobs = session->jobs;
 
   if (read (session->state_fd, &info, sizeof info) != sizeof info)
     return;
   log_containers (session->table);
-  log_files (session);
-  log_jobs (session->jobs);
+  g_mutex_lock (&session->lock);
+  guint open = g_hash_table_size (session->files), descriptors = session->n_open_files;
+  g_mutex_unlock (&session->lock);
+  fuse_log (FUSE_LOG_INFO, "event=state of=files count=%u counted=%u max=%u\n", open, descriptors,
+            session->open_files_max);
+  g_mutex_lock (&jobs->lock);
+  guint requests = jobs->requests.length, running = jobs->all.n[PFS_RUNNING], threads = jobs->threads;
+  g_mutex_unlock (&jobs->lock);
+  fuse_log (FUSE_LOG_INFO, "event=state of=jobs count=%u requests=%u threads=%u\n", running, requests, threads);
   fuse_log (FUSE_LOG_INFO, "event=state of=nodes count=%zu\n", pfs_tree_size (session->tree));
 }
 

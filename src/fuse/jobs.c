@@ -1,20 +1,138 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The jobs of mounts that may not answer, and of ourselves. */
-#include "jobs.h"
-
-#include <unistd.h>
+/* The requests under way: the list of them, how many are in which state, and how those that are jobs get done. */
+#include <errno.h>
 
 #include "requests.h"
 
 #define THREADS_MAX 1024u /* half of them may have jobs */
+#define WAITING_MAX 1024u /* requests that are tried again */
+#define STALLED_MS 1000   /* what has waited for so long may do so for ever */
+#define SOON_MS 1         /* until the second try; the longer one waits, the longer it waits for the next try */
+#define LATE_MS 50
 
-/* The jobs of one mount. */
-typedef struct {
-  PfsNodeMount place;
-  guint running;
-  GQueue waiting; /* of PfsRequest */
-  bool said;      /* that it is stalled */
-} Pool;
+static GPrivate mine_key; /* of PfsRequest: what the thread answers */
+
+gint64
+pfs_now (void)
+{
+  return g_get_monotonic_time () / 1000;
+}
+
+/* --- the list --- */
+
+static PfsPool *
+pool_locked (PfsJobs *jobs, gconstpointer container, gconstpointer mount)
+{
+  for (guint i = 0; i < jobs->pools->len; i++) {
+    PfsPool *pool = jobs->pools->pdata[i];
+
+    if (pool->container == container && pool->mount == mount)
+      return pool;
+  }
+  PfsPool *pool = g_new0 (PfsPool, 1);
+  *pool = (PfsPool) { .container = container, .mount = mount };
+  g_ptr_array_add (jobs->pools, pool);
+  return pool;
+}
+
+static void
+enter_pools_locked (PfsJobs *jobs, PfsRequest *request)
+{
+  request->mount = pool_locked (jobs, request->place.container, request->place.mount);
+  request->container = pool_locked (jobs, request->place.container, jobs);
+  request->mount->refs++;
+  request->container->refs++;
+}
+
+static void
+leave_pools_locked (PfsJobs *jobs, PfsRequest *request)
+{
+  if (--request->mount->refs == 0)
+    g_ptr_array_remove_fast (jobs->pools, request->mount);
+  if (--request->container->refs == 0)
+    g_ptr_array_remove_fast (jobs->pools, request->container);
+}
+
+static void
+set_state_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
+{
+  PfsPool *const pools[] = { request->mount, request->container, &jobs->all };
+
+  for (guint i = 0; i < G_N_ELEMENTS (pools); i++) {
+    pools[i]->n[request->state]--;
+    pools[i]->n[state]++;
+  }
+  request->state = state;
+}
+
+void
+pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request)
+{
+  enter_pools_locked (jobs, request);
+  request->link.data = request;
+  if (request->lets_go)
+    g_queue_push_head_link (&jobs->requests, &request->link);
+  else
+    g_queue_push_tail_link (&jobs->requests, &request->link);
+  if (request->locks_directory)
+    pfs_requests_tend_from_locked (jobs, request->since + PFS_LOCKED_MS);
+}
+
+void
+pfs_request_over_locked (PfsJobs *jobs, PfsRequest *request)
+{
+  set_state_locked (jobs, request, PFS_NEW);
+  request->container->retried -= request->retry != NULL;
+  jobs->all.retried -= request->retry != NULL;
+  leave_pools_locked (jobs, request);
+  g_queue_unlink (&jobs->requests, &request->link);
+  if (request->copied)
+    g_free ((void *) request->in);
+  g_free (request);
+}
+
+/* Drops what it keeps. That may wait for a mount. */
+static void
+let_go (PfsRequest *request)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (request->nodes); i++) {
+    g_clear_pointer (&request->files[i], pfs_file_unref);
+    if (request->nodes[i])
+      pfs_node_forget (request->nodes[i], 1);
+  }
+}
+
+guint
+pfs_pool_busy (const PfsPool *pool)
+{
+  return pool->n[PFS_WAITING] + pool->n[PFS_RUNNING] + pool->n[PFS_HERE];
+}
+
+guint
+pfs_pool_stalled_locked (PfsJobs *jobs, const PfsPool *pool)
+{
+  gint64 since = pfs_now () - STALLED_MS;
+  guint n = 0;
+
+  for (GList *link = jobs->requests.head; link; link = link->next) {
+    const PfsRequest *request = link->data;
+
+    n += (request->mount == pool || request->container == pool) && request->state != PFS_LATER
+         && request->since <= since;
+  }
+  return n;
+}
+
+void
+pfs_requests_tend_from_locked (PfsJobs *jobs, gint64 when)
+{
+  if (when >= jobs->tend_at)
+    return;
+  jobs->tend_at = when;
+  pfs_eventfd_raise (jobs->wake);
+}
+
+/* --- jobs --- */
 
 bool
 pfs_thread_call_locked (PfsJobs *jobs)
@@ -35,182 +153,191 @@ pfs_thread_call_locked (PfsJobs *jobs)
   return true;
 }
 
-/* NULL: the mount has no jobs. */
-static Pool *
-pool_of_locked (PfsJobs *jobs, const PfsNodeMount *place)
+/* Where requests of local mounts wait to be tried again: one thread of each container is enough for them. */
+static gconstpointer
+retry_mount (const PfsJobs *jobs)
 {
-  for (guint i = 0; i < jobs->pools->len; i++) {
-    Pool *pool = jobs->pools->pdata[i];
-
-    if (pool->place.container == place->container && pool->place.mount == place->mount)
-      return pool;
-  }
-  return NULL;
+  return &jobs->requests;
 }
 
-static Pool *
-pool_make_locked (PfsJobs *jobs, const PfsNodeMount *place)
+static guint
+threads_max (const PfsJobs *jobs, const PfsRequest *request)
 {
-  Pool *pool = pool_of_locked (jobs, place);
-
-  if (pool)
-    return pool;
-  pool = g_new0 (Pool, 1);
-  pool->place = *place;
-  g_ptr_array_add (jobs->pools, pool);
-  return pool;
+  return request->place.mount == retry_mount (jobs) ? 1 : PFS_MOUNT_THREADS;
 }
 
-bool
-pfs_jobs_say_locked (PfsJobs *jobs, const PfsNodeMount *place)
-{
-  Pool *pool = pool_of_locked (jobs, place);
-  bool say = pool && !pool->said;
-
-  if (say)
-    pool->said = true;
-  return say;
-}
-
-static void
-pool_drop_empty_locked (PfsJobs *jobs, Pool *pool)
-{
-  if (pool->running == 0 && pool->waiting.length == 0)
-    g_ptr_array_remove_fast (jobs->pools, pool);
-}
-
-/* A container may take half of the threads that all others have left, so the next one always finds some. One thread is
- * enough to retry locks. */
+/* A container may take half of the threads that all others have left, so the next one always finds some. */
 static bool
-may_run_locked (PfsJobs *jobs, const Pool *pool)
+may_run_locked (const PfsJobs *jobs, const PfsRequest *request)
 {
-  guint mine = 0, max = pool->place.mount == &jobs->requests ? 1 : PFS_MOUNT_THREADS;
-
-  for (guint i = 0; i < jobs->pools->len; i++) {
-    const Pool *other = jobs->pools->pdata[i];
-
-    mine += other->place.container == pool->place.container ? other->running : 0;
-  }
-  return pool->waiting.length > 0 && pool->running < max && 2 * mine + jobs->running < PFS_JOBS_MAX;
+  return request->state == PFS_WAITING && request->mount->n[PFS_RUNNING] < threads_max (jobs, request)
+         && 2 * request->container->n[PFS_RUNNING] + jobs->all.n[PFS_RUNNING] < PFS_JOBS_MAX;
 }
 
 bool
-pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request)
+pfs_request_push_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  Pool *pool = pool_make_locked (jobs, &request->place);
+  const guint *n = request->mount->n;
+  PfsState before = request->state;
 
-  request->waiting.data = request;
-  if (pfs_request_lets_go (request))
-    g_queue_push_head_link (&pool->waiting, &request->waiting);
-  else
-    g_queue_push_tail_link (&pool->waiting, &request->waiting);
-  /* Else a thread that is busy, or on its way, takes it next. */
-  bool call = may_run_locked (jobs, pool) && pool->running + pool->waiting.length <= PFS_MOUNT_THREADS;
-  if (call && !pfs_thread_call_locked (jobs) && pool->running == 0) {
-    g_queue_unlink (&pool->waiting, &request->waiting);
-    pool_drop_empty_locked (jobs, pool);
-    return false;
-  }
-  request->later = false;
   request->since = pfs_now ();
-  pfs_request_add_locked (jobs, request);
-  return true;
+  set_state_locked (jobs, request, PFS_WAITING);
+  /* Else a thread that is busy, or on its way, takes it next. */
+  bool call = may_run_locked (jobs, request) && n[PFS_RUNNING] + n[PFS_WAITING] <= threads_max (jobs, request);
+  if (!call || pfs_thread_call_locked (jobs) || n[PFS_RUNNING] > 0)
+    return true;
+  set_state_locked (jobs, request, before);
+  return false;
 }
 
-/* True: it is done. */
+/* False: it is to be tried again. */
 static bool
-run (PfsJobs *jobs, PfsRequest *request, bool answered)
+run (PfsJobs *jobs, PfsRequest *request, bool in_vain)
 {
-  struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in ? request->in->len : 0 };
+  const struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in ? request->in->len : 0 };
 
   if (request->work) {
     request->work (request->data);
   } else if (request->retry) {
-    int r = answered ? -EINTR : request->retry (request->data);
+    int r = in_vain ? -EINTR : request->retry (request->data);
     if (r == -EAGAIN)
       return false;
     fuse_reply_err (request->req, -r);
     request->free_data (request->data);
-  } else if (!answered) {
-    pfs_request_process (jobs, request, &buf);
+  } else if (!in_vain) {
+    g_private_set (&mine_key, request);
+    fuse_session_process_buf (jobs->session->fuse, &buf);
+    g_private_set (&mine_key, NULL);
+    if (request->retry)
+      return false;
   }
-  pfs_request_let_go (request);
+  let_go (request);
   return true;
 }
 
+/* Of the request itself only the header is needed any more. */
 static void
-do_one_locked (PfsJobs *jobs, Pool *pool)
+later_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  PfsRequest *request = g_queue_pop_head_link (&pool->waiting)->data;
-  bool answered = request->answered;
+  gint64 now = pfs_now ();
 
-  request->running = true;
+  if (!request->copied)
+    request->in = g_memdup2 (request->in, sizeof *request->in);
+  request->copied = true;
+  request->due = now + CLAMP ((now - request->asked) / 8, SOON_MS, LATE_MS);
+  set_state_locked (jobs, request, PFS_LATER);
+  pfs_requests_tend_from_locked (jobs, request->interrupted ? now : request->due);
+}
+
+void
+pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
+{
+  bool over;
+
   request->thread = pthread_self ();
-  pool->running++;
-  jobs->running++;
-  g_mutex_unlock (&jobs->lock);
-  bool done = run (jobs, request, answered);
-  g_mutex_lock (&jobs->lock);
-  if (!done && jobs->stopping) {
+  set_state_locked (jobs, request, state);
+  do {
+    bool in_vain = request->answered || (request->retry && jobs->stopping);
+
     g_mutex_unlock (&jobs->lock);
-    done = run (jobs, request, true);
+    over = run (jobs, request, in_vain);
     g_mutex_lock (&jobs->lock);
-  }
-  request->running = false;
-  pool->running--;
-  jobs->running--;
-  pool_drop_empty_locked (jobs, pool);
-  if (done) {
-    g_queue_unlink (&jobs->requests, &request->link);
-    g_free ((void *) request->in);
-    g_free (request);
-  } else {
-    pfs_request_later_locked (jobs, request);
-  }
+  } while (!over && jobs->stopping);
+  if (over)
+    pfs_request_over_locked (jobs, request);
+  else
+    later_locked (jobs, request);
 }
 
 /* One thread takes no job. It receives requests even if no other thread is to be had. */
 bool
 pfs_jobs_do_locked (PfsJobs *jobs)
 {
-  for (guint i = 0; i < jobs->pools->len && (jobs->running + 1 < jobs->threads || jobs->stopping); i++)
-    if (may_run_locked (jobs, jobs->pools->pdata[i])) {
-      do_one_locked (jobs, jobs->pools->pdata[i]);
+  bool may = jobs->all.n[PFS_WAITING] > 0 && (jobs->all.n[PFS_RUNNING] + 1 < jobs->threads || jobs->stopping);
+
+  for (GList *link = may ? jobs->requests.head : NULL; link; link = link->next)
+    if (may_run_locked (jobs, link->data)) {
+      pfs_request_run_locked (jobs, link->data, PFS_RUNNING);
       return true;
     }
   return false;
 }
 
-static bool
-start_locked (PfsJobs *jobs, const PfsNodeMount *place, void (*func) (gpointer data), gpointer data)
+/* --- work of our own --- */
+
+bool
+pfs_jobs_start (PfsJobs *jobs, PfsNodeMount place, void (*func) (gpointer data), gpointer data)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
   PfsRequest *request = g_new0 (PfsRequest, 1);
 
-  *request = (PfsRequest) { .work = func, .data = data, .place = *place };
-  if (!jobs->stopping && pfs_jobs_push_locked (jobs, request))
+  *request = (PfsRequest) { .work = func, .data = data, .place = place };
+  pfs_request_enter_locked (jobs, request);
+  bool first = place.container || request->mount->refs == 1;
+  if (first && !jobs->stopping && pfs_request_push_locked (jobs, request))
     return true;
-  g_free (request);
+  pfs_request_over_locked (jobs, request);
   return false;
 }
 
 void
-pfs_jobs_start (PfsJobs *jobs, void (*func) (gpointer data), gpointer data)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
-  PfsNodeMount place = { .mount = (gpointer) func };
-
-  if (pfs_requests_count_locked (jobs, &place).on_mount == 0)
-    start_locked (jobs, &place, func, data);
-}
-
-void
-pfs_jobs_run (PfsJobs *jobs, PfsNode *node, void (*func) (gpointer data), gpointer data)
+pfs_jobs_run (PfsNode *node, void (*func) (gpointer data), gpointer data, gpointer jobs)
 {
   PfsNodeMount place = pfs_node_mount (node);
 
-  g_mutex_lock (&jobs->lock);
-  bool started = place.remote && start_locked (jobs, &place, func, data);
-  g_mutex_unlock (&jobs->lock);
-  if (!started)
+  if (!place.remote || !pfs_jobs_start (jobs, place, func, data))
     func (data);
+}
+
+/* --- the request that the calling thread answers --- */
+
+PfsNode *
+pfs_request_held_node (uint64_t number)
+{
+  const PfsRequest *mine = g_private_get (&mine_key);
+
+  for (guint i = 0; mine && i < G_N_ELEMENTS (mine->nodes); i++)
+    if (mine->nodes[i] && mine->nodes[i]->number == number)
+      return mine->nodes[i];
+  return NULL;
+}
+
+/* One container's callers may take half of what all others have left. */
+int
+pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+  PfsRequest *mine = g_private_get (&mine_key);
+  PfsState state = mine->state;
+
+  if (jobs->stopping || mine->container->retried + jobs->all.retried >= WAITING_MAX)
+    return -ENOLCK;
+  set_state_locked (jobs, mine, PFS_NEW);
+  leave_pools_locked (jobs, mine);
+  if (!mine->place.remote)
+    mine->place.mount = retry_mount (jobs);
+  enter_pools_locked (jobs, mine);
+  set_state_locked (jobs, mine, state);
+  mine->container->retried++;
+  jobs->all.retried++;
+  mine->retry = retry;
+  mine->free_data = free_data;
+  mine->data = data;
+  mine->req = req;
+  mine->asked = pfs_now ();
+  return 0;
+}
+
+void
+pfs_requests_poke (PfsJobs *jobs)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
+
+  for (GList *link = jobs->all.n[PFS_LATER] > 0 ? jobs->requests.head : NULL; link; link = link->next) {
+    PfsRequest *request = link->data;
+
+    request->due = 0;
+    if (request->state == PFS_LATER)
+      pfs_requests_tend_from_locked (jobs, 0);
+  }
 }

@@ -6,7 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "jobs.h"
+#include "requests.h"
 #include "request.h"
 
 #define CLOSING_US 8000u /* the last of several pauses, each twice as long: 15 ms in all for the end of a close */

@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "peerfs/base/fd.h"
 #include "requests.h"
 
 #define IDLE_MAX 6u                          /* threads that sleep; more of them leave */
@@ -41,45 +41,28 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
   return true;
 }
 
-/* Looks again for a moment before it sleeps. */
-static int
-take_next (PfsJobs *jobs, struct fuse_buf *buf, bool alone)
-{
-  struct fuse_session *fuse = jobs->session->fuse;
-  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
-  gint64 end = alone && jobs->cpus > 1 ? g_get_monotonic_time () + LOOK_US : 0;
-  int r = -EAGAIN;
-
-  while (r == -EAGAIN && end > 0 && g_get_monotonic_time () < end)
-    r = fuse_session_receive_buf (fuse, buf);
-  if (r != -EAGAIN)
-    return r;
-  poll (fds, G_N_ELEMENTS (fds), -1);
-  return fuse_session_receive_buf (fuse, buf);
-}
-
-/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first. */
+/* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first.
+ * Alone, it looks again for a moment before it sleeps. */
 static int
 take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, bool *ret_drained)
 {
   struct fuse_session *fuse = jobs->session->fuse;
+  struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
+  gint64 end = 0;
   int r = fuse_session_receive_buf (fuse, buf);
 
   *ret_drained = r == -EAGAIN;
-  while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse))
-    r = take_next (jobs, buf, alone);
-  return r;
-}
+  while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse)) {
+    gint64 now = g_get_monotonic_time ();
 
-static void
-took_locked (PfsJobs *jobs, bool drained)
-{
-  jobs->receiving--;
-  jobs->taken++;
-  jobs->drained += drained;
-  if (jobs->asleep)
-    pfs_eventfd_raise (jobs->wake);
-  jobs->asleep = false;
+    end = end == 0 && alone && jobs->cpus > 1 ? now + LOOK_US : end;
+    if (now >= end) {
+      poll (fds, G_N_ELEMENTS (fds), -1);
+      end = 0;
+    }
+    r = fuse_session_receive_buf (fuse, buf);
+  }
+  return r;
 }
 
 static void
@@ -90,11 +73,17 @@ receive_locked (PfsJobs *jobs, PfsReceiver *receiver)
   g_mutex_unlock (&jobs->lock);
   int r = take (jobs, &receiver->buf, alone, &drained);
   if (r > 0) {
-    PfsRequest request = pfs_dispatch_look (jobs, receiver);
+    PfsRequest *request = pfs_dispatch_look (jobs, receiver);
 
     g_mutex_lock (&jobs->lock);
-    took_locked (jobs, drained);
-    pfs_dispatch_locked (jobs, &request, &receiver->buf);
+    jobs->receiving--;
+    jobs->taken++;
+    jobs->drained += drained;
+    if (jobs->asleep)
+      pfs_eventfd_raise (jobs->wake);
+    jobs->asleep = false;
+    if (request)
+      pfs_dispatch_locked (jobs, request);
     return;
   }
   fuse_session_exit (jobs->session->fuse);
@@ -149,16 +138,19 @@ look_after_locked (PfsJobs *jobs)
   jobs->taken = jobs->drained = 0;
 }
 
-/* True: all threads have left. One that waits for a peer may never leave. */
+/* True: all threads have left. One that waits for a peer may never leave. What is tried again is so a last time. */
 static bool
 stop (PfsJobs *jobs)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
   gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
 
+  g_mutex_lock (&jobs->lock);
   jobs->stopping = true;
-  pfs_requests_end_locked (jobs);
   g_cond_broadcast (&jobs->call);
+  g_mutex_unlock (&jobs->lock);
+  pfs_requests_poke (jobs);
+  pfs_requests_tend (jobs);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&jobs->lock);
   while (jobs->threads > 0 && g_cond_wait_until (&jobs->left, &jobs->lock, deadline))
     continue;
   return jobs->threads == 0;
@@ -200,27 +192,11 @@ pfs_loop_run (PfsJobs *jobs, bool *ret_idle)
   return jobs->error;
 }
 
-int
-pfs_loop_ended_fd (const PfsJobs *jobs)
-{
-  return jobs->ended;
-}
-
-/* A signal with a handler interrupts a system call. */
-static void
-on_signal (int number)
-{
-  (void) number;
-}
-
 PfsJobs *
 pfs_jobs_new (PfsSession *session)
 {
-  struct sigaction action = { .sa_handler = on_signal };
   PfsJobs *jobs = g_new0 (PfsJobs, 1);
 
-  sigemptyset (&action.sa_mask);
-  sigaction (SIGUSR2, &action, NULL);
   *jobs = (PfsJobs) { .session = session, .cpus = g_get_num_processors (), .receiving_max = 1, .tend_at = G_MAXINT64 };
   jobs->thread_main = work;
   g_mutex_init (&jobs->lock);

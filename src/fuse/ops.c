@@ -5,7 +5,6 @@
 
 #include "peerfs/tree/tree.h"
 #include "request.h"
-#include "trim.h"
 #include "private.h"
 
 G_STATIC_ASSERT (PFS_SET_MODE == FUSE_SET_ATTR_MODE);

@@ -6,7 +6,6 @@
 
 #include "locks.h"
 #include "request.h"
-#include "trim.h"
 #include "private.h"
 
 /* --- what is open --- */

@@ -160,6 +160,17 @@ void pfs_janitor_stop (PfsJanitor *janitor);
  * come. -1: errno. */
 int pfs_state_fd_new (void);
 
+/* --- trim.c: the number of nodes is bounded, however many files a caller walks over --- */
+
+/* Before there are threads: it sets how they get memory. */
+void pfs_trim_init (PfsSession *session);
+/* A node may have been added. Cheap. */
+void pfs_trim_poke (PfsSession *session);
+/* Containers have ended: nothing of them is to be remembered. */
+void pfs_trim_ended (PfsSession *session);
+/* The kernel forgot n nodes: their memory goes back to the system. Cheap. */
+void pfs_trim_forgot (PfsSession *session, size_t n);
+
 /* --- sandbox.c --- */
 
 /* Gives up every privilege that is not in use from here on; for good, in all threads. 0 or -errno. */

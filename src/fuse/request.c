@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 
 #include "peerfs/proc/proc.h"
-#include "trim.h"
 #include "private.h"
 
 /* The caller waits for the answer: only until then its pid is its own. */

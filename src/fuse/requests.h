@@ -3,29 +3,53 @@
  * that mount, of which only so many run at once. The thread that received it does everything else. All requests are in
  * one list, so that a killed caller can be answered, whatever its request waits for.
  *
- *   loop.c (threads) -> dispatch.c (who does it) -> tend.c (answers in vain, retries) -> jobs.c -> requests.c (the
- * list)
- */
+ *   loop.c (threads) -> dispatch.c (who does it) -> tend.c (answers in vain, retries) -> jobs.c (the list)
+ *
+ * All functions that end in _locked are called, and return, with the lock. */
 #pragma once
 
-#include <linux/fuse.h>
 #include <pthread.h>
 
-#include "peerfs/base/fd.h"
-#include "jobs.h"
 #include "private.h"
 
 /* One mount's jobs at once. Receiving threads may do as many local requests again. If so many have waited for a second
  * on a mount that may not answer, it refuses more. */
 #define PFS_MOUNT_THREADS 32u
-#define PFS_JOBS_MAX 512u /* of all mounts, at once */
+#define PFS_JOBS_MAX 512u   /* of all mounts, at once */
+#define PFS_LOCKED_MS 10000 /* for how long a directory may be locked */
+
+typedef enum {
+  PFS_NEW,     /* nobody does it: it is looked at, or refused */
+  PFS_WAITING, /* for a thread, as a job */
+  PFS_RUNNING, /* as a job */
+  PFS_HERE,    /* the thread that received it does it */
+  PFS_LATER,   /* it is to be tried again */
+  PFS_STATES,
+} PfsState;
+
+/* The requests of one mount, of one container (its own mount), or all. */
+typedef struct {
+  gconstpointer container, mount;
+  guint refs;
+  guint n[PFS_STATES]; /* in each state */
+  guint retried;       /* those that have to be tried again */
+  bool said;           /* that the mount is stalled */
+} PfsPool;
+
+/* 0, -EAGAIN: not yet, or another -errno. */
+typedef int (*PfsRetry) (gpointer data);
 
 typedef struct {
-  GList link;                      /* in the list of those under way */
-  GList waiting;                   /* in its pool's queue, until a thread takes it */
+  GList link; /* in the list */
+  PfsState state;
+  PfsPool *mount, *container;      /* while it is in the list */
   const struct fuse_in_header *in; /* NULL: work of our own */
-  void (*work) (gpointer data);    /* that work */
-  PfsRetry retry;                  /* NULL, or how to go on with what has to wait, to answer req */
+  bool copied;                     /* in is its own; else the receiving thread's */
+  bool lets_go;                    /* of something, and that is all: it is never refused, and is done first */
+  bool locks_directory;            /* in the kernel: others that want to look there cannot even be killed */
+  bool answered;
+  void (*work) (gpointer data); /* that work */
+  PfsRetry retry;               /* NULL, or how to go on with what has to wait, to answer req */
   GDestroyNotify free_data;
   gpointer data;
   fuse_req_t req;
@@ -33,84 +57,68 @@ typedef struct {
   PfsNode *nodes[2];         /* what it is about; known to the kernel until the request lets go of them */
   PfsFile *files[2];         /* references */
   gint64 since, interrupted; /* milliseconds, as pfs_now(); 0: never */
-  gint64 asked, due;         /* of one that waits to be tried again: since when, and until when */
-  pthread_t thread;          /* only if it is running */
-  bool running, answered;
-  bool here;  /* the thread that received it does it */
-  bool later; /* it waits to be tried again */
-  bool own;   /* one of our threads asks */
+  gint64 asked, due;         /* of one that is tried again: since when, and when */
+  pthread_t thread;          /* that does it */
 } PfsRequest;
-
-/* How many requests wait for a mount, and for anything in its container; and since more than a second. How many take a
- * thread that receives, of all and of that container. Those that are to be tried again count for none. */
-typedef struct {
-  guint on_mount, in_container, stalled_on_mount, stalled_in_container;
-  guint here, here_of_container;
-} PfsCount;
 
 struct PfsJobs {
   PfsSession *session;
-  int ended; /* eventfd, readable once the session has ended */
+  int ended; /* eventfd, to be made readable after fuse_session_exit() */
   int wake;  /* eventfd, on which the main thread sleeps */
   guint cpus;
   GThreadFunc thread_main; /* of loop.c */
   GMutex lock;             /* guards what follows */
   GQueue requests;         /* of PfsRequest: all that are under way */
-  GPtrArray *pools;        /* of mounts that have jobs; jobs.c */
-  gint64 tend_at;          /* when to look after those that may have to be answered; G_MAXINT64: none */
+  PfsPool all;
+  GPtrArray *pools; /* of mounts and containers that have requests */
+  gint64 tend_at;   /* when to look after those that may have to be answered; G_MAXINT64: none */
   /* loop.c: */
-  GCond call, left;                     /* on the first sleep threads that have nothing to do */
-  int error;                            /* -errno */
-  guint threads, running, idle, called; /* all; those with a job; those that sleep; and are being woken */
-  guint receiving, receiving_max;       /* threads that wait for a request */
-  guint taken, drained;                 /* since the last look: requests, and how often a thread found none */
-  guint calm;                           /* looks since more threads were needed */
-  bool asleep, stopping;                /* asleep: the main thread waits for the next request */
+  GCond call, left;               /* on the first sleep threads that have nothing to do */
+  int error;                      /* -errno */
+  guint threads, idle, called;    /* all; those that sleep; and are being woken */
+  guint receiving, receiving_max; /* threads that wait for a request */
+  guint taken, drained;           /* since the last look: requests, and how often a thread found none */
+  guint calm;                     /* looks since more threads were needed */
+  bool asleep, stopping;          /* asleep: the main thread waits for the next request */
 };
-
-/* All functions that end in _locked are called, and return, with the lock. */
-
-/* --- requests.c --- */
-
-/* Into the list, unless it is there. */
-void pfs_request_add_locked (PfsJobs *jobs, PfsRequest *request);
-PfsCount pfs_requests_count_locked (PfsJobs *jobs, const PfsNodeMount *place);
-/* Lets libfuse answer it. */
-void pfs_request_process (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf);
-/* What the calling thread is answering. */
-PfsRequest *pfs_request_mine (void);
-/* It is to be tried again. */
-void pfs_request_later_locked (PfsJobs *jobs, PfsRequest *request);
-/* Does the kernel lock a directory for it? Others that want to look there cannot even be killed. */
-bool pfs_request_locks_directory (const PfsRequest *request);
-/* Does it only let go of something? Then it is never refused, and is done first. */
-bool pfs_request_lets_go (const PfsRequest *request);
-/* Drops what it keeps. */
-void pfs_request_let_go (PfsRequest *request);
-/* Has pfs_requests_tend() called no later than then. */
-void pfs_requests_tend_from_locked (PfsJobs *jobs, gint64 when);
-
-#define PFS_LOCKED_MS 10000 /* for how long a directory may be locked */
 
 /* --- jobs.c --- */
 
-/* Wakes or makes a thread: false if none is to be had. */
-bool pfs_thread_call_locked (PfsJobs *jobs);
-/* Takes the request over; false: it would never be done, as no thread is to be had. */
-bool pfs_jobs_push_locked (PfsJobs *jobs, PfsRequest *request);
+gint64 pfs_now (void); /* milliseconds */
+/* Into the list; out of it, and its end. */
+void pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request);
+void pfs_request_over_locked (PfsJobs *jobs, PfsRequest *request);
+/* Those that wait for something, or are being answered, and do so for a second. */
+guint pfs_pool_busy (const PfsPool *pool);
+guint pfs_pool_stalled_locked (PfsJobs *jobs, const PfsPool *pool);
+/* Does it, as a job or here, unless it is answered. Then it is over, or is to be tried again. */
+void pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state);
+/* Has a thread do it; false: it would never be done, as no thread is to be had. */
+bool pfs_request_push_locked (PfsJobs *jobs, PfsRequest *request);
 /* Does one job, if one may be done. */
 bool pfs_jobs_do_locked (PfsJobs *jobs);
-/* Is it to be logged that the mount is stalled? Once, as long as it has jobs. */
-bool pfs_jobs_say_locked (PfsJobs *jobs, const PfsNodeMount *place);
+/* Wakes or makes a thread: false if none is to be had. */
+bool pfs_thread_call_locked (PfsJobs *jobs);
+/* Has pfs_requests_tend() called no later than then. */
+void pfs_requests_tend_from_locked (PfsJobs *jobs, gint64 when);
+/* Calls func as a job of that mount; one of no container only if it is the mount's first. False: it will not be. */
+bool pfs_jobs_start (PfsJobs *jobs, PfsNodeMount place, void (*func) (gpointer data), gpointer data);
+/* A PfsRunFunc: calls func here, or as a job of a mount that may not answer. */
+void pfs_jobs_run (PfsNode *node, void (*func) (gpointer data), gpointer data, gpointer jobs);
+/* Has the calling thread's request wait: `retry` is called again and again, and its result is the answer; a signal
+ * makes it -EINTR. Takes over data, which free_data frees. -ENOLCK: too many wait; nothing is taken over. */
+int pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data, GDestroyNotify free_data);
+/* What they wait for may be there. */
+void pfs_requests_poke (PfsJobs *jobs);
+/* The node of that number, if the request that the calling thread is answering keeps it; else NULL. */
+PfsNode *pfs_request_held_node (uint64_t number);
 
 /* --- tend.c --- */
 
 /* The caller of that request has got a signal. False: there is none of that number (yet). */
-bool pfs_request_interrupt_locked (PfsJobs *jobs, guint64 unique);
+bool pfs_request_interrupt (PfsJobs *jobs, guint64 unique);
 /* Answers with an error; the request may be answered already. */
 void pfs_request_refuse (PfsJobs *jobs, guint64 unique, int r);
-/* None is to wait any longer. */
-void pfs_requests_end_locked (PfsJobs *jobs);
 /* Answers callers that wait in vain, and has others tried again. In how many milliseconds it is to be called again;
  * -1: once `wake` is readable. */
 int pfs_requests_tend (PfsJobs *jobs);
@@ -128,7 +136,16 @@ typedef struct {
   } strangers[PFS_STRANGERS];
 } PfsReceiver;
 
-/* What the request in its buffer is about, which is kept from here on. */
-PfsRequest pfs_dispatch_look (PfsJobs *jobs, PfsReceiver *receiver);
-/* Answers that request, which buf is, or leaves that to a job. */
-void pfs_dispatch_locked (PfsJobs *jobs, PfsRequest *request, const struct fuse_buf *buf);
+/* The request in its buffer, with what it is about, which is kept from here on. NULL: it is answered. */
+PfsRequest *pfs_dispatch_look (PfsJobs *jobs, PfsReceiver *receiver);
+/* Answers it, or leaves that to a job. */
+void pfs_dispatch_locked (PfsJobs *jobs, PfsRequest *request);
+
+/* --- loop.c --- */
+
+/* NULL: errno says why. */
+PfsJobs *pfs_jobs_new (PfsSession *session);
+void pfs_jobs_free (PfsJobs *jobs);
+/* Returns when the session has ended: 0, or the -errno that ended it. *ret_idle: no request is being answered any more.
+ * Else some wait for what may never come, and only the end of the process ends them. */
+int pfs_loop_run (PfsJobs *jobs, bool *ret_idle);

@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "peerfs/base/fd.h"
-#include "jobs.h"
+#include "requests.h"
 #include "locks.h"
-#include "trim.h"
 #include "private.h"
 
 /* --- where fuse_log() goes: libfuse's levels are those of syslog(3), whose mask stands for the least of them --- */
@@ -98,19 +97,13 @@ unmount (PfsSession *session)
   fuse_session_unmount (session->fuse);
 }
 
-static void
-run_job (PfsNode *node, void (*func) (gpointer file), gpointer file, gpointer data)
-{
-  pfs_jobs_run (((const PfsSession *) data)->jobs, node, func, file);
-}
-
 static int
 serve (PfsSession *session)
 {
   bool idle = true;
 
   pfs_trim_init (session);
-  pfs_tree_set_run_func (session->tree, run_job, session);
+  pfs_tree_set_run_func (session->tree, pfs_jobs_run, session->jobs);
   session->janitor = pfs_janitor_start (session);
   int r = pfs_loop_run (session->jobs, &idle);
   unmount (session);

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "jobs.h"
+#include "requests.h"
 #include "private.h"
 
 #define PATIENCE 2 /* seconds */
@@ -23,7 +23,7 @@ on_ending (int signal)
   (void) signal;
   alarm (PATIENCE);
   fuse_session_exit (handled->fuse);
-  pfs_eventfd_raise (pfs_loop_ended_fd (handled->jobs));
+  pfs_eventfd_raise (handled->jobs->ended);
   errno = saved;
 }
 
@@ -33,6 +33,13 @@ on_alarm (int signal)
   (void) signal;
   pfs_mountpoint_clear (handled);
   _exit (0);
+}
+
+/* A signal with a handler interrupts a system call: tend.c. */
+static void
+on_interrupt (int signal)
+{
+  (void) signal;
 }
 
 static int
@@ -48,7 +55,7 @@ int
 pfs_signals_set (PfsSession *session)
 {
   handled = session;
-  if (set (SIGALRM, on_alarm) < 0 || set (SIGPIPE, SIG_IGN) < 0)
+  if (set (SIGALRM, on_alarm) < 0 || set (SIGUSR2, on_interrupt) < 0 || set (SIGPIPE, SIG_IGN) < 0)
     return -1;
   for (guint i = 0; i < G_N_ELEMENTS (ending); i++) {
     struct sigaction now;

@@ -2,15 +2,10 @@
 /* A walk over a million files makes a million nodes, which the kernel forgets only when it is short of memory. Beyond a
  * bound it is asked to forget idle ones. That is a job: the kernel takes the lock of the directory, which a caller that
  * waits for a dead mount may hold. */
-#include "trim.h"
+#include "requests.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
-
-#include "jobs.h"
-#include "peerfs/base/read.h"
-#include "private.h"
 
 #define NODES_MAX 400000u        /* about 75 MiB, */
 #define NODES_OF_LIMIT (3 * 192) /* and a third of what the container may have, a node being 192 bytes */
@@ -53,11 +48,18 @@ trim (gpointer data)
   }
 }
 
+/* Unless it is under way already. */
+static void
+start (PfsSession *session, void (*func) (gpointer session))
+{
+  pfs_jobs_start (session->jobs, (PfsNodeMount) { .mount = (gpointer) func }, func, session);
+}
+
 void
 pfs_trim_poke (PfsSession *session)
 {
   if (pfs_tree_size (session->tree) > session->nodes_max)
-    pfs_jobs_start (session->jobs, trim, session);
+    start (session, trim);
 }
 
 /* The kernel keeps the names that a caller used while their container ended. A moment later it is asked to forget them,
@@ -75,7 +77,7 @@ forget_ended (gpointer data)
 void
 pfs_trim_ended (PfsSession *session)
 {
-  pfs_jobs_start (session->jobs, forget_ended, session);
+  start (session, forget_ended);
 }
 
 /* The C library keeps freed memory until it is asked for it. That takes longer the more there is. So it is asked each
@@ -95,17 +97,11 @@ pfs_trim_forgot (PfsSession *session, size_t n)
 static guint64
 memory_limit (void)
 {
-  static const char *const files[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
-  char text[32] = "";
+  g_autofree char *text = NULL;
 
-  for (size_t i = 0; i < G_N_ELEMENTS (files); i++) {
-    g_autoptr (GBytes) bytes = NULL;
-
-    if (pfs_read_prefix_at (AT_FDCWD, files[i], sizeof text - 1, &bytes) < 0 || g_bytes_get_size (bytes) == 0)
-      continue;
-    memcpy (text, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-    break;
-  }
+  if (!g_file_get_contents ("/sys/fs/cgroup/memory.max", &text, NULL, NULL)
+      && !g_file_get_contents ("/sys/fs/cgroup/memory/memory.limit_in_bytes", &text, NULL, NULL))
+    return 0;
   return g_ascii_strtoull (text, NULL, 10);
 }
 

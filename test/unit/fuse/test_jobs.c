@@ -141,11 +141,11 @@ test_own_work (void **state)
   gint n = 0;
 
   for (guint i = 0; i < 50; i++)
-    pfs_jobs_run (kernel->session.jobs, kernel->node, count, &n);
+    pfs_jobs_run (kernel->node, count, &n, kernel->session.jobs);
   until_under_way (kernel, 0);
   assert_int_equal (g_atomic_int_get (&n), 50);
   assert_true (kernel_end (kernel) || kernel_left (kernel));
-  pfs_jobs_run (kernel->session.jobs, kernel->node, count, &n);
+  pfs_jobs_run (kernel->node, count, &n, kernel->session.jobs);
   assert_int_equal (g_atomic_int_get (&n), 51);
 }
 

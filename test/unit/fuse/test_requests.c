@@ -32,7 +32,7 @@ waiting_now (Kernel *kernel)
   guint n = 0;
 
   for (GList *link = kernel->session.jobs->requests.head; link; link = link->next)
-    n += ((PfsRequest *) link->data)->later;
+    n += ((PfsRequest *) link->data)->state == PFS_LATER;
   return n;
 }
 
@@ -153,23 +153,31 @@ test_count (void **state)
   PfsNodeMount here = { .container = (gpointer) &one, .mount = &one },
                there = { .container = (gpointer) &one, .mount = &two };
   PfsNodeMount other = { .container = (gpointer) &two, .mount = &one };
-  PfsRequest requests[] = { { .place = here }, { .place = here }, { .place = there }, { .place = other } };
+  PfsNodeMount places[] = { here, here, there, other };
+  PfsRequest *requests[G_N_ELEMENTS (places)];
 
   g_mutex_lock (&jobs->lock);
-  for (guint i = 0; i < G_N_ELEMENTS (requests); i++) {
-    requests[i].since = pfs_now ();
-    pfs_request_add_locked (jobs, &requests[i]);
+  guint pools = jobs->pools->len;
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
+    requests[i] = g_new0 (PfsRequest, 1);
+    *requests[i] = (PfsRequest) { .place = places[i], .state = PFS_NEW, .since = pfs_now () };
+    pfs_request_enter_locked (jobs, requests[i]);
+    assert_true (pfs_request_push_locked (jobs, requests[i]));
   }
-  requests[0].since -= 2000;
-  requests[2].since -= 2000;
-  PfsCount count = pfs_requests_count_locked (jobs, &here);
-  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
-    g_queue_unlink (&jobs->requests, &requests[i].link);
+  requests[0]->since -= 2000;
+  requests[2]->since -= 2000;
+  const PfsPool *mount = requests[0]->mount, *container = requests[0]->container;
+  guint on_mount = pfs_pool_busy (mount), in_container = pfs_pool_busy (container);
+  guint stalled_on_mount = pfs_pool_stalled_locked (jobs, mount);
+  guint stalled_in_container = pfs_pool_stalled_locked (jobs, container);
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++)
+    pfs_request_over_locked (jobs, requests[i]);
+  assert_int_equal (jobs->pools->len, pools);
   g_mutex_unlock (&jobs->lock);
-  assert_int_equal (count.on_mount, 2);
-  assert_int_equal (count.in_container, 3);
-  assert_int_equal (count.stalled_on_mount, 1);
-  assert_int_equal (count.stalled_in_container, 2);
+  assert_int_equal (on_mount, 2);
+  assert_int_equal (in_container, 3);
+  assert_int_equal (stalled_on_mount, 1);
+  assert_int_equal (stalled_in_container, 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, kernel_teardown)
