@@ -18,8 +18,10 @@
 #define IDLE_MAX 6u                          /* threads that sleep; more of them leave */
 #define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those that are busy */
 #define LOOK_US 20                           /* before a thread sleeps that waits for a request */
-#define TICK_MS 2                            /* between two looks of the main thread */
-#define CALM_TICKS 50u                       /* after which fewer threads may wait */
+#define IN_VAIN_MAX 4u                       /* such looks without a request, one after the other; then one of */
+#define IN_VAIN_SKIP 16u
+#define TICK_MS 2      /* between two looks of the main thread */
+#define CALM_TICKS 50u /* after which fewer threads may wait */
 
 /* False: the thread is not needed any more. */
 static bool
@@ -41,27 +43,39 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
   return true;
 }
 
+/* A look costs time of a core, which the client may need: it stops if it leads to nothing, and is tried now and then.
+ */
+static bool
+is_worth_look (const PfsJobs *jobs, guint in_vain)
+{
+  return jobs->cpus > 1 && (in_vain < IN_VAIN_MAX || in_vain % IN_VAIN_SKIP == 0);
+}
+
 /* The next request: its length; at the end of the session none, 0 or -errno. *ret_drained: there was none at first.
  * Alone, it looks again for a moment before it sleeps. */
 static int
-take (PfsJobs *jobs, struct fuse_buf *buf, bool alone, bool *ret_drained)
+take (PfsJobs *jobs, PfsReceiver *receiver, bool alone, bool *ret_drained)
 {
   struct fuse_session *fuse = jobs->session->fuse;
   struct pollfd fds[] = { { .fd = fuse_session_fd (fuse), .events = POLLIN }, { .fd = jobs->ended, .events = POLLIN } };
   gint64 end = 0;
-  int r = fuse_session_receive_buf (fuse, buf);
+  int r = fuse_session_receive_buf (fuse, &receiver->buf);
 
   *ret_drained = r == -EAGAIN;
   while ((r == -EAGAIN || r == -EINTR) && !fuse_session_exited (fuse)) {
     gint64 now = g_get_monotonic_time ();
 
-    end = end == 0 && alone && jobs->cpus > 1 ? now + LOOK_US : end;
+    if (end == 0 && alone && is_worth_look (jobs, receiver->in_vain))
+      end = now + LOOK_US;
     if (now >= end) {
+      receiver->in_vain++;
       poll (fds, G_N_ELEMENTS (fds), -1);
       end = 0;
     }
-    r = fuse_session_receive_buf (fuse, buf);
+    r = fuse_session_receive_buf (fuse, &receiver->buf);
   }
+  if (end != 0)
+    receiver->in_vain = 0;
   return r;
 }
 
@@ -71,7 +85,7 @@ receive_locked (PfsJobs *jobs, PfsReceiver *receiver)
   bool alone = ++jobs->receiving == 1 && jobs->receiving_max == 1, drained;
 
   g_mutex_unlock (&jobs->lock);
-  int r = take (jobs, &receiver->buf, alone, &drained);
+  int r = take (jobs, receiver, alone, &drained);
   if (r > 0) {
     PfsRequest *request = pfs_dispatch_look (jobs, receiver);
 

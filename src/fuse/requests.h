@@ -130,6 +130,7 @@ int pfs_requests_tend (PfsJobs *jobs);
 /* What a thread that receives has, and remembers of callers, by their number: until then none of our threads has it. */
 typedef struct {
   struct fuse_buf buf;
+  guint in_vain; /* loop.c */
   struct {
     pid_t pid;
     gint64 until; /* milliseconds, as pfs_now() */
