@@ -40,6 +40,7 @@ enter_pools_locked (PfsJobs *jobs, PfsRequest *request)
 {
   request->mount = pool_locked (jobs, request->place.container, request->place.mount);
   request->container = pool_locked (jobs, request->place.container, jobs);
+  request->mount->container_pool = request->container;
   request->mount->refs++;
   request->container->refs++;
 }
@@ -161,17 +162,17 @@ retry_mount (const PfsJobs *jobs)
 }
 
 static guint
-threads_max (const PfsJobs *jobs, const PfsRequest *request)
+threads_max (const PfsJobs *jobs, const PfsPool *mount)
 {
-  return request->place.mount == retry_mount (jobs) ? 1 : PFS_MOUNT_THREADS;
+  return mount->mount == retry_mount (jobs) ? 1 : PFS_MOUNT_THREADS;
 }
 
 /* A container may take half of the threads that all others have left, so the next one always finds some. */
 static bool
-may_run_locked (const PfsJobs *jobs, const PfsRequest *request)
+may_run_locked (const PfsJobs *jobs, const PfsPool *mount)
 {
-  return request->state == PFS_WAITING && request->mount->n[PFS_RUNNING] < threads_max (jobs, request)
-         && 2 * request->container->n[PFS_RUNNING] + jobs->all.n[PFS_RUNNING] < PFS_JOBS_MAX;
+  return mount->container_pool && mount->n[PFS_WAITING] > 0 && mount->n[PFS_RUNNING] < threads_max (jobs, mount)
+         && 2 * mount->container_pool->n[PFS_RUNNING] + jobs->all.n[PFS_RUNNING] < PFS_JOBS_MAX;
 }
 
 bool
@@ -183,7 +184,8 @@ pfs_request_push_locked (PfsJobs *jobs, PfsRequest *request)
   request->since = pfs_now ();
   set_state_locked (jobs, request, PFS_WAITING);
   /* Else a thread that is busy, or on its way, takes it next. */
-  bool call = may_run_locked (jobs, request) && n[PFS_RUNNING] + n[PFS_WAITING] <= threads_max (jobs, request);
+  bool call = may_run_locked (jobs, request->mount)
+              && n[PFS_RUNNING] + n[PFS_WAITING] <= threads_max (jobs, request->mount);
   if (!call || pfs_thread_call_locked (jobs) || n[PFS_RUNNING] > 0)
     return true;
   set_state_locked (jobs, request, before);
@@ -249,15 +251,29 @@ pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
     later_locked (jobs, request);
 }
 
-/* One thread takes no job. It receives requests even if no other thread is to be had. */
+/* The first that waits for a thread there. */
+static PfsRequest *
+next_locked (PfsJobs *jobs, const PfsPool *mount)
+{
+  for (GList *link = jobs->requests.head; link; link = link->next) {
+    PfsRequest *request = link->data;
+
+    if (request->mount == mount && request->state == PFS_WAITING)
+      return request;
+  }
+  return NULL;
+}
+
+/* One thread takes no job. It receives requests even if no other thread is to be had. This comes before each request
+ * that is received: it must not take longer the more of them wait. */
 bool
 pfs_jobs_do_locked (PfsJobs *jobs)
 {
   bool may = jobs->all.n[PFS_WAITING] > 0 && (jobs->all.n[PFS_RUNNING] + 1 < jobs->threads || jobs->stopping);
 
-  for (GList *link = may ? jobs->requests.head : NULL; link; link = link->next)
-    if (may_run_locked (jobs, link->data)) {
-      pfs_request_run_locked (jobs, link->data, PFS_RUNNING);
+  for (guint i = 0; may && i < jobs->pools->len; i++)
+    if (may_run_locked (jobs, jobs->pools->pdata[i])) {
+      pfs_request_run_locked (jobs, next_locked (jobs, jobs->pools->pdata[i]), PFS_RUNNING);
       return true;
     }
   return false;

@@ -28,13 +28,15 @@ typedef enum {
 } PfsState;
 
 /* The requests of one mount, of one container (its own mount), or all. */
-typedef struct {
+typedef struct PfsPool PfsPool;
+struct PfsPool {
   gconstpointer container, mount;
+  PfsPool *container_pool; /* of a mount; else NULL */
   guint refs;
   guint n[PFS_STATES]; /* in each state */
   guint retried;       /* those that have to be tried again */
   bool said;           /* that the mount is stalled */
-} PfsPool;
+};
 
 /* 0, -EAGAIN: not yet, or another -errno. */
 typedef int (*PfsRetry) (gpointer data);
