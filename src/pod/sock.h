@@ -91,14 +91,19 @@ const char *pfs_view_path (const PfsView *view, const char *text, uint64_t mount
  * not below the root. It may be another directory's. */
 const char *pfs_view_below (const PfsView *view, const char *text);
 
-/* Guesses in the container whose main process sees view; both are borrowed. */
-typedef struct PfsSocketGuess PfsSocketGuess;
-PfsSocketGuess *pfs_socket_guess_new (const PfsSocketScan *scan, const PfsView *view);
-void pfs_socket_guess_free (PfsSocketGuess *guess);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (PfsSocketGuess, pfs_socket_guess_free)
+/* What is known while files are looked for. */
+typedef struct {
+  const PfsSocketScan *scan;
+  GPtrArray *views;   /* of PfsView: the main process's, and others */
+  GHashTable *by_pid; /* pid -> its view, borrowed, or NULL */
+  GHashTable *dirs;   /* for guesses; NULL before the first: absolute path -> what is known of that directory */
+  GHashTable *starts; /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
+  guint entries_read;
+} PfsSocketFinder;
 
-/* The socket's file, as its path in the container (g_free; every link resolved, with leading '/') and its mount. */
-bool pfs_socket_guess_file (PfsSocketGuess *guess, const PfsUnixSocket *socket, char **ret_path, uint64_t *ret_mount);
+/* The guess of the socket's file, as its path in the container (g_free; every link resolved, with leading '/') and its
+ * mount. */
+bool pfs_socket_guess_file (PfsSocketFinder *finder, const PfsUnixSocket *socket, char **ret_path, uint64_t *ret_mount);
 
 /* True if path, absolute, leads to the physical path, every link followed. */
-bool pfs_socket_guess_leads (PfsSocketGuess *guess, const char *path, const char *physical);
+bool pfs_socket_guess_leads (PfsSocketFinder *finder, const char *path, const char *physical);

@@ -9,26 +9,20 @@
 
 #define VIEWS_MAX 64 /* different roots in one container */
 
-typedef struct {
-  const PfsSocketScan *scan;
-  GPtrArray *views;   /* of PfsView: the main process's, and others */
-  GHashTable *by_pid; /* pid -> its view, borrowed, or NULL */
-  PfsSocketGuess *guess;
-} Finder;
-
 static void
-finder_clear (Finder *f)
+finder_clear (PfsSocketFinder *f)
 {
-  g_clear_pointer (&f->guess, pfs_socket_guess_free);
+  g_clear_pointer (&f->dirs, g_hash_table_unref);
+  g_clear_pointer (&f->starts, g_hash_table_unref);
   g_clear_pointer (&f->by_pid, g_hash_table_unref);
   g_clear_pointer (&f->views, g_ptr_array_unref);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Finder, finder_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsSocketFinder, finder_clear)
 
 /* --- what a holder sees --- */
 
 static const PfsView *
-view_load (Finder *f, pid_t pid)
+view_load (PfsSocketFinder *f, pid_t pid)
 {
   g_autofree char *name = g_strdup_printf ("%d", (int) pid);
   pfs_autofd fd = openat (f->scan->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -49,7 +43,7 @@ view_load (Finder *f, pid_t pid)
 }
 
 static const PfsView *
-view_of (Finder *f, pid_t pid)
+view_of (PfsSocketFinder *f, pid_t pid)
 {
   gpointer view;
 
@@ -81,7 +75,8 @@ add_way (GArray *ways, PfsProcessId process, const char *path)
 
 /* main_path: where the main process sees the file; NULL if it does not. */
 static GArray *
-ways_to (Finder *f, const PfsUnixSocket *socket, const PfsSocketPlace *place, const char *main_path, bool held_by_main)
+ways_to (PfsSocketFinder *f, const PfsUnixSocket *socket, const PfsSocketPlace *place, const char *main_path,
+         bool held_by_main)
 {
   GArray *ways = g_array_new (FALSE, FALSE, sizeof (PfsSocketWay));
 
@@ -113,11 +108,10 @@ lexical_path (const char *path)
 
 /* The path as bound, if that leads to the file (links followed), else the physical one. */
 static char *
-path_shown (Finder *f, const PfsUnixSocket *socket, const char *main_path)
+path_shown (PfsSocketFinder *f, const PfsUnixSocket *socket, const char *main_path)
 {
   bool as_bound = socket->path[0] == '/'
-                  && (strcmp (socket->path, main_path) == 0
-                      || pfs_socket_guess_leads (f->guess, socket->path, main_path));
+                  && (strcmp (socket->path, main_path) == 0 || pfs_socket_guess_leads (f, socket->path, main_path));
   char *path = as_bound ? lexical_path (socket->path) : NULL;
 
   return path ? path : g_strdup (main_path + 1);
@@ -147,7 +141,7 @@ is_held_by (const PfsUnixSocket *socket, pid_t pid)
 
 /* Completes the place, and tells where the main process sees it: g_free; NULL if it does not. */
 static char *
-locate (Finder *f, PfsUnixSocket *socket)
+locate (PfsSocketFinder *f, PfsUnixSocket *socket)
 {
   const PfsView *main_view = f->views->pdata[0];
   PfsSocketPlace *place = &socket->place;
@@ -155,13 +149,13 @@ locate (Finder *f, PfsUnixSocket *socket)
 
   if (place->known > 0)
     return g_strdup (pfs_view_path (main_view, place->text, place->mount));
-  if (place->known < 0 && pfs_socket_guess_file (f->guess, socket, &main_path, &place->mount))
+  if (place->known < 0 && pfs_socket_guess_file (f, socket, &main_path, &place->mount))
     place->text = g_strconcat (main_view->root, main_path, NULL);
   return main_path;
 }
 
 static void
-find_one (Finder *f, PfsUnixSocket *socket, GPtrArray *found)
+find_one (PfsSocketFinder *f, PfsUnixSocket *socket, GPtrArray *found)
 {
   g_autofree char *main_path = locate (f, socket);
 
@@ -184,7 +178,12 @@ find_one (Finder *f, PfsUnixSocket *socket, GPtrArray *found)
 int
 pfs_sockets_find (const PfsSocketScan *scan, GPtrArray *sockets, GPtrArray **ret)
 {
-  g_auto (Finder) f = { .scan = scan, .views = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_view_free) };
+  g_auto (PfsSocketFinder) f = {
+    .scan = scan,
+    .views = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_view_free),
+    .by_pid = g_hash_table_new (NULL, NULL),
+    .starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free),
+  };
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func (socket_free);
   PfsView *main_view;
 
@@ -192,8 +191,6 @@ pfs_sockets_find (const PfsSocketScan *scan, GPtrArray *sockets, GPtrArray **ret
   if (r < 0)
     return r;
   g_ptr_array_add (f.views, main_view);
-  f.by_pid = g_hash_table_new (NULL, NULL);
-  f.guess = pfs_socket_guess_new (scan, main_view);
   for (guint i = 0; i < sockets->len; i++)
     find_one (&f, sockets->pdata[i], found);
   *ret = g_steal_pointer (&found);

@@ -29,14 +29,6 @@ typedef struct {
   GHashTable *names; /* low 32 bits of a socket's inode -> name; NULL before it was read */
 } Dir;
 
-struct PfsSocketGuess {
-  const PfsSocketScan *scan;
-  const PfsView *view;
-  GHashTable *dirs;   /* absolute path -> Dir */
-  GHashTable *starts; /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
-  guint entries_read;
-};
-
 static void
 dir_free (gpointer data)
 {
@@ -48,51 +40,39 @@ dir_free (gpointer data)
   g_free (dir);
 }
 
-PfsSocketGuess *
-pfs_socket_guess_new (const PfsSocketScan *scan, const PfsView *view)
+static const PfsView *
+main_view (const PfsSocketFinder *finder)
 {
-  PfsSocketGuess *guess = g_new0 (PfsSocketGuess, 1);
-
-  guess->scan = scan;
-  guess->view = view;
-  guess->dirs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, dir_free);
-  guess->starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return guess;
-}
-
-void
-pfs_socket_guess_free (PfsSocketGuess *guess)
-{
-  g_hash_table_unref (guess->dirs);
-  g_hash_table_unref (guess->starts);
-  g_free (guess);
+  return finder->views->pdata[0];
 }
 
 /* --- directories --- */
 
 /* The directory of an absolute path. */
 static Dir *
-dir_of (PfsSocketGuess *guess, const char *path)
+dir_of (PfsSocketFinder *finder, const char *path)
 {
   size_t len = (size_t) (strrchr (path, '/') - path);
   g_autofree char *key = len > 0 ? g_strndup (path, len) : g_strdup ("/");
-  Dir *dir = g_hash_table_lookup (guess->dirs, key);
 
+  if (!finder->dirs)
+    finder->dirs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, dir_free);
+  Dir *dir = g_hash_table_lookup (finder->dirs, key);
   if (dir)
     return dir;
-  if (g_hash_table_size (guess->dirs) >= DIRS_MAX)
-    g_hash_table_remove_all (guess->dirs);
+  if (g_hash_table_size (finder->dirs) >= DIRS_MAX)
+    g_hash_table_remove_all (finder->dirs);
   dir = g_new0 (Dir, 1);
   dir->fd = -1;
-  if (pfs_inroot_physical (guess->view->root_fd, key, guess->view->remote, &dir->physical) == 0)
-    dir->fd = pfs_inroot_open (guess->view->root_fd, dir->physical, O_PATH | O_DIRECTORY);
-  g_hash_table_insert (guess->dirs, g_steal_pointer (&key), dir);
+  if (pfs_inroot_physical (main_view (finder)->root_fd, key, main_view (finder)->remote, &dir->physical) == 0)
+    dir->fd = pfs_inroot_open (main_view (finder)->root_fd, dir->physical, O_PATH | O_DIRECTORY);
+  g_hash_table_insert (finder->dirs, g_steal_pointer (&key), dir);
   return dir;
 }
 
 /* stat(2) may give another device than that of the superblock, which mountinfo tells. */
 static bool
-is_file_of (PfsSocketGuess *guess, const Dir *dir, const char *name, const PfsUnixSocket *socket, uint64_t *ret_mount)
+is_file_of (PfsSocketFinder *finder, const Dir *dir, const char *name, const PfsUnixSocket *socket, uint64_t *ret_mount)
 {
   const unsigned int mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
   struct statx st;
@@ -100,15 +80,15 @@ is_file_of (PfsSocketGuess *guess, const Dir *dir, const char *name, const PfsUn
   if (statx (dir->fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, mask, &st) < 0 || !S_ISSOCK (st.stx_mode)
       || (uint32_t) st.stx_ino != socket->file_inode)
     return false;
-  gpointer device = g_hash_table_lookup (guess->view->devices, (gpointer) (uintptr_t) st.stx_mnt_id);
+  gpointer device = g_hash_table_lookup (main_view (finder)->devices, (gpointer) (uintptr_t) st.stx_mnt_id);
   *ret_mount = st.stx_mnt_id;
   return makedev (st.stx_dev_major, st.stx_dev_minor) == socket->file_dev || (uintptr_t) device == socket->file_dev;
 }
 
 static void
-dir_read (PfsSocketGuess *guess, Dir *dir)
+dir_read (PfsSocketFinder *finder, Dir *dir)
 {
-  guint budget = MIN (DIR_MAX, READ_MAX - guess->entries_read);
+  guint budget = MIN (DIR_MAX, READ_MAX - finder->entries_read);
   struct dirent *entry;
   struct stat st;
 
@@ -119,7 +99,7 @@ dir_read (PfsSocketGuess *guess, Dir *dir)
     pfs_fd_cleanup (&fd);
     return;
   }
-  for (; budget > 0 && (entry = readdir (stream)); budget--, guess->entries_read++)
+  for (; budget > 0 && (entry = readdir (stream)); budget--, finder->entries_read++)
     if ((entry->d_type == DT_SOCK || entry->d_type == DT_UNKNOWN)
         && fstatat (dir->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK (st.st_mode))
       g_hash_table_insert (dir->names, GUINT_TO_POINTER ((guint32) st.st_ino), g_strdup (entry->d_name));
@@ -134,18 +114,18 @@ path_in (const Dir *dir, const char *name)
 
 /* Is the socket's file at path (in the container, absolute) or beside that? */
 static bool
-is_at (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, char **ret_path, uint64_t *ret_mount)
+is_at (PfsSocketFinder *finder, const PfsUnixSocket *socket, const char *path, char **ret_path, uint64_t *ret_mount)
 {
   const char *name = strrchr (path, '/') + 1;
-  Dir *dir = dir_of (guess, path);
+  Dir *dir = dir_of (finder, path);
 
   if (dir->fd < 0)
     return false;
-  if (!pfs_name_valid (name) || !is_file_of (guess, dir, name, socket, ret_mount)) {
+  if (!pfs_name_valid (name) || !is_file_of (finder, dir, name, socket, ret_mount)) {
     if (!dir->names)
-      dir_read (guess, dir);
+      dir_read (finder, dir);
     name = g_hash_table_lookup (dir->names, GUINT_TO_POINTER (socket->file_inode));
-    if (!name || !is_file_of (guess, dir, name, socket, ret_mount))
+    if (!name || !is_file_of (finder, dir, name, socket, ret_mount))
       return false;
   }
   *ret_path = path_in (dir, name);
@@ -156,16 +136,17 @@ is_at (PfsSocketGuess *guess, const PfsUnixSocket *socket, const char *path, cha
 
 /* What "<pid>/cwd", "<pid>/root", or PWD in "<pid>/environ" says, as a path in the container. */
 static char *
-start_of (const PfsSocketGuess *guess, const char *name)
+start_of (const PfsSocketFinder *finder, const char *name)
 {
   g_autoptr (GBytes) content = NULL;
   g_autofree char *text = NULL;
   gsize len;
 
   if (!g_str_has_suffix (name, "/environ"))
-    return pfs_readlink_at (guess->scan->proc_fd, name, &text) == 0 ? g_strdup (pfs_view_below (guess->view, text))
-                                                                    : NULL;
-  if (pfs_read_prefix_at (guess->scan->proc_fd, name, ENVIRON_MAX, &content) < 0)
+    return pfs_readlink_at (finder->scan->proc_fd, name, &text) == 0
+               ? g_strdup (pfs_view_below (main_view (finder), text))
+               : NULL;
+  if (pfs_read_prefix_at (finder->scan->proc_fd, name, ENVIRON_MAX, &content) < 0)
     return NULL;
   g_autoptr (PfsEnviron) env = pfs_environ_parse (content);
   const char *value = pfs_environ_value (env, "PWD", &len);
@@ -174,40 +155,40 @@ start_of (const PfsSocketGuess *guess, const char *name)
 
 /* Is it below what that file of the process names? */
 static bool
-is_below (PfsSocketGuess *guess, const PfsUnixSocket *socket, pid_t pid, const char *file, char **ret_path,
+is_below (PfsSocketFinder *finder, const PfsUnixSocket *socket, pid_t pid, const char *file, char **ret_path,
           uint64_t *ret_mount)
 {
   g_autofree char *name = g_strdup_printf ("%d/%s", (int) pid, file);
   gpointer start;
 
-  if (!g_hash_table_lookup_extended (guess->starts, name, NULL, &start)) {
-    start = start_of (guess, name);
-    g_hash_table_insert (guess->starts, g_steal_pointer (&name), start);
+  if (!g_hash_table_lookup_extended (finder->starts, name, NULL, &start)) {
+    start = start_of (finder, name);
+    g_hash_table_insert (finder->starts, g_steal_pointer (&name), start);
   }
   g_autofree char *path = start ? g_strconcat (start, "/", socket->path, NULL) : NULL;
-  return path && is_at (guess, socket, path, ret_path, ret_mount);
+  return path && is_at (finder, socket, path, ret_path, ret_mount);
 }
 
 bool
-pfs_socket_guess_file (PfsSocketGuess *guess, const PfsUnixSocket *socket, char **ret_path, uint64_t *ret_mount)
+pfs_socket_guess_file (PfsSocketFinder *finder, const PfsUnixSocket *socket, char **ret_path, uint64_t *ret_mount)
 {
   bool absolute = socket->path[0] == '/';
 
-  if (absolute && is_at (guess, socket, socket->path, ret_path, ret_mount))
+  if (absolute && is_at (finder, socket, socket->path, ret_path, ret_mount))
     return true;
   for (guint i = 0; i < socket->holders->len; i++) {
     pid_t pid = g_array_index (socket->holders, PfsSocketHolder, i).process.pid;
-    if (is_below (guess, socket, pid, absolute ? "root" : "cwd", ret_path, ret_mount)
-        || (!absolute && is_below (guess, socket, pid, "environ", ret_path, ret_mount)))
+    if (is_below (finder, socket, pid, absolute ? "root" : "cwd", ret_path, ret_mount)
+        || (!absolute && is_below (finder, socket, pid, "environ", ret_path, ret_mount)))
       return true;
   }
-  return !absolute && is_below (guess, socket, guess->scan->main_pid, "cwd", ret_path, ret_mount);
+  return !absolute && is_below (finder, socket, finder->scan->main_pid, "cwd", ret_path, ret_mount);
 }
 
 bool
-pfs_socket_guess_leads (PfsSocketGuess *guess, const char *path, const char *physical)
+pfs_socket_guess_leads (PfsSocketFinder *finder, const char *path, const char *physical)
 {
-  const Dir *dir = dir_of (guess, path);
+  const Dir *dir = dir_of (finder, path);
   g_autofree char *found = dir->physical ? path_in (dir, strrchr (path, '/') + 1) : NULL;
 
   return g_strcmp0 (found, physical) == 0;
