@@ -16,8 +16,8 @@ pfs_table_memory_unref (PfsTable *table)
   g_free (table->options.pod);
   g_free (table->node_root);
   g_array_unref (table->rules);
-  pthread_mutex_destroy (&table->lock);
-  pthread_cond_destroy (&table->scanned);
+  g_mutex_clear (&table->lock);
+  g_cond_clear (&table->scanned);
   pfs_patience_unref (table->patience);
   pfs_proc_unref (table->proc);
   g_free (table);
@@ -74,10 +74,9 @@ pfs_container_unpin (PfsContainer *c)
 char *
 pfs_container_name (PfsContainer *c)
 {
-  pthread_mutex_lock (&c->table->lock);
-  char *name = g_strdup (c->name);
-  pthread_mutex_unlock (&c->table->lock);
-  return name;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&c->table->lock);
+
+  return g_strdup (c->name);
 }
 
 /* Keeps the process for the next caller, unless the scan has chosen another main process meanwhile. */
@@ -88,7 +87,7 @@ cache_process (PfsContainer *c, PfsProcess *process, guint64 start)
   g_autoptr (PfsProcess) dropped = NULL;
   void (*func) (gpointer data) = NULL;
 
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   if (!pfs_container_ended (c) && !c->process && c->main_pid == process->pid && c->main_start == start) {
     if (g_queue_get_length (&table->pinned) >= PFS_PINS_MAX)
       dropped = pfs_container_unpin (g_queue_peek_tail (&table->pinned));
@@ -97,7 +96,7 @@ cache_process (PfsContainer *c, PfsProcess *process, guint64 start)
     func = table->pinned_func;
   }
   gpointer data = table->pinned_data;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   if (func)
     func (data);
 }
@@ -108,7 +107,7 @@ pfs_container_process (PfsContainer *c, PfsProcess **ret)
   PfsTable *table = c->table;
   g_autoptr (PfsProcess) process = NULL;
 
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   bool ended = pfs_container_ended (c);
   pid_t pid = c->main_pid;
   guint64 start = c->main_start;
@@ -117,7 +116,7 @@ pfs_container_process (PfsContainer *c, PfsProcess **ret)
     g_queue_remove (&table->pinned, c);
     g_queue_push_head (&table->pinned, c);
   }
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   if (ended || pid == 0)
     return -ESRCH;
 
@@ -136,19 +135,17 @@ pfs_container_process (PfsContainer *c, PfsProcess **ret)
 pid_t
 pfs_container_pid (PfsContainer *c)
 {
-  pthread_mutex_lock (&c->table->lock);
-  pid_t pid = c->main_pid;
-  pthread_mutex_unlock (&c->table->lock);
-  return pid;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&c->table->lock);
+
+  return c->main_pid;
 }
 
 GArray *
 pfs_container_pids (PfsContainer *c)
 {
-  pthread_mutex_lock (&c->table->lock);
-  GArray *pids = g_array_ref (c->pids);
-  pthread_mutex_unlock (&c->table->lock);
-  return pids;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&c->table->lock);
+
+  return g_array_ref (c->pids);
 }
 
 bool
@@ -163,30 +160,28 @@ pfs_container_ended (PfsContainer *c)
 void
 pfs_table_set_pinned_func (PfsTable *table, void (*func) (gpointer data), gpointer data)
 {
-  pthread_mutex_lock (&table->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
   table->pinned_func = func;
   table->pinned_data = data;
-  pthread_mutex_unlock (&table->lock);
 }
 
 guint64
 pfs_table_n_ended (PfsTable *table)
 {
-  pthread_mutex_lock (&table->lock);
-  guint64 n = table->n_ended;
-  pthread_mutex_unlock (&table->lock);
-  return n;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
+  return table->n_ended;
 }
 
 GPtrArray *
 pfs_table_pinned (PfsTable *table)
 {
   GPtrArray *processes = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
 
-  pthread_mutex_lock (&table->lock);
   for (GList *link = table->pinned.head; link; link = link->next)
     g_ptr_array_add (processes, pfs_process_ref (((PfsContainer *) link->data)->process));
-  pthread_mutex_unlock (&table->lock);
   return processes;
 }
 
@@ -194,13 +189,12 @@ pfs_table_pinned (PfsTable *table)
 static PfsProcess *
 unpin_process (PfsTable *table, const PfsProcess *process)
 {
-  pthread_mutex_lock (&table->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
   GList *link = table->pinned.head;
   while (link && ((PfsContainer *) link->data)->process != process)
     link = link->next;
-  PfsProcess *taken = link ? pfs_container_unpin (link->data) : NULL;
-  pthread_mutex_unlock (&table->lock);
-  return taken;
+  return link ? pfs_container_unpin (link->data) : NULL;
 }
 
 void

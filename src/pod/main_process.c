@@ -180,11 +180,11 @@ set_main (PfsTable *table, PfsContainer *c, const PfsProcessInfo *info)
   if (c->main_pid == info->pid && c->main_start == info->start_time)
     return;
   c->main_is_sandbox = info->is_sandbox;
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   c->main_pid = info->pid;
   c->main_start = info->start_time;
   stale = pfs_container_unpin (c);
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
 }
 
 static bool
@@ -255,8 +255,8 @@ pfs_choose_main (PfsTable *table, PfsContainer *c)
     if (r == 0 || r == -ESRCH)
       c->main_rank = rank;
   }
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   c->main_error = r;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   return r;
 }

@@ -49,10 +49,10 @@ is_sandbox (const PfsContainer *c, const GPtrArray *live)
 static void
 tell (PfsTable *table, bool *told, const PfsNotice *notice)
 {
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   PfsNoticeFunc func = table->notice_func;
   gpointer data = table->notice_data;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   if (func && !*told && table->n_notices++ < NOTICES_MAX)
     func (notice, data);
   *told = *told || func;

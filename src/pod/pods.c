@@ -111,10 +111,9 @@ says_more (GHashTable *names, GHashTable *before)
 GPtrArray *
 pfs_table_pods (PfsTable *table)
 {
-  pthread_mutex_lock (&table->lock);
-  GPtrArray *pods = g_ptr_array_ref (table->pods);
-  pthread_mutex_unlock (&table->lock);
-  return pods;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
+  return g_ptr_array_ref (table->pods);
 }
 
 bool
@@ -125,19 +124,19 @@ pfs_pods_learn (PfsTable *table)
   if (table->options.scope == PFS_SCOPE_OWN)
     return false;
   g_autoptr (GPtrArray) pods = pfs_table_pods (table);
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   g_autoptr (GHashTable) before = g_hash_table_ref (table->pod_names);
   bool due = is_due (before, now - table->pod_names_time, pods);
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   if (!due)
     return false;
   g_autoptr (GHashTable) names = read_names (table, pods);
   bool more = says_more (names, before);
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   GHashTable *old = table->pod_names;
   table->pod_names = g_steal_pointer (&names);
   table->pod_names_time = now;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   g_hash_table_unref (old);
   return more;
 }
@@ -178,9 +177,9 @@ pfs_pods_place (PfsTable *table, GPtrArray *live)
 {
   if (table->options.scope == PFS_SCOPE_OWN)
     return;
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   g_autoptr (GHashTable) names = g_hash_table_ref (table->pod_names);
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   g_autoptr (GHashTable) owners = find_owners (table, names, live);
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];

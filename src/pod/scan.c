@@ -90,12 +90,12 @@ end_instance (PfsTable *table, PfsContainer *c)
     info->rank = PFS_RANK_UNKNOWN;
   }
   g_atomic_int_set (&c->ended, 1);
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   PfsProcess *process = pfs_container_unpin (c);
   table->n_ended++;
   void (*func) (gpointer data) = table->pinned_func;
   gpointer data = table->pinned_data;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   g_clear_pointer (&process, pfs_process_unref);
   if (func)
     func (data);
@@ -219,7 +219,7 @@ publish (PfsTable *table, GPtrArray *live)
   GPtrArray *listed = list_by_name (live), *listed_before;
   const PfsProcessInfo *first = table->processes->len > 0 ? &g_array_index (table->processes, PfsProcessInfo, 0) : NULL;
 
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];
     g_array_unref (c->pids);
@@ -234,7 +234,7 @@ publish (PfsTable *table, GPtrArray *live)
   g_ptr_array_unref (table->pods);
   table->pods = g_steal_pointer (&pods);
   table->shows_node = first && first->pid == 1 && !first->container;
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   /* Without the lock: the last reference to a container may go with it. */
   g_ptr_array_unref (listed_before);
 }

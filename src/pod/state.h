@@ -8,7 +8,6 @@
 #pragma once
 
 #include <glib.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,8 +59,8 @@ struct PfsTable {
   GArray *rules;           /* of PfsNameRule */
   PfsTableOptions options; /* with a pod of its own; the names are in the rules */
 
-  pthread_mutex_t lock; /* not a GMutex: ThreadSanitizer knows this one */
-  pthread_cond_t scanned;
+  GMutex lock;
+  GCond scanned;
   bool scanning;         /* [lock] */
   guint64 scans_begun;   /* [lock] */
   guint64 scans_done;    /* [lock] */
@@ -139,8 +138,8 @@ int pfs_choose_main (PfsTable *table, PfsContainer *c);
 
 /* --- pods.c: pods of a node --- */
 
-/* Any thread. Reads the names of pods that the last scan was the first to see. True if another scan will have more
- * names. */
+/* Any thread. Reads the names of pods that the last scan was the first to see. True if it did: another scan uses them.
+ */
 bool pfs_pods_learn (PfsTable *table);
 /* Gives each its place. */
 void pfs_pods_place (PfsTable *table, GPtrArray *live);

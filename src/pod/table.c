@@ -38,8 +38,8 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   GPtrArray *names = g_steal_pointer (&table->options.names);
   if (names)
     g_ptr_array_foreach (names, add_rule, table->rules);
-  pthread_mutex_init (&table->lock, NULL);
-  pthread_cond_init (&table->scanned, NULL);
+  g_mutex_init (&table->lock);
+  g_cond_init (&table->scanned);
   g_queue_init (&table->pinned);
   table->listed = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_container_unref);
   table->pods = g_ptr_array_new ();
@@ -65,9 +65,9 @@ pfs_table_unref (PfsTable *table)
 
   if (!g_atomic_int_dec_and_test (&table->users))
     return;
-  pthread_mutex_lock (&table->lock);
+  g_mutex_lock (&table->lock);
   while (table->scanning)
-    pthread_cond_wait (&table->scanned, &table->lock);
+    g_cond_wait (&table->scanned, &table->lock);
   g_autoptr (GList) all = g_hash_table_get_values (table->instances);
   for (const GList *l = all; l; l = l->next) {
     PfsContainer *c = l->data;
@@ -77,7 +77,7 @@ pfs_table_unref (PfsTable *table)
   }
   GPtrArray *listed = g_steal_pointer (&table->listed);
   GHashTable *instances = g_steal_pointer (&table->instances);
-  pthread_mutex_unlock (&table->lock);
+  g_mutex_unlock (&table->lock);
   g_ptr_array_unref (listed);
   g_hash_table_unref (instances);
   pfs_table_memory_unref (table);
@@ -98,45 +98,43 @@ pfs_table_scope (const PfsTable *table)
 bool
 pfs_table_shows_node (PfsTable *table)
 {
-  pthread_mutex_lock (&table->lock);
-  bool shows_node = table->shows_node;
-  pthread_mutex_unlock (&table->lock);
-  return shows_node;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
+  return table->shows_node;
 }
 
 void
 pfs_table_set_notice_func (PfsTable *table, PfsNoticeFunc func, gpointer data)
 {
-  pthread_mutex_lock (&table->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
   table->notice_func = func;
   table->notice_data = data;
-  pthread_mutex_unlock (&table->lock);
 }
 
 /* Waits for a scan that begins after this call. Returns its result. */
 static int
 rescan (PfsTable *table)
 {
-  pthread_mutex_lock (&table->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
+
   guint64 wanted = table->scans_begun + 1;
   while (table->scans_done < wanted && table->instances) {
     if (table->scanning) {
-      pthread_cond_wait (&table->scanned, &table->lock);
+      g_cond_wait (&table->scanned, &table->lock);
       continue;
     }
     table->scanning = true;
     guint64 number = ++table->scans_begun;
-    pthread_mutex_unlock (&table->lock);
+    g_mutex_unlock (&table->lock);
     int r = pfs_table_scan (table);
-    pthread_mutex_lock (&table->lock);
+    g_mutex_lock (&table->lock);
     table->scanning = false;
     table->scans_done = number;
     table->result = r;
-    pthread_cond_broadcast (&table->scanned);
+    g_cond_broadcast (&table->scanned);
   }
-  int result = table->instances ? table->result : -ESRCH;
-  pthread_mutex_unlock (&table->lock);
-  return result;
+  return table->instances ? table->result : -ESRCH;
 }
 
 /* Names are wanted, too. */
@@ -152,11 +150,10 @@ int
 pfs_table_list (PfsTable *table, GPtrArray **ret)
 {
   int r = rescan_with_pods (table);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
 
-  pthread_mutex_lock (&table->lock);
   if (r == 0)
     *ret = g_ptr_array_ref (table->listed);
-  pthread_mutex_unlock (&table->lock);
   return r;
 }
 
@@ -165,16 +162,14 @@ static PfsContainer *
 lookup (PfsTable *table, bool group, const char *name)
 {
   g_autofree char *wanted = group ? g_strconcat (name, "/", NULL) : g_strdup (name);
-  PfsContainer *found = NULL;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table->lock);
 
-  pthread_mutex_lock (&table->lock);
-  for (guint i = 0; i < table->listed->len && !found; i++) {
+  for (guint i = 0; i < table->listed->len; i++) {
     PfsContainer *c = table->listed->pdata[i];
     if (group ? g_str_has_prefix (c->name, wanted) : g_str_equal (c->name, wanted))
-      found = pfs_container_ref (c);
+      return pfs_container_ref (c);
   }
-  pthread_mutex_unlock (&table->lock);
-  return found;
+  return NULL;
 }
 
 static int
@@ -217,10 +212,9 @@ pfs_table_find_group (PfsTable *table, const char *path)
 static int
 main_error (PfsContainer *c)
 {
-  pthread_mutex_lock (&c->table->lock);
-  int r = pfs_container_ended (c) ? -ESRCH : c->main_error;
-  pthread_mutex_unlock (&c->table->lock);
-  return r;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&c->table->lock);
+
+  return pfs_container_ended (c) ? -ESRCH : c->main_error;
 }
 
 int
