@@ -95,19 +95,6 @@ is_due (GHashTable *names, gint64 age, const GPtrArray *pods)
   return false;
 }
 
-static bool
-says_more (GHashTable *names, GHashTable *before)
-{
-  GHashTableIter iter;
-  gpointer uid, name;
-
-  g_hash_table_iter_init (&iter, names);
-  while (g_hash_table_iter_next (&iter, &uid, &name))
-    if (*(char *) name && g_strcmp0 (name, g_hash_table_lookup (before, uid)) != 0)
-      return true;
-  return false;
-}
-
 GPtrArray *
 pfs_table_pods (PfsTable *table)
 {
@@ -125,20 +112,18 @@ pfs_pods_learn (PfsTable *table)
     return false;
   g_autoptr (GPtrArray) pods = pfs_table_pods (table);
   g_mutex_lock (&table->lock);
-  g_autoptr (GHashTable) before = g_hash_table_ref (table->pod_names);
-  bool due = is_due (before, now - table->pod_names_time, pods);
+  bool due = is_due (table->pod_names, now - table->pod_names_time, pods);
   g_mutex_unlock (&table->lock);
   if (!due)
     return false;
   g_autoptr (GHashTable) names = read_names (table, pods);
-  bool more = says_more (names, before);
   g_mutex_lock (&table->lock);
   GHashTable *old = table->pod_names;
   table->pod_names = g_steal_pointer (&names);
   table->pod_names_time = now;
   g_mutex_unlock (&table->lock);
   g_hash_table_unref (old);
-  return more;
+  return true;
 }
 
 /* The uid by each "NAMESPACE/POD"; NULL if two pods have it at one time (what is left of one that was deleted by
