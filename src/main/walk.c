@@ -3,14 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define MAX_LINKS 40 /* as the kernel: path_resolution(7) */
 
 typedef struct {
   GPtrArray *stack; /* references of the directories from the top to here */
-  GQueue todo;      /* components still to walk: char * */
+  char *todo;       /* the rest of the path */
   guint links;
 } TreeWalk;
 
@@ -18,32 +18,10 @@ static void
 walk_clear (TreeWalk *walk)
 {
   g_clear_pointer (&walk->stack, g_ptr_array_unref);
-  g_queue_clear_full (&walk->todo, g_free);
+  g_clear_pointer (&walk->todo, g_free);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TreeWalk, walk_clear)
-
-/* Puts the components of path before the pending ones. */
-static void
-push_path (TreeWalk *walk, const char *path)
-{
-  g_auto (GStrv) parts = g_strsplit (path, "/", -1);
-  for (guint i = g_strv_length (parts); i-- > 0;) {
-    if (*parts[i] && !g_str_equal (parts[i], "."))
-      g_queue_push_head (&walk->todo, g_strdup (parts[i]));
-  }
-}
-
-/* After a link that leaves the tree (to /proc/<pid>), the kernel walks the rest of the way. */
-static int
-exists_outside (TreeWalk *walk, const char *target)
-{
-  g_autoptr (GString) path = g_string_new (target);
-  for (GList *l = walk->todo.head; l; l = l->next)
-    g_string_append_printf (path, "/%s", (const char *) l->data);
-  struct stat st;
-  return fstatat (AT_FDCWD, path->str, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-}
 
 static int
 look_up (TreeWalk *walk, const char *name, PfsEntry *ret)
@@ -56,22 +34,32 @@ look_up (TreeWalk *walk, const char *name, PfsEntry *ret)
 static int
 follow (TreeWalk *walk, PfsNode *link)
 {
-  g_autofree char *target = NULL;
+  g_autofree char *target = NULL, *rest = g_steal_pointer (&walk->todo);
+  struct stat st;
   if (++walk->links > MAX_LINKS)
     return -ELOOP;
   int r = link->ops->readlink ? link->ops->readlink (link, &pfs_caller_self, &target) : -EINVAL;
   if (r < 0)
     return r;
-  if (*target == '/')
-    return exists_outside (walk, target);
-  push_path (walk, target);
-  return 1;
+  walk->todo = g_strconcat (target, "/", rest, NULL);
+  if (*target != '/')
+    return 1;
+  /* It leaves the tree (to /proc/<pid>): the kernel walks the rest of the way. */
+  return fstatat (AT_FDCWD, walk->todo, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 /* Walks one component. Returns 1 if there is more to do, else the walk's result. */
 static int
-step (TreeWalk *walk, const char *name)
+step (TreeWalk *walk)
 {
+  g_auto (GStrv) parts = g_strsplit (walk->todo + strspn (walk->todo, "/"), "/", 2);
+  const char *name = parts[0];
+  if (!name)
+    return 0;
+  g_free (walk->todo);
+  walk->todo = g_strdup (parts[1] ? parts[1] + strspn (parts[1], "/") : "");
+  if (g_str_equal (name, "."))
+    return 1;
   if (g_str_equal (name, "..")) {
     if (walk->stack->len > 1)
       g_ptr_array_set_size (walk->stack, (int) walk->stack->len - 1);
@@ -82,8 +70,7 @@ step (TreeWalk *walk, const char *name)
   if (r < 0)
     return r;
   g_autoptr (PfsNode) node = entry.node;
-  bool last = g_queue_is_empty (&walk->todo);
-  if (last)
+  if (!*walk->todo)
     return 0;
   if (S_ISLNK (entry.attr.st_mode))
     return follow (walk, node);
@@ -97,13 +84,10 @@ int
 pfs_walk_exists (PfsTree *tree, const char *path)
 {
   g_auto (TreeWalk) walk = { .stack = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_node_unref),
-                             .todo = G_QUEUE_INIT };
+                             .todo = g_strdup (path) };
   g_ptr_array_add (walk.stack, pfs_node_ref (pfs_tree_top (tree)));
-  push_path (&walk, path);
   int r = 1;
-  while (r > 0 && !g_queue_is_empty (&walk.todo)) {
-    g_autofree char *name = g_queue_pop_head (&walk.todo);
-    r = step (&walk, name);
-  }
-  return r > 0 ? 0 : r;
+  while (r > 0)
+    r = step (&walk);
+  return r;
 }
