@@ -83,7 +83,8 @@ is_confirmed (const PfsPeerLinks *peer, GPtrArray *containers)
   g_autofree char *name = pfs_container_name (peer->container);
 
   return g_ptr_array_find (containers, peer->container, NULL) && strcmp (name, peer->name) == 0
-         && pfs_peer_links_hold (peer);
+         && !pfs_container_ended (peer->container) && pfs_process_alive (peer->main)
+         && pfs_container_pid (peer->container) == peer->main->pid;
 }
 
 /* Removes those that a scan with these containers does not confirm, before others get their names. NULL: those that
@@ -98,7 +99,7 @@ drop_stale (Links *links, GPtrArray *containers)
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     PfsPeerLinks *peer = value;
 
-    if (containers ? is_confirmed (peer, containers) : !pfs_peer_links_ended (peer))
+    if (containers ? is_confirmed (peer, containers) : pfs_process_alive (peer->main))
       continue;
     if (peer->published)
       retract (peer->name, links);

@@ -197,19 +197,6 @@ pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds)
   g_ptr_array_foreach (links->holders, add_pollfd, fds);
 }
 
-bool
-pfs_peer_links_ended (const PfsPeerLinks *links)
-{
-  return !pfs_process_alive (links->main);
-}
-
-bool
-pfs_peer_links_hold (const PfsPeerLinks *links)
-{
-  return !pfs_container_ended (links->container) && !pfs_peer_links_ended (links)
-         && pfs_container_pid (links->container) == links->main->pid;
-}
-
 int
 pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret)
 {

@@ -21,12 +21,6 @@ typedef struct {
 int pfs_peer_links_new (PfsContainer *c, int dirfd, const char *name, PfsPeerLinks **ret);
 void pfs_peer_links_free (PfsPeerLinks *links);
 
-/* True if the last scan of the table still says this of the container. */
-bool pfs_peer_links_hold (const PfsPeerLinks *links);
-
-/* True if the main process has ended. */
-bool pfs_peer_links_ended (const PfsPeerLinks *links);
-
 /* Adds a struct pollfd for each process that a link leads through, to poll for its end. */
 void pfs_peer_links_poll (const PfsPeerLinks *links, GArray *fds);
 
