@@ -1,75 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The requests under way: the list of them, how many are in which state, and how those that are jobs get done. */
+/* The requests under way: the list of them, and how those that are jobs get done. */
 #include <errno.h>
 
 #include "requests.h"
 
 #define THREADS_MAX 1024u /* half of them may have jobs */
 #define WAITING_MAX 1024u /* requests that are tried again */
-#define STALLED_MS 1000   /* what has waited for so long may do so for ever */
 #define SOON_MS 1         /* until the second try; the longer one waits, the longer it waits for the next try */
 #define LATE_MS 50
 
 static GPrivate mine_key; /* of PfsRequest: what the thread answers */
 
-gint64
-pfs_now (void)
-{
-  return g_get_monotonic_time () / 1000;
-}
-
 /* --- the list --- */
-
-static PfsPool *
-pool_locked (PfsJobs *jobs, gconstpointer container, gconstpointer mount)
-{
-  for (guint i = 0; i < jobs->pools->len; i++) {
-    PfsPool *pool = jobs->pools->pdata[i];
-
-    if (pool->container == container && pool->mount == mount)
-      return pool;
-  }
-  PfsPool *pool = g_new0 (PfsPool, 1);
-  *pool = (PfsPool) { .container = container, .mount = mount };
-  g_ptr_array_add (jobs->pools, pool);
-  return pool;
-}
-
-static void
-enter_pools_locked (PfsJobs *jobs, PfsRequest *request)
-{
-  request->mount = pool_locked (jobs, request->place.container, request->place.mount);
-  request->container = pool_locked (jobs, request->place.container, jobs);
-  request->mount->container_pool = request->container;
-  request->mount->refs++;
-  request->container->refs++;
-}
-
-static void
-leave_pools_locked (PfsJobs *jobs, PfsRequest *request)
-{
-  if (--request->mount->refs == 0)
-    g_ptr_array_remove_fast (jobs->pools, request->mount);
-  if (--request->container->refs == 0)
-    g_ptr_array_remove_fast (jobs->pools, request->container);
-}
-
-static void
-set_state_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
-{
-  PfsPool *const pools[] = { request->mount, request->container, &jobs->all };
-
-  for (guint i = 0; i < G_N_ELEMENTS (pools); i++) {
-    pools[i]->n[request->state]--;
-    pools[i]->n[state]++;
-  }
-  request->state = state;
-}
 
 void
 pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  enter_pools_locked (jobs, request);
+  pfs_pools_enter_locked (jobs, request);
   request->link.data = request;
   if (request->lets_go)
     g_queue_push_head_link (&jobs->requests, &request->link);
@@ -82,10 +29,10 @@ pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request)
 void
 pfs_request_over_locked (PfsJobs *jobs, PfsRequest *request)
 {
-  set_state_locked (jobs, request, PFS_NEW);
+  pfs_request_set_state_locked (jobs, request, PFS_NEW);
   request->container->retried -= request->retry != NULL;
   jobs->all.retried -= request->retry != NULL;
-  leave_pools_locked (jobs, request);
+  pfs_pools_leave_locked (jobs, request);
   g_queue_unlink (&jobs->requests, &request->link);
   if (request->copied)
     g_free ((void *) request->in);
@@ -101,27 +48,6 @@ let_go (PfsRequest *request)
     if (request->nodes[i])
       pfs_node_forget (request->nodes[i], 1);
   }
-}
-
-guint
-pfs_pool_busy (const PfsPool *pool)
-{
-  return pool->n[PFS_WAITING] + pool->n[PFS_RUNNING] + pool->n[PFS_HERE];
-}
-
-guint
-pfs_pool_stalled_locked (PfsJobs *jobs, const PfsPool *pool)
-{
-  gint64 since = pfs_now () - STALLED_MS;
-  guint n = 0;
-
-  for (GList *link = jobs->requests.head; link; link = link->next) {
-    const PfsRequest *request = link->data;
-
-    n += (request->mount == pool || request->container == pool) && request->state != PFS_LATER
-         && request->since <= since;
-  }
-  return n;
 }
 
 void
@@ -182,13 +108,13 @@ pfs_request_push_locked (PfsJobs *jobs, PfsRequest *request)
   PfsState before = request->state;
 
   request->since = pfs_now ();
-  set_state_locked (jobs, request, PFS_WAITING);
+  pfs_request_set_state_locked (jobs, request, PFS_WAITING);
   /* Else a thread that is busy, or on its way, takes it next. */
   bool call = may_run_locked (jobs, request->mount)
               && n[PFS_RUNNING] + n[PFS_WAITING] <= threads_max (jobs, request->mount);
   if (!call || pfs_thread_call_locked (jobs) || n[PFS_RUNNING] > 0)
     return true;
-  set_state_locked (jobs, request, before);
+  pfs_request_set_state_locked (jobs, request, before);
   return false;
 }
 
@@ -227,7 +153,7 @@ later_locked (PfsJobs *jobs, PfsRequest *request)
     request->in = g_memdup2 (request->in, sizeof *request->in);
   request->copied = true;
   request->due = now + CLAMP ((now - request->asked) / 8, SOON_MS, LATE_MS);
-  set_state_locked (jobs, request, PFS_LATER);
+  pfs_request_set_state_locked (jobs, request, PFS_LATER);
   pfs_requests_tend_from_locked (jobs, request->interrupted ? now : request->due);
 }
 
@@ -237,7 +163,7 @@ pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
   bool over;
 
   request->thread = pthread_self ();
-  set_state_locked (jobs, request, state);
+  pfs_request_set_state_locked (jobs, request, state);
   do {
     bool in_vain = request->answered || (request->retry && jobs->stopping);
 
@@ -328,12 +254,12 @@ pfs_request_retry (PfsJobs *jobs, fuse_req_t req, PfsRetry retry, gpointer data,
 
   if (jobs->stopping || mine->container->retried + jobs->all.retried >= WAITING_MAX)
     return -ENOLCK;
-  set_state_locked (jobs, mine, PFS_NEW);
-  leave_pools_locked (jobs, mine);
+  pfs_request_set_state_locked (jobs, mine, PFS_NEW);
+  pfs_pools_leave_locked (jobs, mine);
   if (!mine->place.remote)
     mine->place.mount = retry_mount (jobs);
-  enter_pools_locked (jobs, mine);
-  set_state_locked (jobs, mine, state);
+  pfs_pools_enter_locked (jobs, mine);
+  pfs_request_set_state_locked (jobs, mine, state);
   mine->container->retried++;
   jobs->all.retried++;
   mine->retry = retry;

@@ -4,6 +4,7 @@
  * one list, so that a killed caller can be answered, whatever its request waits for.
  *
  *   loop.c (threads) -> dispatch.c (who does it) -> tend.c (answers in vain, retries) -> jobs.c (the list)
+ *     -> pools.c (counts)
  *
  * All functions that end in _locked are called, and return, with the lock. */
 #pragma once
@@ -84,15 +85,28 @@ struct PfsJobs {
   bool asleep, stopping;          /* asleep: the main thread waits for the next request */
 };
 
-/* --- jobs.c --- */
+/* Milliseconds. */
+static inline gint64
+pfs_now (void)
+{
+  return g_get_monotonic_time () / 1000;
+}
 
-gint64 pfs_now (void); /* milliseconds */
-/* Into the list; out of it, and its end. */
-void pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request);
-void pfs_request_over_locked (PfsJobs *jobs, PfsRequest *request);
+/* --- pools.c --- */
+
+/* Counts the request, of its place, in no state yet (PFS_NEW), and no longer. */
+void pfs_pools_enter_locked (PfsJobs *jobs, PfsRequest *request);
+void pfs_pools_leave_locked (PfsJobs *jobs, PfsRequest *request);
+void pfs_request_set_state_locked (PfsJobs *jobs, PfsRequest *request, PfsState state);
 /* Those that wait for something, or are being answered, and do so for a second. */
 guint pfs_pool_busy (const PfsPool *pool);
 guint pfs_pool_stalled_locked (PfsJobs *jobs, const PfsPool *pool);
+
+/* --- jobs.c --- */
+
+/* Into the list; out of it, and its end. */
+void pfs_request_enter_locked (PfsJobs *jobs, PfsRequest *request);
+void pfs_request_over_locked (PfsJobs *jobs, PfsRequest *request);
 /* Does it, as a job or here, unless it is answered. Then it is over, or is to be tried again. */
 void pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state);
 /* Has a thread do it; false: it would never be done, as no thread is to be had. */
