@@ -13,7 +13,8 @@
 
 typedef struct {
   gint refs;
-  int mnt_ns, proc_fd;
+  int mnt_ns;
+  PfsProc *proc;
   GBytes *mountinfo;
 } Visit;
 
@@ -25,7 +26,7 @@ visit_unref (gpointer data)
   if (!g_atomic_int_dec_and_test (&visit->refs))
     return;
   pfs_fd_cleanup (&visit->mnt_ns);
-  pfs_fd_cleanup (&visit->proc_fd);
+  pfs_proc_unref (visit->proc);
   g_clear_pointer (&visit->mountinfo, g_bytes_unref);
   g_free (visit);
 }
@@ -42,7 +43,8 @@ join (gpointer data)
     r = -errno;
   pfs_fd_cleanup (&visit->mnt_ns);
   visit->mnt_ns = -1;
-  return r < 0 ? r : pfs_read_prefix_at (visit->proc_fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, &visit->mountinfo);
+  return r < 0 ? r
+               : pfs_read_prefix_at (visit->proc->fd, "thread-self/mountinfo", PFS_MOUNTINFO_MAX, &visit->mountinfo);
 }
 
 /* A mount over its root may keep the thread that joins waiting (autofs). */
@@ -54,11 +56,8 @@ pfs_namespace_mountinfo (PfsTable *table, guint64 peer, int piddir, GBytes **ret
   pfs_autofd mnt_ns = openat (piddir, "ns/mnt", O_RDONLY | O_CLOEXEC);
   if (mnt_ns < 0)
     return -errno;
-  pfs_autofd proc_fd = fcntl (table->proc->fd, F_DUPFD_CLOEXEC, 0);
-  if (proc_fd < 0)
-    return -errno;
   Visit *visit = g_new0 (Visit, 1);
-  *visit = (Visit) { .refs = 2, .mnt_ns = pfs_fd_steal (&mnt_ns), .proc_fd = pfs_fd_steal (&proc_fd) };
+  *visit = (Visit) { .refs = 2, .mnt_ns = pfs_fd_steal (&mnt_ns), .proc = pfs_proc_ref (table->proc) };
   int r = pfs_patience_run (table->patience, peer, join, visit, visit_unref, NULL);
   if (r == 0)
     *ret = g_bytes_ref (visit->mountinfo);
