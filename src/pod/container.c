@@ -15,7 +15,8 @@ pfs_table_memory_unref (PfsTable *table)
   g_hash_table_unref (table->pod_names);
   g_free (table->options.pod);
   g_free (table->node_root);
-  g_array_unref (table->rules);
+  g_ptr_array_unref (table->options.names);
+  g_free (table->names_told);
   g_mutex_clear (&table->lock);
   g_cond_clear (&table->scanned);
   pfs_patience_unref (table->patience);

@@ -61,20 +61,22 @@ tell (PfsTable *table, bool *told, const PfsNotice *notice)
 /* The one container that the rule can mean, or NULL. A process that may make cgroups can choose any id, but not one
  * that is as far out. */
 static PfsContainer *
-match_of (PfsTable *table, PfsNameRule *rule, const GPtrArray *live)
+match_of (PfsTable *table, guint rule, const GPtrArray *live)
 {
+  const char *arg = table->options.names->pdata[rule];
   PfsContainer *match = NULL, *other = NULL;
-  size_t prefix = strcspn (rule->arg, "=");
+  size_t prefix = strcspn (arg, "=");
 
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = g_ptr_array_index (live, i);
-    if (strncmp (c->cgroup.id, rule->arg, prefix) != 0 || (match && c->cgroup.depth > match->cgroup.depth))
+    if (strncmp (c->cgroup.id, arg, prefix) != 0 || (match && c->cgroup.depth > match->cgroup.depth))
       continue;
     other = match && match->cgroup.depth == c->cgroup.depth ? match : NULL;
     match = c;
   }
   if (other)
-    tell (table, &rule->told, &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, rule->arg, match->cgroup.id, other->cgroup.id });
+    tell (table, &table->names_told[rule],
+          &(PfsNotice) { PFS_NOTICE_AMBIGUOUS, arg, match->cgroup.id, other->cgroup.id });
   return other ? NULL : match;
 }
 
@@ -160,11 +162,10 @@ claim_names (PfsTable *table, GPtrArray *live)
 {
   for (guint i = 0; i < live->len; i++)
     ((PfsContainer *) live->pdata[i])->given = NULL;
-  for (guint i = 0; i < table->rules->len; i++) {
-    PfsNameRule *rule = &g_array_index (table->rules, PfsNameRule, i);
-    PfsContainer *match = match_of (table, rule, live);
+  for (guint i = 0; i < table->options.names->len; i++) {
+    PfsContainer *match = match_of (table, i, live);
     if (match && !match->given)
-      match->given = strchr (rule->arg, '=') + 1;
+      match->given = strchr (table->options.names->pdata[i], '=') + 1;
   }
   for (guint i = 0; i < live->len; i++) {
     PfsContainer *c = live->pdata[i];

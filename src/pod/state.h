@@ -36,12 +36,6 @@ typedef struct {
   bool is_sandbox; /* once it has a rank: it is called as the program of a pod's sandbox */
 } PfsProcessInfo;
 
-/* --name ID_PREFIX=NAME */
-typedef struct {
-  char *arg;
-  bool told; /* [scan] that several match */
-} PfsNameRule;
-
 /* Ourselves, as this /proc shows us. */
 typedef struct {
   char *key; /* of our own container; NULL if we are in none, or not in this /proc */
@@ -56,8 +50,8 @@ struct PfsTable {
   gint refs;  /* references to its memory: one of all users together, one of each container */
   PfsProc *proc;
   PfsPatience *patience;
-  GArray *rules;           /* of PfsNameRule */
-  PfsTableOptions options; /* with a pod of its own; the names are in the rules */
+  PfsTableOptions options; /* with a pod of its own, and a reference to the names */
+  bool *names_told;        /* [scan] of each of the names: that several containers match */
 
   GMutex lock;
   GCond scanned;

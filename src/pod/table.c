@@ -6,20 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void
-add_rule (gpointer arg, gpointer rules)
-{
-  PfsNameRule rule = { .arg = g_strdup (arg) };
-
-  g_array_append_val ((GArray *) rules, rule);
-}
-
-static void
-rule_clear (gpointer data)
-{
-  g_free (((PfsNameRule *) data)->arg);
-}
-
 PfsTable *
 pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
 {
@@ -33,11 +19,8 @@ pfs_table_new (PfsProc *proc, const PfsTableOptions *options)
   if (options)
     table->options = *options;
   table->options.pod = g_strdup (table->options.pod);
-  table->rules = g_array_new (FALSE, FALSE, sizeof (PfsNameRule));
-  g_array_set_clear_func (table->rules, rule_clear);
-  GPtrArray *names = g_steal_pointer (&table->options.names);
-  if (names)
-    g_ptr_array_foreach (names, add_rule, table->rules);
+  table->options.names = table->options.names ? g_ptr_array_ref (table->options.names) : g_ptr_array_new ();
+  table->names_told = g_new0 (bool, table->options.names->len);
   g_mutex_init (&table->lock);
   g_cond_init (&table->scanned);
   g_queue_init (&table->pinned);

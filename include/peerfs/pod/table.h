@@ -78,7 +78,8 @@ typedef struct {
   char *pod; /* of PFS_SCOPE_POD: its uid, or NAMESPACE/POD as PFS_SCOPE_NODE has it */
 } PfsTableOptions;
 
-/* A table over proc (it takes a reference). options is copied. Nothing is read before the first list or find. */
+/* A table over proc (it takes a reference). options is copied, but for its names, which stay as they are. Nothing is
+ * read before the first list or find. */
 PfsTable *pfs_table_new (PfsProc *proc, const PfsTableOptions *options);
 PfsTable *pfs_table_ref (PfsTable *table);
 void pfs_table_unref (PfsTable *table);
