@@ -13,6 +13,9 @@
 
 #include "text.h"
 
+#define LABEL_MAX 63 /* RFC 1123 */
+#define SUBDOMAIN_MAX 253
+
 bool
 pfs_is_pod_uid (const char *text)
 {
@@ -118,17 +121,13 @@ is_subdomain (const char *name)
 
 /* BuildPodLogsDirectory() of Kubernetes' pkg/kubelet/kuberuntime/helpers.go; none of the three parts has a '_' in it.
  */
-bool
-pfs_podlog_parse (const char *name, PfsPodLog *ret)
+char **
+pfs_podlog_parse (const char *name)
 {
-  g_auto (GStrv) parts = g_strsplit (name, "_", -1); /* namespace, pod, uid */
-  PfsPodLog log;
+  g_auto (GStrv) parts = g_strsplit (name, "_", -1);
 
-  if (g_strv_length (parts) != 3 || !text_is_label (parts[0]) || !is_subdomain (parts[1]) || !text_is_pod_uid (parts[2])
-      || g_strlcpy (log.namespace, parts[0], sizeof log.namespace) >= sizeof log.namespace
-      || g_strlcpy (log.pod, parts[1], sizeof log.pod) >= sizeof log.pod)
-    return false;
-  g_strlcpy (log.uid, parts[2], sizeof log.uid);
-  *ret = log;
-  return true;
+  if (g_strv_length (parts) != 3 || strlen (parts[0]) > LABEL_MAX || !text_is_label (parts[0])
+      || strlen (parts[1]) > SUBDOMAIN_MAX || !is_subdomain (parts[1]) || !text_is_pod_uid (parts[2]))
+    return NULL;
+  return g_steal_pointer (&parts);
 }

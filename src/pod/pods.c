@@ -56,13 +56,13 @@ open_log_folder (PfsTable *table)
 static void
 take_folder (GHashTable *names, const char *folder)
 {
-  PfsPodLog log;
-  const char *known = pfs_podlog_parse (folder, &log) ? g_hash_table_lookup (names, log.uid) : NULL;
+  g_auto (GStrv) log = pfs_podlog_parse (folder); /* namespace, pod, uid */
+  const char *known = log ? g_hash_table_lookup (names, log[2]) : NULL;
 
   if (!known)
     return;
-  g_hash_table_replace (names, g_strdup (log.uid),
-                        *known ? g_strdup_printf ("_/%s", log.uid) : g_strdup_printf ("%s/%s", log.namespace, log.pod));
+  g_hash_table_replace (names, g_strdup (log[2]),
+                        *known ? g_strdup_printf ("_/%s", log[2]) : g_strdup_printf ("%s/%s", log[0], log[1]));
 }
 
 /* By the uids of the pods, "" for those that no folder tells. */

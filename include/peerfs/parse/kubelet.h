@@ -30,13 +30,6 @@ bool pfs_kubelet_same_node (const PfsKubeletMount *a, const PfsKubeletMount *b);
 /* The same, and of one pod. */
 bool pfs_kubelet_same_pod (const PfsKubeletMount *a, const PfsKubeletMount *b);
 
-/* /var/log/pods/<namespace>_<pod>_<uid>: which pod has which uid. */
-typedef struct {
-  char namespace[64]; /* a DNS label */
-  char pod[254];      /* a DNS subdomain */
-  char uid[37];
-} PfsPodLog;
-
-/* Returns true and fills *ret if name is such a folder's, else false with *ret untouched. Kubernetes has to take both
- * names. */
-bool pfs_podlog_parse (const char *name, PfsPodLog *ret);
+/* The name of a folder /var/log/pods/<namespace>_<pod>_<uid> as these three strings (g_strfreev); NULL if it is no such
+ * one. Kubernetes has to take both names. */
+char **pfs_podlog_parse (const char *name);

@@ -23,13 +23,14 @@ reads_what_kubelets_write (void **state G_GNUC_UNUSED)
     { "0_1_" U, "0", "1", U },
     { "a-b_c--d.e_" U, "a-b", "c--d.e", U },
   };
-  PfsPodLog log;
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    assert_true (pfs_podlog_parse (rows[i].name, &log));
-    assert_string_equal (log.namespace, rows[i].namespace);
-    assert_string_equal (log.pod, rows[i].pod);
-    assert_string_equal (log.uid, rows[i].uid);
+    g_auto (GStrv) log = pfs_podlog_parse (rows[i].name);
+    assert_non_null (log);
+    assert_string_equal (log[0], rows[i].namespace);
+    assert_string_equal (log[1], rows[i].pod);
+    assert_string_equal (log[2], rows[i].uid);
+    assert_null (log[3]);
   }
 }
 
@@ -75,11 +76,9 @@ takes_nothing_else (void **state G_GNUC_UNUSED)
     "default_web_" U "\n",
     " default_web_" U,
   };
-  PfsPodLog log = { .uid = "old" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
-    assert_false (pfs_podlog_parse (bad[i], &log));
-  assert_string_equal (log.uid, "old");
+    assert_null (pfs_podlog_parse (bad[i]));
 }
 
 static void
@@ -89,12 +88,12 @@ knows_the_lengths (void **state G_GNUC_UNUSED)
   g_autofree char *longest = g_strdup_printf ("%s_%s_" U, label, pod);
   g_autofree char *long_namespace = g_strdup_printf ("n%s_web_" U, label);
   g_autofree char *long_pod = g_strdup_printf ("default_p%s_" U, pod);
-  PfsPodLog log;
+  g_auto (GStrv) log = pfs_podlog_parse (longest);
 
-  assert_true (pfs_podlog_parse (longest, &log));
-  assert_string_equal (log.pod, pod);
-  assert_false (pfs_podlog_parse (long_namespace, &log));
-  assert_false (pfs_podlog_parse (long_pod, &log));
+  assert_non_null (log);
+  assert_string_equal (log[1], pod);
+  assert_null (pfs_podlog_parse (long_namespace));
+  assert_null (pfs_podlog_parse (long_pod));
 }
 
 static void
