@@ -5,7 +5,6 @@
  * A GRecMutex does not count: those there are serve one open directory, whose readers all wait for the same mount, and one
  * scan of a container, which looks into no mount that may not answer (test_dead_mount.sh hangs if it does). */
 /* clang-format off: CMake reads the lines that begin with WRAP. */
-#include <pthread.h>
 #include <sanitizer/common_interface_defs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,18 +55,4 @@ WRAP (void, g_mutex_unlock, GMutex *mutex)
 {
   held--;
   __real_g_mutex_unlock (mutex);
-}
-
-WRAP (int, pthread_mutex_lock, pthread_mutex_t *mutex)
-{
-  int r = __real_pthread_mutex_lock (mutex);
-
-  held += r == 0;
-  return r;
-}
-
-WRAP (int, pthread_mutex_unlock, pthread_mutex_t *mutex)
-{
-  held--;
-  return __real_pthread_mutex_unlock (mutex);
 }
