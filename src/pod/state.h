@@ -156,5 +156,3 @@ void pfs_table_memory_unref (PfsTable *table);
 PfsContainer *pfs_container_new (PfsTable *table, const PfsCgroup *cgroup, bool has_cgroup_id);
 /* Any thread, [lock]. Takes out the cached process, for pfs_process_unref() after unlocking; may be NULL. */
 PfsProcess *pfs_container_unpin (PfsContainer *c);
-/* Any thread. The main process without a scan: 0, -ESRCH if it has ended, or there is none. */
-int pfs_container_process (PfsContainer *c, PfsProcess **ret);

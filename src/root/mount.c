@@ -166,8 +166,8 @@ find_mount (PfsRootfs *rootfs, const PfsMount *key, bool add)
   return mount;
 }
 
-static PfsMount *
-mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
+static int
+mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st, PfsMount **ret)
 {
   g_autofree char *line = st->stx_mask & STATX_MNT_ID_UNIQUE ? NULL : line_of (rootfs, st->stx_mnt_id);
   PfsMount key = {
@@ -178,11 +178,13 @@ mount_get (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
     .line = line,
   };
 
-  PfsMount *mount = find_mount (rootfs, &key, false);
-  if (mount)
-    return mount;
-  key.flags = pfs_rootfs_mount_kind (rootfs, fd, name, st);
-  return find_mount (rootfs, &key, true);
+  *ret = find_mount (rootfs, &key, false);
+  if (*ret)
+    return 0;
+  int r = pfs_rootfs_mount_kind (rootfs, fd, name, st, &key.flags);
+  if (r == 0)
+    *ret = find_mount (rootfs, &key, true);
+  return r;
 }
 
 /* An overlay of one filesystem shows files on its own device and numbers directories for good; of several, it shows
@@ -207,13 +209,16 @@ pfs_rootfs_statx (PfsRootfs *rootfs, int fd, const char *name, bool wait, PfsFou
 {
   const unsigned int mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
   int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+  g_autoptr (PfsMount) mount = NULL;
   struct statx st;
 
   if (statx (fd, name, flags | AT_STATX_DONT_SYNC, mask, &st) < 0)
     return -errno;
   if (makedev (st.stx_dev_major, st.stx_dev_minor) == rootfs->tree->roots->own_device)
     return -EXDEV;
-  g_autoptr (PfsMount) mount = mount_get (rootfs, fd, name, &st);
+  int r = mount_get (rootfs, fd, name, &st, &mount);
+  if (r < 0)
+    return r;
   if (mount->flags & PFS_MOUNT_PROC)
     return -EXDEV;
   learn_numbers (mount, &st);

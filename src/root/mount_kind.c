@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What kind of filesystem a mount is of. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "peerfs/base/fd.h"
 #include "peerfs/base/read.h"
 #include "peerfs/parse/mountinfo.h"
+#include "peerfs/tree/peer.h"
 #include "rootfs_private.h"
 
 /* What kinds of filesystem there are: by their names, and by statfs(2) if a peer's mountinfo does not name them.
@@ -73,36 +75,50 @@ flags_of (const char *type, unsigned long magic)
 }
 
 /* Asks the filesystem itself. */
-static guint
-flags_by_statfs (int fd, const char *name)
+static int
+flags_by_statfs (int fd, const char *name, guint *ret)
 {
   pfs_autofd opened = *name ? openat (fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
   struct statfs fs;
 
   if ((*name && opened < 0) || fstatfs (*name ? opened : fd, &fs) < 0)
-    return 0;
-  return flags_of (NULL, (unsigned long) fs.f_type);
+    return -errno;
+  *ret = flags_of (NULL, (unsigned long) fs.f_type);
+  return 0;
+}
+
+/* Without a scan, should the main process have ended: this thread may have a caller's credentials, with which a scan
+ * would see less. What it does not see would count for all. */
+static int
+read_mountinfo (PfsRootfs *rootfs, GBytes **ret)
+{
+  g_autoptr (PfsProcess) process = NULL;
+  int r = pfs_container_process (rootfs->container, &process);
+
+  return r < 0 ? pfs_gone (r, -ESTALE) : pfs_read_prefix_at (process->fd, "mountinfo", PFS_MOUNTINFO_MAX, ret);
 }
 
 GBytes *
 pfs_rootfs_mountinfo (PfsRootfs *rootfs)
 {
-  g_autoptr (PfsProcess) process = NULL;
-  GBytes *content = NULL;
+  GBytes *content;
 
-  if (pfs_container_main (rootfs->container, &process) == 0
-      && pfs_read_prefix_at (process->fd, "mountinfo", PFS_MOUNTINFO_MAX, &content) == 0)
-    return content;
-  return g_bytes_new_static ("", 0);
+  return read_mountinfo (rootfs, &content) < 0 ? g_bytes_new_static ("", 0) : content;
 }
 
 /* The kinds of a peer's mounts are read from its mountinfo: to ask the filesystem itself could hang. But there may be
  * too many of them to read all, and a process that has changed its root is shown none beyond it. */
-guint
-pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st)
+int
+pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st, guint *ret)
 {
-  g_autoptr (GBytes) mountinfo = pfs_rootfs_mountinfo (rootfs);
-  g_autofree char *type = pfs_mountinfo_fstype (mountinfo, st->stx_dev_major, st->stx_dev_minor);
+  g_autoptr (GBytes) mountinfo = NULL;
+  int r = read_mountinfo (rootfs, &mountinfo);
 
-  return type ? flags_of (type, 0) : flags_by_statfs (fd, name);
+  if (pfs_is_shortage (r) || r == -ESTALE)
+    return r;
+  g_autofree char *type = r < 0 ? NULL : pfs_mountinfo_fstype (mountinfo, st->stx_dev_major, st->stx_dev_minor);
+  if (!type)
+    return flags_by_statfs (fd, name, ret);
+  *ret = flags_of (type, 0);
+  return 0;
 }

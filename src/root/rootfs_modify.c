@@ -119,8 +119,9 @@ check_directory (PfsNode *dir, int dirfd, const char *name)
   PfsTree *tree = dir->tree;
   g_auto (PfsFound) found = { .mount = NULL };
 
-  if (pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &found) < 0 || !S_ISDIR (found.st.stx_mode))
-    return 0;
+  int r = pfs_rootfs_statx (pfs_rootfs_of (dir), dirfd, name, false, &found);
+  if (r < 0 || !S_ISDIR (found.st.stx_mode))
+    return pfs_is_shortage (r) ? r : 0;
   g_mutex_lock (&tree->lock);
   const PfsNode *node = pfs_rootfs_known_locked (tree, &found);
   bool known = node && node->parent == dir && strcmp (node->name, name) == 0;

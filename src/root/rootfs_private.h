@@ -144,8 +144,9 @@ bool pfs_is_own_mount (const PfsNode *node);
 
 /* The content of mountinfo of the container's main process (g_bytes_unref); empty if it cannot be read. */
 GBytes *pfs_rootfs_mountinfo (PfsRootfs *rootfs);
-/* PFS_MOUNT_* of the mount that fd/name ("": fd) lies on; st is what statx(2) says of that. */
-guint pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st);
+/* PFS_MOUNT_* of the mount that fd/name ("": fd) lies on; st is what statx(2) says of that. 0, or -errno if it cannot
+ * be told now: what a mount is must be known before anything of it is served. */
+int pfs_rootfs_mount_kind (PfsRootfs *rootfs, int fd, const char *name, const struct statx *st, guint *ret);
 
 /* mount.c */
 

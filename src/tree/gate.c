@@ -21,11 +21,11 @@
 
 #define USERNS_DEPTH_MAX 33 /* 32 levels below the initial one: user_namespaces(7) */
 
-/* If the kernel does not tell about a process, that is a no. But a lack of descriptors or memory says nothing of it. */
+/* If the kernel does not tell about a process, that is a no. */
 static int
 refusal (int error)
 {
-  return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? error : -EACCES;
+  return pfs_is_shortage (error) ? error : -EACCES;
 }
 
 static bool

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Descriptors that close themselves at the end of their scope. */
+/* Descriptors that close themselves at the end of their scope, and the lack of them. */
 #pragma once
 
+#include <errno.h>
+#include <stdbool.h>
 #include <unistd.h>
+
+/* Is it that we lack descriptors or memory? Then an error says nothing of what was looked at. */
+static inline bool
+pfs_is_shortage (int r)
+{
+  return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
 
 static inline void
 pfs_fd_cleanup (int *fd)

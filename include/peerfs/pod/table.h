@@ -154,6 +154,9 @@ char *pfs_container_name (PfsContainer *c); /* as of the last scan; g_free */
  * look. */
 int pfs_container_main (PfsContainer *c, PfsProcess **ret);
 
+/* The same as of the last scan, without another: -ESRCH if that one has ended. For threads with other credentials. */
+int pfs_container_process (PfsContainer *c, PfsProcess **ret);
+
 /* The pid of the main process as of the last scan, without checking anything. */
 pid_t pfs_container_pid (PfsContainer *c);
 
