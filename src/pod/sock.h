@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "peerfs/base/fd.h"
 #include "peerfs/pod/sockets.h"
 #include "peerfs/proc/patience.h"
 
@@ -99,7 +100,15 @@ typedef struct {
   GHashTable *dirs;   /* for guesses; NULL before the first: absolute path -> what is known of that directory */
   GHashTable *starts; /* "<pid>/cwd", "<pid>/root", "<pid>/environ" -> a path in the container, or NULL */
   guint entries_read;
+  int shortage; /* -errno, if something was not found for want of descriptors or memory; else 0 */
 } PfsSocketFinder;
+
+static inline void
+pfs_socket_note_shortage (PfsSocketFinder *finder, int r)
+{
+  if (pfs_is_shortage (r))
+    finder->shortage = r;
+}
 
 /* The guess of the socket's file, as its path in the container (g_free; every link resolved, with leading '/') and its
  * mount. */

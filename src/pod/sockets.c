@@ -89,20 +89,25 @@ age_order (gconstpointer a, gconstpointer b)
   return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-static GArray *
-processes_by_age (const PfsSocketScan *scan)
+/* 0 or -errno. */
+static int
+processes_by_age (const PfsSocketScan *scan, GArray **ret)
 {
-  GArray *processes = g_array_new (FALSE, FALSE, sizeof (PfsProcessId));
+  g_autoptr (GArray) processes = g_array_new (FALSE, FALSE, sizeof (PfsProcessId));
   PfsStat stat;
 
   for (guint i = 0; i < scan->n_pids; i++) {
-    if (pfs_proc_stat_at (scan->proc_fd, scan->pids[i], &stat) < 0)
+    int r = pfs_proc_stat_at (scan->proc_fd, scan->pids[i], &stat);
+    if (pfs_is_shortage (r))
+      return r;
+    if (r < 0)
       continue;
     PfsProcessId process = { scan->pids[i], stat.start_time };
     g_array_append_val (processes, process);
   }
   g_array_sort (processes, age_order);
-  return processes;
+  *ret = g_steal_pointer (&processes);
+  return 0;
 }
 
 /* --- names --- */
@@ -169,13 +174,17 @@ pfs_sockets_scan (const PfsSocketScan *scan, GPtrArray **ret)
   g_autoptr (GHashTable) held = g_hash_table_new_full (NULL, NULL, NULL, unix_socket_free);
   g_autoptr (GPtrArray) bound = g_ptr_array_new ();
   g_autoptr (GPtrArray) found = NULL;
-  g_autoptr (GArray) processes = processes_by_age (scan);
+  g_autoptr (GArray) processes = NULL;
   bool denied = false, looked = false;
   guint budget = FDS_MAX;
-  int r;
 
+  int r = processes_by_age (scan, &processes);
+  if (r < 0)
+    return r;
   for (guint i = 0; i < processes->len; i++) {
     r = add_process (scan->proc_fd, g_array_index (processes, PfsProcessId, i), held, &budget);
+    if (pfs_is_shortage (r))
+      return r;
     denied |= r == -EACCES || r == -EPERM;
     looked |= r == 0;
   }

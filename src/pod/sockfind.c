@@ -29,7 +29,8 @@ view_load (PfsSocketFinder *f, pid_t pid)
   uint64_t mount, inode;
   PfsView *view = NULL;
 
-  pfs_autofd root = fd < 0 ? -1 : pfs_view_open_root (fd, &mount, &inode);
+  pfs_autofd root = fd < 0 ? -errno : pfs_view_open_root (fd, &mount, &inode);
+  pfs_socket_note_shortage (f, root);
   if (root < 0)
     return NULL;
   for (guint i = 0; i < f->views->len; i++) {
@@ -37,7 +38,9 @@ view_load (PfsSocketFinder *f, pid_t pid)
     if (known->mount == mount && known->inode == inode)
       return known;
   }
-  if (f->views->len < VIEWS_MAX && pfs_view_new (fd, &view) == 0)
+  int r = f->views->len < VIEWS_MAX ? pfs_view_new (fd, &view) : -ENOSPC;
+  pfs_socket_note_shortage (f, r);
+  if (r == 0)
     g_ptr_array_add (f->views, view);
   return view;
 }
@@ -149,6 +152,7 @@ locate (PfsSocketFinder *f, PfsUnixSocket *socket)
 
   if (place->known > 0)
     return g_strdup (pfs_view_path (main_view, place->text, place->mount));
+  pfs_socket_note_shortage (f, place->known);
   if (place->known < 0 && pfs_socket_guess_file (f, socket, &main_path, &place->mount))
     place->text = g_strconcat (main_view->root, main_path, NULL);
   return main_path;
@@ -193,6 +197,8 @@ pfs_sockets_find (const PfsSocketScan *scan, GPtrArray *sockets, GPtrArray **ret
   g_ptr_array_add (f.views, main_view);
   for (guint i = 0; i < sockets->len; i++)
     find_one (&f, sockets->pdata[i], found);
+  if (f.shortage < 0)
+    return f.shortage;
   *ret = g_steal_pointer (&found);
   return 0;
 }

@@ -6,6 +6,7 @@
  * - any name in each of these directories (bound as front.sock.558.tmp and renamed to front.sock).
  * A guess is believed only if the very file is there. Mounts that may not answer are not looked into. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,8 +65,10 @@ dir_of (PfsSocketFinder *finder, const char *path)
     g_hash_table_remove_all (finder->dirs);
   dir = g_new0 (Dir, 1);
   dir->fd = -1;
-  if (pfs_inroot_physical (main_view (finder)->root_fd, key, main_view (finder)->remote, &dir->physical) == 0)
-    dir->fd = pfs_inroot_open (main_view (finder)->root_fd, dir->physical, O_PATH | O_DIRECTORY);
+  int r = pfs_inroot_physical (main_view (finder)->root_fd, key, main_view (finder)->remote, &dir->physical);
+  if (r == 0)
+    r = dir->fd = pfs_inroot_open (main_view (finder)->root_fd, dir->physical, O_PATH | O_DIRECTORY);
+  pfs_socket_note_shortage (finder, r);
   g_hash_table_insert (finder->dirs, g_steal_pointer (&key), dir);
   return dir;
 }
@@ -96,6 +99,7 @@ dir_read (PfsSocketFinder *finder, Dir *dir)
   int fd = openat (dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = fd < 0 ? NULL : fdopendir (fd);
   if (!stream) {
+    pfs_socket_note_shortage (finder, -errno);
     pfs_fd_cleanup (&fd);
     return;
   }
@@ -136,7 +140,7 @@ is_at (PfsSocketFinder *finder, const PfsUnixSocket *socket, const char *path, c
 
 /* What "<pid>/cwd", "<pid>/root", or PWD in "<pid>/environ" says, as a path in the container. */
 static char *
-start_of (const PfsSocketFinder *finder, const char *name)
+start_of (PfsSocketFinder *finder, const char *name)
 {
   g_autoptr (GBytes) content = NULL;
   g_autofree char *text = NULL;
@@ -146,7 +150,9 @@ start_of (const PfsSocketFinder *finder, const char *name)
     return pfs_readlink_at (finder->scan->proc_fd, name, &text) == 0
                ? g_strdup (pfs_view_below (main_view (finder), text))
                : NULL;
-  if (pfs_read_prefix_at (finder->scan->proc_fd, name, ENVIRON_MAX, &content) < 0)
+  int r = pfs_read_prefix_at (finder->scan->proc_fd, name, ENVIRON_MAX, &content);
+  pfs_socket_note_shortage (finder, r);
+  if (r < 0)
     return NULL;
   g_autoptr (PfsEnviron) env = pfs_environ_parse (content);
   const char *value = pfs_environ_value (env, "PWD", &len);

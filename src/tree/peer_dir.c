@@ -37,9 +37,9 @@ pfs_peer_opendir (PfsNode *dir, const PfsCaller *who, PfsFile **ret)
     return -ESTALE;
   for (const PfsPeerChild *child = dir->ops->children; child->name; child++) {
     int r = child->exists ? child->exists (dir, child->name) : 0;
-    if (r == -ESRCH)
-      return -ESTALE;
-    if (r >= 0)
+    if (r < 0 && r != -ENOENT)
+      return pfs_gone (r, -ESTALE);
+    if (r == 0)
       pfs_listing_add (listing, child->name, child->type, pfs_ino_hash (ino, child->name, strlen (child->name)));
   }
   *ret = pfs_file_new (dir, -1, NULL, g_steal_pointer (&listing));

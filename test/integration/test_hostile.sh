@@ -88,6 +88,30 @@ everybody_else_is_served "out of descriptors"
 end_of "$swap"
 pod_until 20 sh -c "! ls '$mnt' | grep -q swap"
 check_output "few descriptors: an end is seen" calm ls "$mnt"
+
+# From none that is left to enough for all, one by one: an answer is right, or it is that error. Then all is as before.
+hostile server exec /hostile sockets 1
+pod_until 50 test -S "/proc/$imitated_pid/root/work/s0" || failed "the server listens" "$(cat "$work/c/server/log")"
+questions=("ls $mnt" "ls $mnt/server/root/proc" "stat -c %i $mnt/server/root/sys" "ls $mnt/server/sockets" "ls $mnt/server/maps"
+  "ls $mnt/server/env" "stat -c %F $mnt/server/sockets/s0" "ls $mnt/server/root/etc")
+ask_all ()
+{
+  local question
+  for question in "${questions[@]}"; do
+    echo "$question: $($question 2>&1 | xargs)"
+  done
+}
+ask_all >"$work/right"
+used=$(find "/proc/$peerfs_pid/fd" -mindepth 1 | wc -l)
+for limit in $(seq $((used - 6)) $((used + 6))); do
+  sleep 0.6 # until no folder is held
+  prlimit --pid "$peerfs_pid" --nofile="$limit:64"
+  ask_all | grep -v 'Too many open files' | grep -v -x -F -f "$work/right" | sed "s/^/$limit: /" >>"$work/wrong"
+  prlimit --pid "$peerfs_pid" --nofile=64:64
+  ask_all | diff "$work/right" - | sed "s/^/after $limit: /" >>"$work/wrong"
+done
+check_equal "a moment without descriptors: no wrong answer, then or later" "" "$(cat "$work/wrong")"
+end_of "$imitated_pid"
 peerfs_stop
 
 # --- what is large
