@@ -24,6 +24,7 @@
 #include "peerfs/base/read.h"
 
 #define STAGE ".peerfs" /* our own folder: new and old folders of containers */
+#define GONE ".gone"    /* an old one in it */
 #define SCAN_MS 200
 #define SOCKETS_SCANS 5u /* one of so many scans looks at sockets/ */
 
@@ -54,8 +55,8 @@ retract (const char *name, gpointer data)
 {
   Links *links = data;
 
-  if (is_ours (links, name) && renameat (links->dirfd, name, links->stage, "gone") == 0)
-    pfs_folder_remove (links->stage, "gone");
+  if (is_ours (links, name) && renameat (links->dirfd, name, links->stage, GONE) == 0)
+    pfs_folder_remove (links->stage, GONE);
 }
 
 static int
@@ -119,7 +120,8 @@ stage_new (Links *links, GPtrArray *containers)
     PfsPeerLinks *peer;
     g_autofree char *name = pfs_container_name (containers->pdata[i]);
 
-    if (g_hash_table_contains (links->peers, containers->pdata[i]) || g_str_equal (name, STAGE))
+    if (g_hash_table_contains (links->peers, containers->pdata[i]) || g_str_equal (name, STAGE)
+        || g_str_equal (name, GONE))
       continue;
     int r = pfs_peer_links_new (containers->pdata[i], links->stage, name, &peer);
     if (r == 0)

@@ -56,18 +56,21 @@ link_set_new (void)
 }
 
 /* Makes the folder have the links of wanted (taken over) and no others; *have are those it has. Returns the first
- * failure, and leaves out what failed: it is tried again the next time. */
+ * failure, and leaves out what failed: it is tried again the next time. *have stays if the folder cannot be opened. */
 static int
 update_folder (PfsPeerLinks *links, const char *name, GHashTable **have, GHashTable *wanted)
 {
-  g_autoptr (GHashTable) before = *have;
+  g_autoptr (GHashTable) unused = wanted;
   GHashTableIter iter;
   gpointer path, target;
   int fd = -1;
   int result = pfs_folder_open (links->dirfd, name, false, &fd);
   pfs_autofd dirfd = fd;
 
-  *have = wanted;
+  if (result < 0)
+    return result;
+  g_autoptr (GHashTable) before = *have;
+  *have = g_steal_pointer (&unused);
   g_hash_table_iter_init (&iter, before);
   while (g_hash_table_iter_next (&iter, &path, NULL))
     if (!g_hash_table_contains (wanted, path))
@@ -148,23 +151,6 @@ add_sockets (const PfsPeerLinks *links, GPtrArray *holders, GPtrArray *sockets, 
   }
 }
 
-/* A container that we may not look into has an empty sockets/. Names that do not fit in a folder are left out. */
-static void
-update_sockets (PfsPeerLinks *links)
-{
-  GPtrArray *holders = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
-  g_autoptr (GPtrArray) sockets = NULL;
-  GHashTable *wanted = link_set_new ();
-
-  if (pfs_sockets_list (links->container, true, &sockets) == 0)
-    add_sockets (links, holders, sockets, wanted);
-  g_ptr_array_unref (links->holders);
-  links->holders = holders;
-  (void) update_folder (links, "sockets", &links->sockets, wanted);
-}
-
-/* --- the whole --- */
-
 static bool
 holder_ended (const PfsPeerLinks *links)
 {
@@ -173,6 +159,29 @@ holder_ended (const PfsPeerLinks *links)
       return true;
   return false;
 }
+
+/* A container that we may not look into has an empty sockets/. Names that do not fit in a folder are left out. For want
+ * of descriptors or memory the links stay as they are, but not if one leads through a process that has ended. */
+static void
+update_sockets (PfsPeerLinks *links)
+{
+  GPtrArray *holders = g_ptr_array_new_with_free_func ((GDestroyNotify) pfs_process_unref);
+  g_autoptr (GPtrArray) sockets = NULL;
+
+  int r = pfs_sockets_list (links->container, true, &sockets);
+  if (pfs_is_shortage (r) && !holder_ended (links)) {
+    g_ptr_array_unref (holders);
+    return;
+  }
+  GHashTable *wanted = link_set_new ();
+  if (r == 0)
+    add_sockets (links, holders, sockets, wanted);
+  g_ptr_array_unref (links->holders);
+  links->holders = holders;
+  (void) update_folder (links, "sockets", &links->sockets, wanted);
+}
+
+/* --- the whole --- */
 
 int
 pfs_peer_links_update (PfsPeerLinks *links, bool sockets)

@@ -85,6 +85,22 @@ peerfs_stop
 check_equal "exit status" 0 "$peerfs_status"
 check_equal "SIGTERM clears it" mine "$(ls -A "$links")"
 
+# Any name may be a container's: those of its own folders too.
+pids=()
+for name in first gone ours; do
+  named "$name"
+  pids+=("$imitated_pid")
+done
+links_start
+for name in first gone ours; do
+  check "a container called $name" pod_until 30 test -e "$links/$name/root/me"
+done
+kill -KILL "${pids[0]}"
+check "one of them that ended is gone" pod_until 30 test ! -e "$links/first"
+check_equal "and the others stay" "gone ours" "$(cat "$links/gone/root/me" "$links/ours/root/me" | xargs)"
+kill -KILL "${pids[@]}" 2>/dev/null
+peerfs_stop
+
 # A socket whose holder ends while others of its container live: its link goes at once, not with the next look at sockets.
 links_start
 mkdir -p "$work/c/holders/upper/run"
