@@ -92,7 +92,7 @@ learn_kubelet (PfsContainer *c, const PfsSelf *self, GBytes *mounts)
 }
 
 /* The mounts that a process has, or its mount namespace if it has chrooted itself and sees none at "/": then
- * *ret_root_key is NULL if we may not look there. */
+ * *ret_root_key is NULL if we may not look there, or wait in vain. 0 or -errno. */
 static int
 read_mounts (PfsTable *table, guint64 peer, int dir, GBytes **ret, char **ret_root_key)
 {
@@ -101,8 +101,9 @@ read_mounts (PfsTable *table, guint64 peer, int dir, GBytes **ret, char **ret_ro
     return r;
   *ret_root_key = pfs_mountinfo_root (*ret);
   g_autoptr (GBytes) all = NULL;
-  if (*ret_root_key || pfs_namespace_mountinfo (table, peer, dir, &all) < 0)
-    return 0;
+  r = *ret_root_key ? 0 : pfs_namespace_mountinfo (table, peer, dir, &all);
+  if (!all)
+    return pfs_is_shortage (r) || r == -EAGAIN ? r : 0;
   *ret_root_key = pfs_mountinfo_root (all);
   if (*ret_root_key) {
     g_bytes_unref (*ret);

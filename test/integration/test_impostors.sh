@@ -83,6 +83,19 @@ check_names "after the chroot" "victim $victim" "attacker $attacker" "jailed $ja
 peerfs_stop
 peerfs_start
 check_names "after the chroot, for a new mount" "victim $victim" "attacker $attacker" "jailed $jailed"
+# If there is no descriptor for its mount namespace when it is first seen, it keeps its name all the same.
+mkdir -p "$work/c/hermit/upper/jail"
+imitate hermit -- perl -e 'sleep 1; chroot "/jail" or die; chdir "/"; sleep 600'
+hermit=$imitated_pid
+sleep 3.5 # so long it may still be about to execute its program
+for limit in {12..24}; do
+  prlimit --pid "$peerfs_pid" --nofile="$limit:1024"
+  ls "$mnt" >/dev/null 2>&1
+done
+prlimit --pid "$peerfs_pid" --nofile=1024:1024
+check_equal "it sees no mount when it is first seen" "" "$(cat "/proc/$hermit/mountinfo")"
+check_names "first seen while descriptors were short" "victim $victim" "attacker $attacker" "jailed $jailed" "hermit $hermit"
+kill -KILL "$hermit"
 
 # --- a --name that comes to fit two containers
 imitate twin "${victim_id:0:63}$([ "${victim_id:63}" = 0 ] && echo 1 || echo 0)" -- sleep 600
