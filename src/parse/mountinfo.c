@@ -154,5 +154,6 @@ static const char *const remote_types[] = {
 bool
 pfs_mount_type_remote (const char *type)
 {
-  return g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse.");
+  return g_strv_contains (remote_types, type) || g_str_has_prefix (type, "fuse.")
+         || g_str_has_prefix (type, "fuseblk.");
 }

@@ -286,6 +286,19 @@ test_bounded (void **state G_GNUC_UNUSED)
   assert_true (clock () - start < 5 * CLOCKS_PER_SEC);
 }
 
+static void
+test_remote (void **state)
+{
+  static const char *const remote[] = { "nfs4", "fuse", "fuse.sshfs", "fuseblk", "fuseblk.exfat", "autofs" };
+  static const char *const local[] = { "ext4", "overlay", "fusectl", "tmpfs", "" };
+
+  (void) state;
+  for (size_t i = 0; i < G_N_ELEMENTS (remote); i++)
+    assert_true (pfs_mount_type_remote (remote[i]));
+  for (size_t i = 0; i < G_N_ELEMENTS (local); i++)
+    assert_false (pfs_mount_type_remote (local[i]));
+}
+
 int
 main (void)
 {
@@ -299,6 +312,7 @@ main (void)
     cmocka_unit_test (test_root),
     cmocka_unit_test (test_own),
     cmocka_unit_test (test_bounded),
+    cmocka_unit_test (test_remote),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
