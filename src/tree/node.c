@@ -182,20 +182,19 @@ pfs_ino_hash (uint64_t parent_ino, const char *name, size_t len)
   return h ? h : 1;
 }
 
-static uint64_t
-node_ino_locked (const PfsNode *node)
-{
-  if (!node->parent)
-    return 1;
-  return pfs_ino_hash (node_ino_locked (node->parent), node->name, strlen (node->name));
-}
-
+/* Not by recursion, as above. */
 uint64_t
 pfs_node_ino (const PfsNode *node)
 {
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&node->tree->lock);
+  uint64_t ino = 1;
 
-  return node_ino_locked (node);
+  for (; node->parent; node = node->parent)
+    g_ptr_array_add (names, node->name);
+  for (guint i = names->len; i > 0; i--)
+    ino = pfs_ino_hash (ino, names->pdata[i - 1], strlen (names->pdata[i - 1]));
+  return ino;
 }
 
 void

@@ -95,15 +95,14 @@ void
 pfs_path_tree_add (PfsPathTree *path_tree, const char *path, gconstpointer leaf)
 {
   GTreeNode *next = g_tree_lower_bound (path_tree->leaves, path);
+  GTreeNode *before = next ? g_tree_node_previous (next) : g_tree_node_last (path_tree->leaves);
   const char *other = next ? g_tree_node_key (next) : "";
 
   if (!path_valid (path) || strcmp (other, path) == 0 || path_below (other, path))
     return;
-  g_autofree char *above = g_strdup (path);
-  for (char *slash; (slash = strrchr (above, '/'));) {
-    *slash = '\0';
-    g_tree_remove (path_tree->leaves, above);
-  }
+  /* One that it is below has nothing else below it, and so comes right before. */
+  if (before && path_below (path, g_tree_node_key (before)))
+    g_tree_remove (path_tree->leaves, g_tree_node_key (before));
   g_tree_insert (path_tree->leaves, g_strdup (path), (gpointer) leaf);
 }
 

@@ -14,13 +14,13 @@
 static char *
 dir_path (const PfsPathTreeDir *dir)
 {
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
   GString *path = g_string_new (NULL);
 
-  for (const PfsNode *node = &dir->peer.node; node != &dir->top->dir.peer.node; node = node->parent) {
-    if (path->len > 0)
-      g_string_prepend_c (path, '/');
-    g_string_prepend (path, node->name);
-  }
+  for (const PfsNode *node = &dir->peer.node; node != &dir->top->dir.peer.node; node = node->parent)
+    g_ptr_array_add (names, node->name);
+  for (guint i = names->len; i > 0; i--)
+    g_string_append_printf (path, "%s%s", path->len > 0 ? "/" : "", (char *) names->pdata[i - 1]);
   return g_string_free (path, FALSE);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../../src/tree/path_tree.h"
 
@@ -134,12 +135,31 @@ test_short_names (void **state)
   assert_children (path_tree, "", "local run/ tmp/ x.sock y.sock/ z");
 }
 
+/* A peer chooses how deep: what a path costs goes with its length alone. */
+static void
+test_deep (void **state)
+{
+  (void) state;
+  g_autoptr (GString) paths = g_string_new ("leaf");
+  const clock_t begin = clock ();
+
+  for (guint file = 0; file < 64; file++) {
+    g_string_append_c (paths, '|');
+    for (guint i = 0; i < 8000; i++)
+      g_string_append (paths, "a/");
+    g_string_append_printf (paths, "%u", file);
+  }
+  g_autoptr (PfsPathTree) path_tree = path_tree_of (paths->str);
+  assert_children (path_tree, "", "a/ leaf");
+  assert_true (clock () - begin < 5 * CLOCKS_PER_SEC);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_empty),   cmocka_unit_test (test_directories), cmocka_unit_test (test_collisions),
-    cmocka_unit_test (test_invalid), cmocka_unit_test (test_short_names),
+    cmocka_unit_test (test_invalid), cmocka_unit_test (test_short_names), cmocka_unit_test (test_deep),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
