@@ -153,16 +153,20 @@ pfs_janitor_start (PfsSession *session)
   janitor->session = session;
   janitor->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   pfs_tree_set_held_func (session->tree, wake, janitor);
-  janitor->thread = g_thread_new ("janitor", janitor_main, janitor);
+  janitor->thread = g_thread_try_new ("janitor", janitor_main, janitor, NULL);
+  if (!janitor->thread)
+    g_clear_pointer (&janitor, pfs_janitor_stop);
   return janitor;
 }
 
 void
 pfs_janitor_stop (PfsJanitor *janitor)
 {
-  g_atomic_int_set (&janitor->stopping, 1);
-  wake (janitor);
-  g_thread_join (janitor->thread);
+  if (janitor->thread) {
+    g_atomic_int_set (&janitor->stopping, 1);
+    wake (janitor);
+    g_thread_join (janitor->thread);
+  }
   pfs_tree_set_held_func (janitor->session->tree, NULL, NULL);
   close (janitor->wake);
   g_free (janitor);

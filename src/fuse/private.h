@@ -154,6 +154,7 @@ void pfs_signals_remove (void);
 
 /* --- janitor.c: the thread that lets go of what is idle or has ended, and says what SIGUSR1 asks for --- */
 
+/* NULL: no thread is to be had. */
 PfsJanitor *pfs_janitor_start (PfsSession *session);
 void pfs_janitor_stop (PfsJanitor *janitor);
 /* Before there are threads, which must not get the signal: a descriptor (signalfd(2)) that is readable once it has

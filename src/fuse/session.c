@@ -105,13 +105,13 @@ serve (PfsSession *session)
   pfs_trim_init (session);
   pfs_tree_set_run_func (session->tree, pfs_jobs_run, session->jobs);
   session->janitor = pfs_janitor_start (session);
-  int r = pfs_loop_run (session->jobs, &idle);
+  int r = session->janitor ? pfs_loop_run (session->jobs, &idle) : -EAGAIN;
   unmount (session);
   fuse_log (FUSE_LOG_INFO, "event=unmounted mountpoint=%s\n", session->mountpoint);
   /* A thread that waits for a dead mount still uses everything: only the end of the process can clean up. */
   if (!idle)
     _exit (r < 0 ? 1 : 0);
-  pfs_janitor_stop (session->janitor);
+  g_clear_pointer (&session->janitor, pfs_janitor_stop);
   pfs_tree_set_run_func (session->tree, NULL, NULL);
   return r;
 }
@@ -169,7 +169,11 @@ mount_and_serve (PfsSession *session, char **ret_error)
   if (r != 0)
     fuse_log (FUSE_LOG_WARNING, "event=unsandboxed error=\"%s\"\n", r < 0 ? g_strerror (-r) : "sandbox=off");
   remember_self (session);
-  return serve (session) < 0 ? 1 : 0;
+  r = serve (session);
+  if (r == -EAGAIN)
+    *ret_error = g_strdup ("cannot start a thread: raise the limit of processes (pids.max of the cgroup, the kubelet's "
+                           "podPidsLimit, ulimit -u)");
+  return r < 0 ? 1 : 0;
 }
 
 static void

@@ -82,6 +82,23 @@ check "an id prefix of one" sh -c "'$PEERFS' --list --name abcdef=first | grep -
 "$PEERFS" --list --name ffffffff=foo >/dev/null 2>"$work/err"
 check_equal "a --name that fits nobody" "0 1" "$? $(grep -c 'ffffffff=foo fits no container' "$work/err")"
 
+# No thread is to be had.
+for pids in /sys/fs/cgroup/pids /sys/fs/cgroup; do
+  pids=$pids/${work##*/}/few
+  ! mkdir -p "$pids" 2>/dev/null || [ ! -e "$pids/pids.max" ] || break
+done
+for few in 1 2; do
+  [ -e "$pids/pids.max" ] || continue
+  echo "$few" >"$pids/pids.max"
+  (
+    export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # that takes a thread
+    echo "$BASHPID" >"$pids/cgroup.procs"
+    exec "$PEERFS" -f "$mnt" 2>"$work/err"
+  )
+  check_equal "processes that it may be: $few" "1 peerfs: cannot start a thread" "$? $(sed -n 's/^\(peerfs: [^:]*\):.*/\1/p' "$work/err")"
+  check "then no mount is left" sh -c "! grep -q ' $mnt ' /proc/mounts"
+done
+
 # What is shown of the kernel cannot be written, by root neither.
 peerfs_start
 for file in id pid env/PATH maps/maps; do
