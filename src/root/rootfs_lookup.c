@@ -82,6 +82,27 @@ pfs_rootfs_lookup_at (PfsNode *dir, int dirfd, const char *name, bool wait, cons
   return r;
 }
 
+/* The same for a directory that is held. What was found is good until the container is asked anew if it lives. */
+static const PfsCaller *
+searcher_of_held (PfsNode *dir, PfsDirFd *held, const PfsCaller *who)
+{
+  PfsTree *tree = dir->tree;
+
+  g_mutex_lock (&tree->lock);
+  gint64 asked = pfs_rootfs_of (dir)->lived_at;
+  bool known = asked != 0 && held->searched == asked;
+  g_mutex_unlock (&tree->lock);
+  if (known && who->learn && who->own_ids)
+    return &pfs_caller_self;
+  const PfsCaller *search = pfs_rootfs_searcher (held->fd, held->mount->flags & PFS_MOUNT_LOCAL, who);
+  if (search == &pfs_caller_self) {
+    g_mutex_lock (&tree->lock);
+    held->searched = asked;
+    g_mutex_unlock (&tree->lock);
+  }
+  return search;
+}
+
 int
 pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntry *ret)
 {
@@ -92,6 +113,5 @@ pfs_rootfs_lookup (PfsNode *dir, const char *name, const PfsCaller *who, PfsEntr
   int r = pfs_rootfs_dir (dir, &dirfd);
   if (r < 0)
     return r;
-  const PfsCaller *search = pfs_rootfs_searcher (dirfd->fd, dirfd->mount->flags & PFS_MOUNT_LOCAL, who);
-  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, search, who, ret);
+  return pfs_rootfs_lookup_at (dir, dirfd->fd, name, true, searcher_of_held (dir, dirfd, who), who, ret);
 }

@@ -59,6 +59,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PfsFound, pfs_found_clear)
 typedef struct {
   int fd;
   PfsMount *mount; /* that it was found to lie on: a reference */
+  gint64 searched; /* PfsRootfs.lived_at when the daemon's user was its owner, and could search it; the tree's lock */
 } PfsDirFd;
 
 void pfs_dir_fd_unref (PfsDirFd *dir);
