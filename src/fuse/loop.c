@@ -177,8 +177,8 @@ tick (PfsJobs *jobs, bool asleep)
   struct pollfd fds[] = { { .fd = jobs->ended, .events = POLLIN }, { .fd = jobs->wake, .events = POLLIN } };
   int tend_ms = pfs_requests_tend (jobs);
 
-  poll (fds, G_N_ELEMENTS (fds), asleep || (tend_ms >= 0 && tend_ms < TICK_MS) ? tend_ms : TICK_MS);
-  pfs_eventfd_clear (jobs->wake);
+  if (poll (fds, G_N_ELEMENTS (fds), asleep || (tend_ms >= 0 && tend_ms < TICK_MS) ? tend_ms : TICK_MS) > 0)
+    pfs_eventfd_clear (jobs->wake);
 }
 
 int
