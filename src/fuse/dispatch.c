@@ -151,7 +151,7 @@ pfs_dispatch_look (PfsJobs *jobs, PfsReceiver *receiver)
 
 /* However many wait, for a lease of the peer's or a slow disk, others have their threads: of those that receive, too, a
  * container may take half of what all others have left. A large request (a write) does not wait behind many, as it
- * takes a mebibyte along: it is the only one that is ever turned away. */
+ * takes up to PFS_IO_MAX of memory along: it is the only one that is ever turned away. */
 static PfsState
 way_of_local (const PfsJobs *jobs, const PfsRequest *request)
 {

@@ -31,7 +31,7 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
     return false;
   jobs->idle++;
   g_mutex_unlock (&jobs->lock);
-  /* A mebibyte each, of which a large request may have used all. */
+  /* PFS_IO_MAX each, if a large request has used all. */
   g_clear_pointer (&buf->mem, free);
   pfs_read_buffer_drop ();
   g_mutex_lock (&jobs->lock);

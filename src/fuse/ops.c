@@ -36,6 +36,8 @@ op_init (void *userdata, struct fuse_conn_info *conn)
   /* Without export a file handle opens nothing (open_by_handle_at(2)): it would pass by the folders above the file. */
   conn->want |= conn->capable & FUSE_CAP_NO_EXPORT_SUPPORT;
   session->tree->handles = !(conn->want & FUSE_CAP_NO_EXPORT_SUPPORT);
+  /* What one request reads or writes. Each that waits for a slow disk takes so much of our memory. */
+  conn->max_write = PFS_IO_MAX;
   /* What the kernel sends without waiting, releases among it, has one bound for all callers. Callers that read ahead,
    * or asynchronously, on a mount that does not answer must not use it up. We bound what waits of one container. */
   conn->max_background = UINT16_MAX;

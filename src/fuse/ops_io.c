@@ -58,8 +58,8 @@ read_as (fuse_req_t req, PfsFile *file, char *mem, size_t size, off_t off, const
 
 static GPrivate buffer_key = G_PRIVATE_INIT (free);
 
-/* What this thread reads into, aligned to pages. It is kept: a new mebibyte for each request would be mapped, filled
- * and unmapped. NULL: no memory. */
+/* What this thread reads into, aligned to pages. It is kept: else that much would be mapped, filled and
+ * unmapped for each request. NULL: no memory. */
 static void *
 read_buffer (size_t size)
 {

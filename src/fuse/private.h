@@ -35,6 +35,8 @@ struct fuse_backing_map {
 #define FUSE_DEV_IOC_BACKING_CLOSE _IOW (FUSE_DEV_IOC_MAGIC, 2, uint32_t)
 #endif
 
+#define PFS_IO_MAX (256u * 1024) /* bytes of one request: what cp(1) reads and writes at once */
+
 typedef struct PfsPassthrough PfsPassthrough;
 typedef struct PfsJanitor PfsJanitor;
 typedef struct PfsLocks PfsLocks;

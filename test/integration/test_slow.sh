@@ -48,7 +48,7 @@ kill -USR1 "$waiter"
 before=$(memory)
 kill -USR1 "$crowd"
 check "what they write does not wait behind the crowd" pod_until 300 grep -q written "$work/crowd"
-check_less "memory for it in kB" 120000 "$(($(memory) - before))"
+check_less "memory for it in kB" 80000 "$(($(memory) - before))"
 kill -KILL "$crowd"
 wait "$crowd" 2>/dev/null
 check "and so is the file, once its lease has ended" timeout -s KILL 60 cat "$mnt/slow/root/slow/kept"

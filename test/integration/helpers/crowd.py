@@ -29,7 +29,7 @@ def write(number):
 
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-data = mmap.mmap(-1, 1 << 20)  # of whole pages: one request
+data = mmap.mmap(-1, 1 << 20)
 ready, go = os.pipe(), os.pipe()
 writers = [child(lambda: write(i)) for i in range(200)]
 for _ in writers:
