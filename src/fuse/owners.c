@@ -145,16 +145,28 @@ owner_leave (PfsLocks *locks, Owner *owner, const struct flock *done)
   owner_unref (owner);
 }
 
-/* The owner's file, good for what the other one is open for: a write lock takes one that can write, a read lock one
- * that can read. Open for writing only if needed: on overlayfs that copies the file up. The locks of an old one, all
- * for reading, are set again on the new one before it is closed. */
+/* The locks of its file, all for reading, on another one. */
 static int
-owner_open (Owner *owner, const PfsFile *file)
+copy_locks (const Owner *owner, const PfsFile *own)
+{
+  for (guint i = 0; i < owner->held->len; i++) {
+    struct flock lock = pfs_range_lock (&g_array_index (owner->held, PfsRange, i));
+
+    if (fcntl (own->fd, F_OFD_SETLK, &lock) < 0)
+      return -ENOLCK;
+  }
+  return 0;
+}
+
+/* The owner's file, good for a lock of that type. It can write if the other one can: only then, as on overlayfs that
+ * copies the file up. One that cannot is replaced for a write lock alone, as that may fail. */
+static int
+owner_open (Owner *owner, const PfsFile *file, short type)
 {
   bool write = (file->flags & O_ACCMODE) != O_RDONLY;
   PfsFile *old = owner->own, *own;
 
-  if (old && (!write || (old->flags & O_ACCMODE) != O_RDONLY))
+  if (old && (type != F_WRLCK || (old->flags & O_ACCMODE) != O_RDONLY))
     return 0;
   if (pfs_session_may_open (owner->session, file->node) < 0)
     return -ENOLCK;
@@ -163,9 +175,10 @@ owner_open (Owner *owner, const PfsFile *file)
     r = pfs_file_reopen (file, file->flags & O_ACCMODE, &own);
   if (r < 0)
     return r;
-  for (guint i = 0; i < owner->held->len; i++) {
-    struct flock lock = pfs_range_lock (&g_array_index (owner->held, PfsRange, i));
-    fcntl (own->fd, F_OFD_SETLK, &lock);
+  r = copy_locks (owner, own);
+  if (r < 0) {
+    pfs_file_unref (own);
+    return r;
   }
   (void) pfs_session_add_file (owner->session, own); /* it keeps no memory: it fits */
   owner->own = own;
@@ -206,8 +219,9 @@ pfs_locks_set (PfsLocks *locks, PfsFile *file, uint64_t id, const struct flock *
   if (!owner)
     return 0;
   asked.l_pid = 0;
-  int r = owner_open (owner, file);
-  if (r == 0 && fcntl (owner->own->fd, F_OFD_SETLK, &asked) < 0)
+  /* Without a file of its own it has no locks. */
+  int r = lock->l_type == F_UNLCK ? 0 : owner_open (owner, file, lock->l_type);
+  if (r == 0 && owner->own && fcntl (owner->own->fd, F_OFD_SETLK, &asked) < 0)
     r = -errno;
   owner_leave (locks, owner, r == 0 ? lock : NULL);
   return r;

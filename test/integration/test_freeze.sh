@@ -122,9 +122,29 @@ peerfs_stop
 peerfs_nofile=512 peerfs_start -o allow_other
 freezing locks ": >file; echo ready; exec sleep infinity"
 is_ready locks
+# Whoever has read locks, by a file that it cannot write, needs no other descriptor but for a write lock.
+unlock='import fcntl, sys, time
+read, write = (open(sys.argv[1], mode) for mode in ("r", "r+"))
+fcntl.lockf(read, fcntl.LOCK_SH, 2, 5000)
+print("ready", flush=True)
+sys.stdin.readline()
+fcntl.lockf(write, fcntl.LOCK_UN, 1, 5000)
+fcntl.lockf(read, fcntl.LOCK_SH, 1, 5002)
+for lock in fcntl.LOCK_SH, fcntl.LOCK_UN, fcntl.LOCK_EX:
+    try:
+        fcntl.lockf(write, lock, 1, 5001)
+        print("done")
+    except OSError as e:
+        print(e.strerror)'
+coproc unlocker { timeout 60 python3 -c "$unlock" "$mnt/locks/root/work/file" 2>&1; }
+read -r -t 20 line <&"${unlocker[0]}"
+check_equal "a caller has read locks" ready "$line"
 crowd lock 600 "$mnt/locks/root/work/file"
 crowd_is_ready
 everybody_else_is_served "600 processes have locks on one file"
+echo >&"${unlocker[1]}"
+check_equal "600 processes have locks: another one changes its read locks by a file that it can write" \
+  "done done No locks available" "$(paste -sd ' ' <&"${unlocker[0]}")"
 crowd_ends
 peerfs_stop
 
