@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of linux/limits.h */
+#define DIGITS_MAX 16    /* of a number of 64 bits in base 16 */
 
 /* Behind the name, counted from 0. */
 enum { FIELD_STATE, FIELD_FLAGS = 6, FIELD_START_TIME = 19, FIELD_PENDING = 28, N_FIELDS };
@@ -57,13 +58,17 @@ read_numbers (const char *text, const char *label, guint base, guint min, guint 
   g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
   const char *found = strstr (text, label), *p = found ? found + strlen (label) : "";
   guint64 number, most = base == 16 ? G_MAXUINT64 : G_MAXUINT32;
+  char *end;
 
   for (p += strspn (p, " \t"); *p && *p != '\n'; p += strspn (p, " \t")) {
-    g_autofree char *digits = g_strndup (p, strcspn (p, " \t\n"));
-    if (numbers->len == max || !g_ascii_string_to_unsigned (digits, base, 0, most, &number, NULL))
+    size_t len = strcspn (p, " \t\n");
+    if (numbers->len == max || len > DIGITS_MAX || !g_ascii_isxdigit (*p))
+      return NULL;
+    number = g_ascii_strtoull (p, &end, base);
+    if (end != p + len || number > most)
       return NULL;
     g_array_append_val (numbers, number);
-    p += strlen (digits);
+    p += len;
   }
   return numbers->len >= min ? g_steal_pointer (&numbers) : NULL;
 }
