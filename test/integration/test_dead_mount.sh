@@ -123,14 +123,15 @@ killed "a caller of 3000 groups"
 kill -KILL "$badfuse"
 end_of "$dead"
 
-# mortal NAME: a peer with a mount on /mnt, whose server $badfuse can be stopped. Its main process, $dead, has a file of that
-# mount mapped, and $listener listens at a socket beside it. A link that is not on the mount leads over it.
+# mortal NAME: a peer with a mount on /mnt, whose server $badfuse can be stopped. Its main process, $dead, has a file of
+# that mount mapped, and $listener listens at a socket beside it. A link that is not on the mount leads over it.
 mortal ()
 {
   hostile "$1" "$with_fuse; mkdir /data /links; echo data >/data/file; ln -s /mnt/program/../../data/file /links/over
     /hostile sockets 1 & exec /hostile map /mnt/program"
   dead=$imitated_pid
-  pod_until 300 eval "[ \"\$(grep -c ready '$work/c/$1/log')\" = 2 ]" || failed "$1 gets ready" "$(cat "$work/c/$1/log")"
+  pod_until 300 eval "[ \"\$(grep -c ready '$work/c/$1/log')\" = 2 ]" ||
+    failed "$1 gets ready" "$(cat "$work/c/$1/log")"
   badfuse=$(pgrep -P "$dead" -x badfuse)
   listener=$(pgrep -P "$dead" -x hostile)
 }
@@ -144,7 +145,10 @@ end_of_mortal ()
 
 # A write lock, and a file opened only to read: both look into the table of locks.
 lock_and_open='import fcntl, sys
-with open(sys.argv[1], "r+") as f: fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[1]).read(); fcntl.lockf(f, fcntl.LOCK_UN)'
+with open(sys.argv[1], "r+") as f:
+  fcntl.lockf(f, fcntl.LOCK_EX)
+  open(sys.argv[1]).read()
+  fcntl.lockf(f, fcntl.LOCK_UN)'
 echo x >"/proc/$calm/root/tmp/lock"
 
 for way in STOP USR2; do
@@ -156,7 +160,9 @@ for way in STOP USR2; do
   soon "$way: all containers are listed" "$PEERFS" --list
   awk 'NF == 2 { print $2 }' "$work/stuck" | xargs kill -KILL 2>/dev/null
   before=$(milliseconds)
-  while still_there | grep -qvxF "${writers// /$'\n'}" && [ $(($(milliseconds) - before)) -lt 5000 ]; do sleep 0.02; done
+  while still_there | grep -qvxF "${writers// /$'\n'}" && [ $(($(milliseconds) - before)) -lt 5000 ]; do
+    sleep 0.02
+  done
   check_equal "$way: kinds of requests whose callers cannot be killed" "" \
     "$(still_there | grep -vxF "${writers// /$'\n'}" | xargs)"
   check_less "$way: milliseconds until they are gone" 1000 $(($(milliseconds) - before))
@@ -190,7 +196,8 @@ for way in STOP USR2; do
   if [ "$way" = USR2 ]; then
     said=$(timeout -s KILL 60 "$PEERFS" --wait "$name/root/mnt/program" --timeout 0.1 2>&1)
     check_equal "$way: --wait gives up in time: status" 124 $?
-    check_equal "$way: and says why" "$name/root/mnt/program cannot be looked at within 0.1 s" "$(sed 's/^peerfs: //; s/: .*//' <<<"$said")"
+    check_equal "$way: and says why" "$name/root/mnt/program cannot be looked at within 0.1 s" \
+      "$(sed 's/^peerfs: //; s/: .*//' <<<"$said")"
   fi
   stuck_killed "$way, a hundred"
   others "$way, a hundred have been killed" 1
@@ -198,14 +205,16 @@ for way in STOP USR2; do
 done
 
 # A container whose main process has its root on such a mount.
-hostile rooted "$with_fuse; echo ready; until [ -e /work/go ]; do sleep 0.05; done; cd /mnt; exec chroot /mnt /program map /program"
+hostile rooted "$with_fuse; echo ready; until [ -e /work/go ]; do sleep 0.05; done; \
+  cd /mnt; exec chroot /mnt /program map /program"
 is_ready rooted
 dead=$imitated_pid
 ls "$mnt/rooted/root" >/dev/null
 badfuse=$(pgrep -P "$dead" -x badfuse)
 : >"/proc/$dead/root/work/go"
 # A directory in use is held for a second.
-pod_until 10 sh -c 'test -e "$1" || { sleep 1.5; exit 1; }' - "$mnt/rooted/root/program" || failed "it has its root there"
+pod_until 10 sh -c 'test -e "$1" || { sleep 1.5; exit 1; }' - "$mnt/rooted/root/program" ||
+  failed "it has its root there"
 # shellcheck disable=SC2086 # several words
 stuck_in=. stuck rooted STOP 100 $writers
 others "100 wait for a root that is dead"
@@ -238,8 +247,8 @@ hold ()
   pod_until 50 eval "[ \"\$(readlink /proc/$!/fd/0)\" = '$1' ]" || failed "$1 is held open"
 }
 
-# A container ends with a file open on a dead mount, whose server is none of its processes: whatever ends later is let go
-# of all the same.
+# A container ends with a file open on a dead mount, whose server is none of its processes: whatever ends later is let
+# go of all the same.
 hostile host "mknod /dev/fuse c 10 229; echo ready; exec sleep infinity"
 is_ready host
 nsenter --target "$imitated_pid" --mount --root="/proc/$imitated_pid/root" /badfuse /mnt /hostile &

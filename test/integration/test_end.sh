@@ -5,8 +5,8 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
-# held [KILL]: the descriptors of the daemon that lead to the container: by their paths, by its overlay's device, or as a
-# pidfd of its main process (of none, once it was reaped). With KILL, that is killed, and the answer is after how many
+# held [KILL]: the descriptors of the daemon that lead to the container: by their paths, by its overlay's device, or as
+# a pidfd of its main process (of none, once it was reaped). With KILL, that is killed, and the answer is after how many
 # milliseconds there were none any more.
 held ()
 {
@@ -88,8 +88,8 @@ for round in 1 2 3; do
   kill "$holder"
   wait "$holder" 2>/dev/null
 done
-# What a caller was busy with at the end the kernel would keep by its name, and the daemon with it. A handle tells what it
-# keeps; with libfuse from 3.17 on there are none.
+# What a caller was busy with at the end the kernel would keep by its name, and the daemon with it. A handle tells what
+# it keeps; with libfuse from 3.17 on there are none.
 # known: the kernel remembers $handle: + or -.
 known ()
 {

@@ -72,8 +72,8 @@ cd "$mounted/8" && ls >/dev/null || abandon "the directory can be entered"
 sleep 0.7
 mv "$data/8" "$data/gone" && mv "$data/other" "$data/8"
 forget
-# By this shell itself: a new one would complain of its working directory. Without a time of birth (tmpfs of older kernels)
-# nothing tells the two from each other.
+# By this shell itself: a new one would complain of its working directory. Without a time of birth (tmpfs of older
+# kernels) nothing tells the two from each other.
 case $(stat -c %W "$data/8") in 0|-) expected=another ;; *) expected= ;; esac
 check_equal "who stands in a directory that was replaced does not see the other" "$expected" "$(ls 2>/dev/null)"
 cd /
@@ -84,7 +84,8 @@ mkdir "$data/open" && touch "$data/open/file"
 chown 101 "$data/open" && chmod 444 "$data/open"
 cd "$mounted" || abandon "the directory can be entered"
 # The gate lets CAP_SYS_PTRACE in, which gives no right to search.
-listed=$(setpriv --reuid=101 --clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace /usr/bin/python3 -c 'import os; print(*[e.inode() for e in os.scandir ("open")])')
+listed=$(setpriv --reuid=101 --clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace \
+  /usr/bin/python3 -c 'import os; print(*[e.inode() for e in os.scandir ("open")])')
 check_equal "a listing without the right to search tells the number of the file" "$(stat -c %i open/file)" "$listed"
 cd /
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What one peer, or its callers, have others share with them: the daemon's threads, its scans, its descriptors, and what the
-# kernel sends it at one time. None of it can be taken from all.
+# What one peer, or its callers, have others share with them: the daemon's threads, its scans, its descriptors, and what
+# the kernel sends it at one time. None of it can be taken from all.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 # At the end of the daemon some of its threads wait for what never comes: leak detection would wait for them to stop.
@@ -44,7 +44,8 @@ descriptors ()
 peerfs_nofile=8192 peerfs_start -o allow_other
 
 # A thread that receives requests waits for a lease itself, if few do on that mount: of many mounts that would be all.
-freezing leases "for i in \$(seq 20); do mkdir m\$i; mount -t tmpfs m m\$i; : >m\$i/file; done; exec /freeze lease m*/file"
+freezing leases "for i in \$(seq 20); do mkdir m\$i; mount -t tmpfs m m\$i; : >m\$i/file; done; \
+  exec /freeze lease m*/file"
 is_ready leases
 # shellcheck disable=SC2046 # several words
 crowd open 35 $(printf "$mnt/leases/root/work/m%d/file " {1..20})
@@ -54,7 +55,8 @@ everybody_else_is_served "700 callers wait for leases on twenty mounts"
 crowd_ends
 end_of "$imitated_pid"
 
-# The scan, which all wait for, does not wait for a peer's memory: what calls itself catatonit is asked for its arguments.
+# The scan, which all wait for, does not wait for a peer's memory: what calls itself catatonit is asked for its
+# arguments.
 freezing memory "mknod /dev/fuse c 10 229; /freeze memory /mnt/program catatonit & \
   BADFUSE_UNCACHED=1 /badfuse /mnt /hostile & badfuse=\$!; until [ -e /mnt/program ]; do sleep 0.02; done; \
   sleep 0.5; kill -USR2 \$badfuse; : >go; wait %1"
@@ -65,15 +67,16 @@ everybody_else_is_served "a main process called catatonit keeps its memory locke
 kill -KILL "$badfuse"
 
 # Nor does it wait in a peer's mount namespace, whose root may be covered by what has all wait.
-freezing jailed "mkdir jail; cp /freeze jail; chroot jail /freeze lease & /freeze autofs / & sleep 0.5; ls -l /../ & sleep 0.5; \
-  exec chroot jail /freeze open 0 x"
+freezing jailed "mkdir jail; cp /freeze jail; chroot jail /freeze lease & /freeze autofs / & sleep 0.5; \
+  ls -l /../ & sleep 0.5; exec chroot jail /freeze open 0 x"
 is_ready jailed
 sleep 2.5 # it is not young any more
 everybody_else_is_served "whoever enters the mount namespace of a jailed process waits"
 # shellcheck disable=SC2046 # several words
 kill -KILL $(grep -lx freeze /proc/[0-9]*/comm | cut -d/ -f3)
 
-# A link may lead over what a peer's daemon has to mount first (autofs). That is not asked for when the link is looked at.
+# A link may lead over what a peer's daemon has to mount first (autofs). That is not asked for when the link is looked
+# at.
 automounts ()
 {
   freezing automount "mkdir auto data links; echo data >data/file; ln -s /work/auto/x/../../data/file links/over; \
@@ -112,7 +115,8 @@ for _ in $(seq 60); do
   head -c 1 "$mnt/calm/root/etc/passwd" >/dev/null
 done
 pod_until 20 eval '[ "$(descriptors)" -lt $((before + 30)) ]'
-check_less "160 asynchronous reads wait: descriptors of 60 files that others have closed" 30 $(($(descriptors) - before))
+check_less "160 asynchronous reads wait: descriptors of 60 files that others have closed" 30 \
+  $(($(descriptors) - before))
 soon "160 asynchronous reads wait: another peer's program runs" "$mnt/calm/root/bin/true"
 kill -KILL "$badfuse"
 crowd_ends

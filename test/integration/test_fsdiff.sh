@@ -29,7 +29,8 @@ differ ()
   local what=$1 log=$work/fsdiff.log
   shift
   set -- ${maps:+"$maps"} "$@"
-  if "$FSDIFF" --mount "$mnt/twin/root/mount" --direct "$root/direct" --below "$root/mount" --no-holes "$@" >"$log" 2>&1; then
+  if "$FSDIFF" --mount "$mnt/twin/root/mount" --direct "$root/direct" --below "$root/mount" --no-holes "$@" \
+      >"$log" 2>&1; then
     passed "$what: $(tail -n 1 "$log")"
   else
     failed "$what" "$(cat "$log")"
@@ -47,7 +48,7 @@ else
   differ "a fixed seed" --seed 1 --rounds "$rounds" --seconds 60 --skip "$skip"
   differ "seed $seed" --seed "$seed" --rounds "$rounds" --seconds 60 --skip "$skip"
   # Links that have several names and lose some of them are rare among all kinds.
-  differ "names alone" --seed "$seed" --rounds "$((rounds / 2))" --seconds 30 \
-    --only unlink,mkdir,rmdir,rename,rename_noreplace,rename_exchange,link,symlink,readlink,mknod,same_file,stat,lstat,readdir
+  differ "names alone" --seed "$seed" --rounds "$((rounds / 2))" --seconds 30 --only \
+    unlink,mkdir,rmdir,rename,rename_noreplace,rename_exchange,link,symlink,readlink,mknod,same_file,stat,lstat,readdir
 fi
 finish

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A peer changes its tree while others work on it through the mount: whatever they meet, no error but those of a path that
-# has gone, no byte of another file, nothing from outside; and when it is calm again both sides are the same.
+# A peer changes its tree while others work on it through the mount: whatever they meet, no error but those of a path
+# that has gone, no byte of another file, nothing from outside; and when it is calm again both sides are the same.
 # FSLIVE_SECONDS (8) is for longer runs.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"

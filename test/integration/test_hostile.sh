@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Peers that do as they please: whatever they do, nobody reads what is outside of their roots, nobody but their own callers
-# waits for them, and everybody else's answers stay right.
+# Peers that do as they please: whatever they do, nobody reads what is outside of their roots, nobody but their own
+# callers waits for them, and everybody else's answers stay right.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -24,7 +24,8 @@ of_daemon ()
 }
 check_equal "sandbox: no new privileges" 1 "$(of_daemon NoNewPrivs)"
 check_equal "sandbox: system calls are filtered" 2 "$(of_daemon Seccomp)"
-check_equal "sandbox: capabilities that nothing needs" 0 $((0x$(of_daemon CapPrm) & (1 << 16 | 1 << 17 | 1 << 22 | 1 << 25)))
+check_equal "sandbox: capabilities that nothing needs" 0 \
+  $((0x$(of_daemon CapPrm) & (1 << 16 | 1 << 17 | 1 << 22 | 1 << 25)))
 
 # What is open in the daemon that is a FIFO, a device or a socket of a peer; what O_PATH opened is only looked at.
 perl -e '
@@ -48,8 +49,8 @@ for reader in 1 2 3 4; do
     my ($dir, $inside, %seen) = @ARGV;
     chdir "$dir/deep/er" if $inside;
     for (my $end = time + 5; time < $end;) {
-      for my $name ("dir/secret", "link/secret", "climb/secret", "file", "device", "fifo", "deep/er/secret", "er/secret",
-                    "dir/../dir/secret", "deep/../link/secret", "../work/dir/secret") {
+      for my $name ("dir/secret", "link/secret", "climb/secret", "file", "device", "fifo", "deep/er/secret",
+                    "er/secret", "dir/../dir/secret", "deep/../link/secret", "../work/dir/secret") {
         my $content;
         if (sysopen (my $handle, $inside ? "../../$name" : "$dir/$name", O_RDONLY | O_NONBLOCK)) {
           sysread ($handle, $content, 16);
@@ -72,8 +73,9 @@ sort -u "$work"/read.[1-4] >"$work/read"
 sed 's/^/  seen: /' "$work/read"
 check_equal "swapped: files were read" 1 "$(grep -c -x inside "$work/read")"
 check_equal "swapped: nothing from outside" "" "$(grep -h -e OUTSIDE -e zeros "$work"/read*)"
-check_equal "swapped: clean errors" "" "$(grep error "$work/read" | grep -v -e 'No such file' -e 'Stale file' -e 'Not a directory' \
-  -e 'Permission denied' -e 'No such device or address' -e 'Too many levels' -e 'Too many open files')"
+check_equal "swapped: clean errors" "" "$(grep error "$work/read" | grep -v -e 'No such file' -e 'Stale file' \
+  -e 'Not a directory' -e 'Permission denied' -e 'No such device or address' -e 'Too many levels' \
+  -e 'Too many open files')"
 check_equal "swapped: the daemon opened no FIFO and no device" "" "$(cat "$work/opened")"
 everybody_else_is_served "swapped"
 
@@ -92,8 +94,8 @@ check_output "few descriptors: an end is seen" calm ls "$mnt"
 # From none that is left to enough for all, one by one: an answer is right, or it is that error. Then all is as before.
 hostile server exec /hostile sockets 1
 pod_until 50 test -S "/proc/$imitated_pid/root/work/s0" || failed "the server listens" "$(cat "$work/c/server/log")"
-questions=("ls $mnt" "ls $mnt/server/root/proc" "stat -c %i $mnt/server/root/sys" "ls $mnt/server/sockets" "ls $mnt/server/maps"
-  "ls $mnt/server/env" "stat -c %F $mnt/server/sockets/s0" "ls $mnt/server/root/etc")
+questions=("ls $mnt" "ls $mnt/server/root/proc" "stat -c %i $mnt/server/root/sys" "ls $mnt/server/sockets"
+  "ls $mnt/server/maps" "ls $mnt/server/env" "stat -c %F $mnt/server/sockets/s0" "ls $mnt/server/root/etc")
 ask_all ()
 {
   local question
@@ -171,7 +173,8 @@ sockets=$imitated_pid
 is_ready sockets
 head -n 1 "$work/c/sockets/log"
 made=$(sed -n 's/ sockets//p' "$work/c/sockets/log")
-check "sockets: 10,000, but for some renamed ones" test "$(timeout 60 ls -U "$mnt/sockets/sockets/work" | wc -l)" -ge $((made - 100))
+check "sockets: 10,000, but for some renamed ones" \
+  test "$(timeout 60 ls -U "$mnt/sockets/sockets/work" | wc -l)" -ge $((made - 100))
 check "sockets: one is connected to" "$PEERFS_HELPERS/helper_caller" <<<"connect $mnt/sockets/sockets/s4321"
 check_equal "sockets: it was" + "$("$PEERFS_HELPERS/helper_caller" <<<"connect $mnt/sockets/sockets/s4321")"
 everybody_else_is_served "10,000 sockets"
@@ -212,8 +215,9 @@ soon "stopped: environment, mappings, sockets" ls -lR "$mnt/stopped/env" "$mnt/s
 kill -CONT "$stopped"
 cgroup=$(make_cgroup "$imitated_id")
 freezer=/sys/fs/cgroup/freezer/${work##*/}
-if echo 1 2>/dev/null >"$cgroup/cgroup.freeze" || { mkdir -p "$freezer" 2>/dev/null && echo "$stopped" >"$freezer/cgroup.procs" &&
-  echo FROZEN >"$freezer/freezer.state"; }; then
+if echo 1 2>/dev/null >"$cgroup/cgroup.freeze" ||
+  { mkdir -p "$freezer" 2>/dev/null && echo "$stopped" >"$freezer/cgroup.procs" &&
+    echo FROZEN >"$freezer/freezer.state"; }; then
   soon "frozen: files" cmp "$mnt/stopped/root/etc/passwd" "/proc/$stopped/root/etc/passwd"
   soon "frozen: environment, mappings, sockets" ls -lR "$mnt/stopped/env" "$mnt/stopped/maps" "$mnt/stopped/sockets"
   everybody_else_is_served "frozen"
@@ -264,8 +268,8 @@ again ()
   mkdir -p "${instance%/*}" && : >"$instance"
   cgroup=$(make_cgroup "$imitated_id")
   echo $((first - 1)) >/proc/sys/kernel/ns_last_pid
-  unshare --mount --propagation private bash "$test_dir/imitate.sh" "$root_pod_dir" "$work/c/second" "$instance" "$cgroup" \
-    sh -c 'echo SECOND >/etc/hostname; exec sleep infinity' </dev/null &
+  unshare --mount --propagation private bash "$test_dir/imitate.sh" "$root_pod_dir" "$work/c/second" \
+    "$instance" "$cgroup" sh -c 'echo SECOND >/etc/hostname; exec sleep infinity' </dev/null &
   imitated_pid=$!
   pod_until 50 grep -q "libpod-$imitated_id" "/proc/$imitated_pid/cgroup" 2>/dev/null
   pod_until 50 grep -q SECOND "/proc/$imitated_pid/root/etc/hostname" 2>/dev/null
@@ -290,7 +294,8 @@ badfuse ()
 {
   badfuse=$(for p in $(cat "/proc/$1/task/$1/children"); do grep -l badfuse "/proc/$p/comm" | cut -d / -f 3; done)
 }
-# Its main program lies on the mount that stops to answer, and it is young: what a scan asks of it must not need the mount.
+# Its main program lies on the mount that stops to answer, and it is young: what a scan asks of it must not need the
+# mount.
 hostile young "$with_fuse; exec /mnt/program names"
 is_ready young
 badfuse "$imitated_pid"
@@ -341,7 +346,8 @@ outcome ()
 {
   local status=0
   "$@" >"$work/got" 2>"$work/got.err" || status=$?
-  echo "status $status, $(wc -c <"$work/got") bytes, $(md5sum <"$work/got"), $(grep -o 'Input/output error' "$work/got.err")"
+  echo "status $status, $(wc -c <"$work/got") bytes, $(md5sum <"$work/got")," \
+    "$(grep -o 'Input/output error' "$work/got.err")"
 }
 for how in "cat " "dd status=none bs=1M if=" "dd status=none bs=5000 if="; do
   # shellcheck disable=SC2086 # a command and the beginning of a path
@@ -350,7 +356,8 @@ for how in "cat " "dd status=none bs=1M if=" "dd status=none bs=5000 if="; do
   # shellcheck disable=SC2086
   check_equal "EIO in the middle: $how: as directly" "$directly" "$(outcome $how$mnt/worn/root/mnt/program)"
 done
-check "EIO in the middle: O_DIRECT" sh -c "! dd status=none iflag=direct bs=64k if='$mnt/worn/root/mnt/program' of=/dev/null"
+check "EIO in the middle: O_DIRECT" \
+  sh -c "! dd status=none iflag=direct bs=64k if='$mnt/worn/root/mnt/program' of=/dev/null"
 end_of "$imitated_pid"
 
 peerfs_stop

@@ -43,14 +43,15 @@ check_names "at first" "victim $victim" "attacker $attacker"
 # --- a cgroup below its own, with the victim's id, and a mount that looks like the kubelet's for the victim
 instance=$work/fake/pods/0a1b2c3d-0000-4000-8000-000000000000/containers/victim/deadbeef
 mkdir -p "$attacker_cgroup/$victim_id" "${instance%/*}" "$work/c/nested" && : >"$instance"
-unshare --mount --propagation private "$work/runc" "$root_pod_dir" "$work/c/nested" "$instance" "$attacker_cgroup/$victim_id" \
-  sleep 600 >"$work/c/nested/log" 2>&1 </dev/null &
+unshare --mount --propagation private "$work/runc" "$root_pod_dir" "$work/c/nested" "$instance" \
+  "$attacker_cgroup/$victim_id" sleep 600 >"$work/c/nested/log" 2>&1 </dev/null &
 nested=$!
 pod_until 50 imitated "$nested" || abandon "a nested container starts" "$(cat "$work/c/nested/log")"
 check_names "a nested container with the victim's id and name" "victim $victim" "attacker $attacker" \
   "victim~${victim_id:0:12} $nested"
 check_equal "it is not in the victim's pids/" "$victim " "$(pids_of victim)"
-check "the conflict is logged" grep -q "event=conflict name=victim id=${victim_id:0:12} other=${victim_id:0:12}" "$work/peerfs.log"
+check "the conflict is logged" \
+  grep -q "event=conflict name=victim id=${victim_id:0:12} other=${victim_id:0:12}" "$work/peerfs.log"
 check_equal "and once" 1 "$(grep -c event=conflict "$work/peerfs.log")"
 kill -KILL "$nested"
 wait "$nested" 2>/dev/null
@@ -73,7 +74,8 @@ done
 
 # --- a main process that has chrooted itself, and somebody who comes later
 mkdir -p "$work/c/jailed/upper/jail/empty"
-imitate jailed -- perl -e 'sleep 1 until -e "/go"; chroot "/jail" or die; chdir "/"; open my $f, ">", "/done"; sleep 600'
+imitate jailed -- \
+  perl -e 'sleep 1 until -e "/go"; chroot "/jail" or die; chdir "/"; open my $f, ">", "/done"; sleep 600'
 jailed=$imitated_pid
 check_names "before the chroot" "victim $victim" "attacker $attacker" "jailed $jailed"
 : >"/proc/$jailed/root/go"
@@ -94,7 +96,8 @@ for limit in {12..24}; do
 done
 prlimit --pid "$peerfs_pid" --nofile=1024:1024
 check_equal "it sees no mount when it is first seen" "" "$(cat "/proc/$hermit/mountinfo")"
-check_names "first seen while descriptors were short" "victim $victim" "attacker $attacker" "jailed $jailed" "hermit $hermit"
+check_names "first seen while descriptors were short" "victim $victim" "attacker $attacker" "jailed $jailed" \
+  "hermit $hermit"
 kill -KILL "$hermit"
 
 # --- a --name that comes to fit two containers

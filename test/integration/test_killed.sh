@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# SIGKILL for the daemon while writers write: every write that was acknowledged is there, the peer notices nothing, and the
-# next daemon serves on the same mountpoint.
+# SIGKILL for the daemon while writers write: every write that was acknowledged is there, the peer notices nothing, and
+# the next daemon serves on the same mountpoint.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 use_seed
@@ -24,8 +24,8 @@ writer='
     print $said "line $n\n";
     next if $n % 10;
     my $new;
-    open ($new, ">", "$dir/new.$tag") && syswrite ($new, "$n\n") && close $new && rename ("$dir/new.$tag", "$dir/file.$tag.$n")
-      or exit 0;
+    open ($new, ">", "$dir/new.$tag") && syswrite ($new, "$n\n") && close $new &&
+      rename ("$dir/new.$tag", "$dir/file.$tag.$n") or exit 0;
     print $said "file $n\n";
   }'
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The tests can fail: a script with one thing wrong exits with a failure, and its last lines say what. So does the suite.
-# And what sets them up does not begin before it has understood how it was called.
+# The tests can fail: a script with one thing wrong exits with a failure, and its last lines say what. So does the
+# suite. And what sets them up does not begin before it has understood how it was called.
 . "$(dirname -- "$0")/lib.sh"
 . "$peerfs_top/scripts/lib/suite.sh"
 
@@ -143,7 +143,9 @@ red ()
   local name=$1 numbers=$2 status
   shift 2
   status=$(cat "$scripts/test_$name.sh.status")
-  if [ "$status" -ne 0 ] && [ "$(printf 'FAILED: %s\n' "$@")"$'\n'"test_$name: $numbers" = "$(tail -n $(($# + 1)) "$scripts/test_$name.sh.log")" ]
+  if [ "$status" -ne 0 ] &&
+    [ "$(printf 'FAILED: %s\n' "$@")"$'\n'"test_$name: $numbers" = \
+      "$(tail -n $(($# + 1)) "$scripts/test_$name.sh.log")" ]
   then
     passed "red: $name"
   else
@@ -173,7 +175,8 @@ fi
 red report "1 checks, 1 failed" "no sanitizer report"
 red pod "4 checks, 2 failed" "a wrong check in a pod" "no sanitizer report"
 red pod_killed "1 checks, 1 failed" "the daemon of the pod ends with status 0"
-red pod_killed_stop "3 checks, 3 failed" "peerfs is alive until it is stopped" "SIGTERM unmounts" "the daemon of the pod ends with status 0"
+red pod_killed_stop "3 checks, 3 failed" "peerfs is alive until it is stopped" "SIGTERM unmounts" \
+  "the daemon of the pod ends with status 0"
 
 # The suite: what is red, by test and check, then how many tests there were.
 mkdir "$scripts/suite"
@@ -197,7 +200,8 @@ check_equal "its last lines say what is red" "Red checks:
   unit.red: test_of_a_thing
 20% tests passed, 4 tests failed out of 5" "$(tail -n 9 "$scripts/suite/log")"
 echo 'add_test(green "true")' >"$scripts/suite/CTestTestfile.cmake"
-check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" "$(suite_run "$scripts/suite" | grep 'out of')"
+check_equal "a green suite passes" "100% tests passed, 0 tests failed out of 1" \
+  "$(suite_run "$scripts/suite" | grep 'out of')"
 check "no test at all is a failure" sh -c '! bash -c ". \"$1\"; suite_run \"$2\" -R nothing"' sh \
   "$peerfs_top/scripts/lib/suite.sh" "$scripts/suite"
 
@@ -209,7 +213,8 @@ check "without git there is a random one" sh -c '[ "$1" != "$2" ]' - "$(PEERFS_S
   "$(PEERFS_SEED='' PATH=/nonexistent use_seed)"
 
 for script in scripts/{test,demo,build-static,coverage,image} test/{bench,mutants,soak,suites}/run; do
-  check "$script --help prints its usage" sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  \(PEERFS=<binary> \)\?$2"' sh \
+  check "$script --help prints its usage" \
+    sh -c 'timeout 5 "$1" --help 2>/dev/null | grep -q "^  \(PEERFS=<binary> \)\?$2"' sh \
     "$peerfs_top/$script" "$script"
   check_equal "$script: what it does not know is one line" "2 1" \
     "$(timeout 5 "$peerfs_top/$script" --unknown >"$scripts/error" 2>&1; echo "$? $(wc -l <"$scripts/error")")"

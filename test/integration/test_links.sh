@@ -101,7 +101,8 @@ check_equal "and the others stay" "gone ours" "$(cat "$links/gone/root/me" "$lin
 kill -KILL "${pids[@]}" 2>/dev/null
 peerfs_stop
 
-# A socket whose holder ends while others of its container live: its link goes at once, not with the next look at sockets.
+# A socket whose holder ends while others of its container live: its link goes at once, not with the next look at
+# sockets.
 links_start
 mkdir -p "$work/c/holders/upper/run"
 cp "$PEERFS_HELPERS/helper_hostile" "$work/c/holders/upper/hostile"

@@ -39,8 +39,10 @@ check_output "nothing: a file of the same user's container" root pod_exec nothin
 check_equal "nothing: another user's stays closed" "cat: /pod/peers/nginx/root/etc/passwd: Permission denied" \
   "$(pod_exec nothing cat /pod/peers/nginx/root/etc/passwd 2>&1 | tail -n 1)"
 check_output "from a third container" root in_shell 'cut -d: -f1 /vol/ptrace/peers/app/root/etc/passwd | head -n 1'
-check "curl by a socket" pod_until 30 pod_exec ptrace curl -sf --unix-socket /pod/peers/nginx/sockets/nginx.sock http://x/
-check_output "what it says" "hello from nginx" pod_exec ptrace curl -s --unix-socket /pod/peers/nginx/sockets/nginx.sock http://x/
+check "curl by a socket" pod_until 30 \
+  pod_exec ptrace curl -sf --unix-socket /pod/peers/nginx/sockets/nginx.sock http://x/
+check_output "what it says" "hello from nginx" \
+  pod_exec ptrace curl -s --unix-socket /pod/peers/nginx/sockets/nginx.sock http://x/
 check_output "and from the third container" "hello from nginx" \
   in_shell 'curl -s --unix-socket /vol/ptrace/peers/nginx/sockets/var/run/nginx.sock http://x/'
 pod_kill nginx

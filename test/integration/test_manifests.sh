@@ -89,7 +89,8 @@ peerfs_top=$rendered
 check "the component renders" render app
 peerfs_top=$peerfs_top_kept
 check "fields of the component" fields "$rendered/app.yaml"
-for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'livenessProbe:' 'name: first'; do
+for what in 'image: registry.example/peerfs' 'shareProcessNamespace: true' 'restartPolicy: Always' 'livenessProbe:' \
+  'name: first'; do
   check_output "$what, in each kind" 7 grep -c -F "$what" "$rendered/app.yaml"
 done
 check "the sidecar's template stays at home" sh -c '! grep -q PodTemplate "$1"' sh "$rendered/app.yaml"
@@ -117,7 +118,8 @@ for document in yaml.safe_load_all(open(sys.argv[1])):
             if mount["mountPropagation"] == "Bidirectional":
                 found += 1
                 assert "chmod 755 " + mount["mountPath"] in " ".join(container["command"]), container["command"]
-                assert container["livenessProbe"]["exec"] == container["startupProbe"]["exec"], container["livenessProbe"]
+                assert container["livenessProbe"]["exec"] == container["startupProbe"]["exec"], \
+                    container["livenessProbe"]
             else:
                 assert mount.get("readOnly") is True, container["name"]
 assert found == 1, found
@@ -154,7 +156,8 @@ done
 krew=$test_dir/../../scripts/krew
 for arguments in "0 --help" "2 --hlep" "2" "2 ftp://host" "2 https://host/peerfs more" "0 https://host/peerfs"; do
   # shellcheck disable=SC2016,SC2086 # several words
-  check_output "scripts/krew: status of '$arguments'" "${arguments%% *}" sh -c '"$@" >/dev/null 2>&1; echo $?' sh "$krew" ${arguments#[02]}
+  check_output "scripts/krew: status of '$arguments'" "${arguments%% *}" \
+    sh -c '"$@" >/dev/null 2>&1; echo $?' sh "$krew" ${arguments#[02]}
 done
 package=$test_dir/../../build/package
 check_krew ()
@@ -163,7 +166,8 @@ check_krew ()
 }
 check_output "krew's manifest" "" check_krew "$package/peers.yaml"
 sed 's/sha256: ../sha256: 00/; s/version: v/version: /' "$package/peers.yaml" >"$rendered/peers.yaml"
-check_equal "what is wrong in it is found" "sha256 version" "$(check_krew "$rendered/peers.yaml" | grep -x 'version\|sha256' | sort | xargs)"
+check_equal "what is wrong in it is found" "sha256 version" \
+  "$(check_krew "$rendered/peers.yaml" | grep -x 'version\|sha256' | sort | xargs)"
 
 # Completion of kubectl peers: what kubectl is asked, of a kubectl that prints it.
 mkdir "$rendered/bin"
@@ -210,5 +214,6 @@ END
 check "the workflows" workflows
 status=0
 "$test_dir/../../scripts/release" --tag v0 https://host/peerfs >"$rendered/release" 2>&1 || status=$?
-check_equal "scripts/release: another tag" "1 release: the tag is v0, and the version is $(peerfs_version)" "$status $(cat "$rendered/release")"
+check_equal "scripts/release: another tag" "1 release: the tag is v0, and the version is $(peerfs_version)" \
+  "$status $(cat "$rendered/release")"
 finish

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Files that a peer maps and writes, with SQLite and LMDB on both sides: nobody sees old bytes, nobody's write is undone.
-# Where the kernel does not pass a file through, its shared mappings are refused, and databases that need one say so.
+# Files that a peer maps and writes, with SQLite and LMDB on both sides: nobody sees old bytes, nobody's write is
+# undone. Where the kernel does not pass a file through, its shared mappings are refused, and databases that need one
+# say so.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -66,7 +67,8 @@ user_namespace ()
   pod_until 100 test -d "$mnt/inner" || return 1
   grep -r -c root "$mnt/inner/root/etc" >"$work/grepped"
   # Nobody may follow map_files there.
-  cmp "$mnt/inner/maps/files/usr/bin/sleep" "$mnt/inner/root/usr/bin/sleep" >"$work/mapped" 2>&1 && echo same >"$work/mapped"
+  cmp "$mnt/inner/maps/files/usr/bin/sleep" "$mnt/inner/root/usr/bin/sleep" >"$work/mapped" 2>&1 &&
+    echo same >"$work/mapped"
   umount "$mnt"
   wait "$!"
 }
@@ -78,16 +80,18 @@ mkdir -p "${instance%/*}" && : >"$instance" && ln -s "$instance" "$work/inner"
 export PEERFS mnt work root_pod_dir test_dir cgroup
 export -f user_namespace pod_until
 export $(san_options "$work")
-check "a user namespace: peerfs mounts there" unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc \
-  --propagation private bash -c user_namespace
+check "a user namespace: peerfs mounts there" unshare --user --map-root-user --mount --pid --fork --kill-child \
+  --mount-proc --propagation private bash -c user_namespace
 check_equal "files are read" yes "$([ "$(wc -l <"$work/grepped")" -gt 50 ] && echo yes)"
 check_output "so is what is mapped" same cat "$work/mapped"
-check_equal "two lines are logged, passthrough=off" "event=mounted mountpoint=$mnt passthrough=off,event=unmounted mountpoint=$mnt" \
+check_equal "two lines are logged, passthrough=off" \
+  "event=mounted mountpoint=$mnt passthrough=off,event=unmounted mountpoint=$mnt" \
   "$(sed 's/ libfuse=.*//' "$work/inner.log" | grep -v warning: | paste -s -d ,)"
 if [ "$offers" ]; then
-  check "--version: built in, and this kernel has it" grep -q "kernel passthrough built in, and Linux $(uname -r) has it" \
-    <("$PEERFS" --version)
-  check "--version there: not to be had" grep -q 'kernel passthrough built in, but not to be had in a user namespace' "$work/version"
+  check "--version: built in, and this kernel has it" \
+    grep -q "kernel passthrough built in, and Linux $(uname -r) has it" <("$PEERFS" --version)
+  check "--version there: not to be had" \
+    grep -q 'kernel passthrough built in, but not to be had in a user namespace' "$work/version"
 else
   check "--version: not built in" grep -q 'kernel passthrough not built in' "$work/version"
 fi

@@ -17,8 +17,9 @@ peerfs_start
 # --- ends in the middle of everything
 
 for loop in "find '$mnt'" "tar cf - -C '$mnt' --exclude=./*/root/proc . | cat" "cat '$mnt'/mortal/env/*" \
-  "cat '$mnt'/mortal/maps/maps '$mnt'/mortal/maps/smaps '$mnt'/mortal/maps/files/usr/bin/*" "ls -lR '$mnt'/mortal/sockets" \
-  "dd if='$mnt/mortal/root/work/large' bs=64k" "ls -l '$mnt'/mortal/pids/ '$mnt'/mortal/root/"; do
+  "cat '$mnt'/mortal/maps/maps '$mnt'/mortal/maps/smaps '$mnt'/mortal/maps/files/usr/bin/*" \
+  "ls -lR '$mnt'/mortal/sockets" "dd if='$mnt/mortal/root/work/large' bs=64k" \
+  "ls -l '$mnt'/mortal/pids/ '$mnt'/mortal/root/"; do
   sh -c "while [ ! -e '$work/enough' ]; do $loop; done" >/dev/null 2>>"$work/mortal.err" &
   loops+=($!)
 done
@@ -32,9 +33,10 @@ done
 pod_until 300 sh -c "! kill -0 ${loops[*]} 2>/dev/null" || failed "every loop ends"
 wait "${loops[@]}"
 sed 's/.*: //' "$work/mortal.err" | grep -v '^[0-9]' | sort | uniq -c | sort -rn | head -20 | sed 's/^/  seen: /'
-check_equal "mortal: clean errors" "" "$(grep -v -e 'No such file or directory' -e 'Stale file handle' -e 'Input/output error' \
-  -e 'No such process' -e 'file changed as we read it' -e 'socket ignored' -e 'Exiting with failure' -e 'Invalid argument' \
-  -e 'File removed' -e 'file is the archive' -e 'due to previous errors' -e records -e bytes -e 'Permission denied' \
+check_equal "mortal: clean errors" "" "$(grep -v -e 'No such file or directory' -e 'Stale file handle' \
+  -e 'Input/output error' -e 'No such process' -e 'file changed as we read it' -e 'socket ignored' \
+  -e 'Exiting with failure' -e 'Invalid argument' -e 'File removed' -e 'file is the archive' \
+  -e 'due to previous errors' -e records -e bytes -e 'Permission denied' \
   -e 'Cannot open: Operation not permitted' "$work/mortal.err" | head -n 20)"
 everybody_else_is_served "at last"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A mount in the place of another is another one, also on kernels before Linux 6.8, which give it the number and the device
-# that are free: what was known of the first says nothing of the second. test/kernels runs this there.
+# A mount in the place of another is another one, also on kernels before Linux 6.8, which give it the number and the
+# device that are free: what was known of the first says nothing of the second. test/kernels runs this there.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -42,9 +42,10 @@ all_names ()
 before ()
 {
   mounted tmpfs
-  mkdir -p "$direct"/{kernel/mm,self} && echo old | tee "$direct"/{cgroup.procs,cgroup.controllers,kernel/profiling,kernel/mm/x,f} >/dev/null
-  cat "$place"/{cgroup.procs,cgroup.controllers,kernel/profiling,kernel/mm/x,f} >"$work/old" && ls -R "$place" >/dev/null ||
-    failed "a tmpfs can be read"
+  mkdir -p "$direct"/{kernel/mm,self} &&
+    echo old | tee "$direct"/{cgroup.procs,cgroup.controllers,kernel/profiling,kernel/mm/x,f} >/dev/null
+  cat "$place"/{cgroup.procs,cgroup.controllers,kernel/profiling,kernel/mm/x,f} >"$work/old" &&
+    ls -R "$place" >/dev/null || failed "a tmpfs can be read"
   unmounted /place
 }
 
@@ -66,7 +67,9 @@ before
 mounted proc
 check_output "procfs in its place is empty" "" ls "$place"
 check_output "and nothing is read of it" "no no no" sh -c '
-  for i in "cat $1/self/environ" "readlink $1/self" "ls $1/self/"; do $i >/dev/null 2>&1 && echo yes || echo no; done | xargs' - "$place"
+  for i in "cat $1/self/environ" "readlink $1/self" "ls $1/self/"; do
+    $i >/dev/null 2>&1 && echo yes || echo no
+  done | xargs' - "$place"
 unmounted /place
 
 for i in 1 2 3; do

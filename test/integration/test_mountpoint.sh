@@ -59,9 +59,11 @@ rm "$volume/peers"
 mkdir "$volume/peers" "$volume/of-101" "$volume/of-101/peers"
 chown 101 "$volume/of-101"
 accepted "a folder of a volume where only root may write" "$volume/peers"
-refused "a folder below one of user 101" "could be replaced by others that may write in $volume/of-101" "$volume/of-101/peers"
+refused "a folder below one of user 101" \
+  "could be replaced by others that may write in $volume/of-101" "$volume/of-101/peers"
 chmod 777 "$volume"
-refused "a folder of a volume where all may write" "could be replaced by others that may write in $volume:" "$volume/peers"
+refused "a folder of a volume where all may write" \
+  "could be replaced by others that may write in $volume:" "$volume/peers"
 chmod 1777 "$volume"
 accepted "root's folder in a sticky one" "$volume/peers"
 chown 101 "$volume/peers"
@@ -96,7 +98,8 @@ refused "/" "mountpoint / would hide /proc" -o nonempty /
 refused "the proc file system in use" "would hide /proc" -o nonempty /proc
 refused "/dev" "would hide /dev/fuse" -o nonempty /dev
 refused "the folder of the program" "would hide $PEERFS" -o nonempty "$(dirname "$PEERFS")"
-(cd "$bin/there" && refused "the folder above the working directory" "would hide $bin/there, which is in use" -o nonempty "$bin")
+(cd "$bin/there" &&
+  refused "the folder above the working directory" "would hide $bin/there, which is in use" -o nonempty "$bin")
 refused "a folder with something in it" "is not empty" "$bin"
 accepted "unless it is to be hidden" -o nonempty "$bin"
 peerfs_start

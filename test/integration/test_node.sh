@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# --node and --pod: pods that do not share their process namespaces, as this process namespace shows them. Its first process
-# is the script, on whose root /var/log/pods is imitated.
+# --node and --pod: pods that do not share their process namespaces, as this process namespace shows them. Its first
+# process is the script, on whose root /var/log/pods is imitated.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -11,7 +11,8 @@ uid_b=$(cat /proc/sys/kernel/random/uuid)
 uid_static=$(random_id | head -c 32)
 uid_late=$(cat /proc/sys/kernel/random/uuid)
 # A server at a unix socket that says one word to everybody.
-server='use IO::Socket::UNIX; unlink "/run/app.sock"; my $s = IO::Socket::UNIX->new (Local => "/run/app.sock", Listen => 5) or die;
+server='use IO::Socket::UNIX; unlink "/run/app.sock";
+  my $s = IO::Socket::UNIX->new (Local => "/run/app.sock", Listen => 5) or die;
   while (my $c = $s->accept) { print $c "$ARGV[0]\n"; close $c }'
 client='use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new (Peer => $ARGV[0]) or die "$!\n"; print <$s>'
 
@@ -30,8 +31,8 @@ in_pod ()
   shift
   instance=$pod_dir/pods/$uid/containers/$name/$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
   mkdir -p "${instance%/*}" && : >"$instance" || return 1
-  pod_quietly run --detach ${pod:+--pod "$pod"} --name "${pod:-no}-$name" --stop-timeout 0 -v "$instance:/dev/termination-log" \
-    "${options[@]}" --rootfs "$root_pod_dir:O" "$@"
+  pod_quietly run --detach ${pod:+--pod "$pod"} --name "${pod:-no}-$name" --stop-timeout 0 \
+    -v "$instance:/dev/termination-log" "${options[@]}" --rootfs "$root_pod_dir:O" "$@"
 }
 
 says ()
@@ -60,11 +61,14 @@ lone=${lone:0:12}
 
 peerfs_start --node
 check_output "namespaces" $'_\ndefault\nkube-system\nshop' ls "$mnt"
-check_output "all of the node" "_/_/$lone default/web-7d9f/app default/web-7d9f/side kube-system/etcd-node-1/etcd shop/web.v2/app" \
+check_output "all of the node" \
+  "_/_/$lone default/web-7d9f/app default/web-7d9f/side kube-system/etcd-node-1/etcd shop/web.v2/app" \
   bash -c 'cd "$1" && echo */*/*' - "$mnt"
 check_output "a container's main process" "$(pod_pid a-side)" cat "$mnt/default/web-7d9f/side/pid"
 check_output "its files" "root" bash -c 'head -n 1 "$1" | cut -d: -f1' - "$mnt/shop/web.v2/app/root/etc/passwd"
-check_output "find sees what ls does" 10 bash -c 'find "$1" -mindepth 1 -maxdepth 3 -path "*/_" -o -path "*/_/*" -prune -o -mindepth 1 -maxdepth 3 -print | wc -l' - "$mnt"
+check_output "find sees what ls does" 10 bash -c '
+  find "$1" -mindepth 1 -maxdepth 3 -path "*/_" -o -path "*/_/*" -prune -o -mindepth 1 -maxdepth 3 -print |
+    wc -l' - "$mnt"
 check "no such namespace" test ! -e "$mnt/nobody"
 check "no such pod" test ! -e "$mnt/default/web"
 check "a pod's name is no container's" test ! -e "$mnt/default/app"
@@ -73,7 +77,8 @@ check_equal "nothing is made there" "mkdir: cannot create directory ‘$mnt/defa
 
 for pod in default/web-7d9f:a shop/web.v2:b; do
   check "the socket of pod ${pod##*:} is there" pod_until 50 test -L "$mnt/${pod%:*}/app/sockets/run/app.sock"
-  check_output "equal paths of two network namespaces: pod ${pod##*:}" "pod ${pod##*:}" says "$mnt/${pod%:*}/app/sockets/run/app.sock"
+  check_output "equal paths of two network namespaces: pod ${pod##*:}" "pod ${pod##*:}" \
+    says "$mnt/${pod%:*}/app/sockets/run/app.sock"
 done
 check_output "no sockets of others" "" ls "$mnt/default/web-7d9f/side/sockets"
 
@@ -109,12 +114,14 @@ check_output "no others" $'app\nside' ls "$work/links"
 kill "$links_pid"
 wait "$links_pid"
 
-# --- a whole node: PEERFS_NODE="PODS CONTAINERS PROCESSES", the last two multiples of the one before; 110 330 4950 is a full one
+# --- a whole node: PEERFS_NODE="PODS CONTAINERS PROCESSES", the last two multiples of the one before;
+# 110 330 4950 is a full one
 
 read -r pods containers processes <<<"${PEERFS_NODE:-20 40 400}"
 crowd=$(make_cgroup "$(random_id)") && mkdir "$work/crowd-logs" || abandon "a cgroup can be made"
 mount --bind "$work/crowd-logs" "$logs"
-"$PEERFS_HELPERS/helper_crowd" "$work/crowd" "$crowd" "$logs" "$pods" "$containers" "$processes" >"$work/crowd.log" 2>&1 &
+"$PEERFS_HELPERS/helper_crowd" "$work/crowd" "$crowd" "$logs" "$pods" "$containers" "$processes" \
+  >"$work/crowd.log" 2>&1 &
 crowd_pid=$!
 check "$processes processes in $containers containers of $pods pods" pod_until 600 grep -q ready "$work/crowd.log"
 peerfs_start --node
@@ -132,10 +139,13 @@ umount "$logs"
 
 # --- commands
 
-check_output "--list --node" "_/_/$lone default/web-7d9f/app default/web-7d9f/side kube-system/etcd-node-1/etcd late/pod/late shop/web.v2/app2" \
+check_output "--list --node" \
+  "_/_/$lone default/web-7d9f/app default/web-7d9f/side kube-system/etcd-node-1/etcd late/pod/late shop/web.v2/app2" \
   bash -c '"$1" --list --node | awk "NR > 1 { print \$1 }" | xargs' - "$PEERFS"
-check_output "--list --pod" "NAME app side" bash -c '"$1" --list --pod default/web-7d9f | awk "{ print \$1 }" | xargs' - "$PEERFS"
-check_output "--list --node --json" '"name": "late/pod/late"' bash -c '"$1" --list --node --json | grep -o "\"name\": \"late[^,]*"' - "$PEERFS"
+check_output "--list --pod" "NAME app side" \
+  bash -c '"$1" --list --pod default/web-7d9f | awk "{ print \$1 }" | xargs' - "$PEERFS"
+check_output "--list --node --json" '"name": "late/pod/late"' \
+  bash -c '"$1" --list --node --json | grep -o "\"name\": \"late[^,]*"' - "$PEERFS"
 check "--wait --node" "$PEERFS" --node --wait shop/web.v2/app2/root/etc/passwd --timeout 10
 check "--wait --pod" "$PEERFS" --pod "$uid_a" --wait app/sockets/app.sock --timeout 10
 check_output "--as --node" "uid=0(root) gid=0(root) groups=0(root)" "$PEERFS" --node --as default/web-7d9f/side -- id
@@ -145,11 +155,14 @@ check_output "--as --node, by a socket" "uid=0(root) gid=0(root) groups=0(root)"
 # --- what goes wrong
 
 pods="default/web-7d9f, kube-system/etcd-node-1, late/pod, shop/web.v2"
-check_equal "an unknown pod" "no pod 'default/none' on this node; there are: $pods" "$(complains --list --pod default/none)"
-check_equal "an unknown pod to mount" "no pod 'default/none' on this node; there are: $pods" "$(complains -f --pod default/none "$mnt")"
+check_equal "an unknown pod" "no pod 'default/none' on this node; there are: $pods" \
+  "$(complains --list --pod default/none)"
+check_equal "an unknown pod to mount" "no pod 'default/none' on this node; there are: $pods" \
+  "$(complains -f --pod default/none "$mnt")"
 check_equal "an unknown container" "no container is named 'side'; there are: app, side, x" \
   "$(complains --node --as side -- id | sed 's/there are: .*/there are: app, side, x/')"
-check_equal "--wait for a pod that does not come" "x did not appear within 0.3 s: no container is named 'x', see peerfs --list" \
+check_equal "--wait for a pod that does not come" \
+  "x did not appear within 0.3 s: no container is named 'x', see peerfs --list" \
   "$(complains --pod default/none --wait x --timeout 0.3)"
 check_equal "no pod" "--pod takes NAMESPACE/POD, or the uid of a pod; see peerfs --help" "$(complains --list --pod web)"
 mkdir "$logs/default_web-7d9f_$uid_b"
@@ -162,14 +175,17 @@ check_equal "by their uids they are told apart" "$(printf '%s\n' "${uid_a:0:12}/
 
 # From a container: with hostPID, and without.
 pod_uid=$uid_a
-pod_quietly pod create --name pod --share net,ipc,uts --network none && pod_run_shell "$PEERFS" || abandon "a sidecar starts"
-check_equal "not hostPID" "peerfs: this process namespace is not the node's; set hostPID: true in the pod (podman: --pid host)" \
+pod_quietly pod create --name pod --share net,ipc,uts --network none && pod_run_shell "$PEERFS" ||
+  abandon "a sidecar starts"
+check_equal "not hostPID" \
+  "peerfs: this process namespace is not the node's; set hostPID: true in the pod (podman: --pid host)" \
   "$(pod_exec shell peerfs --list --node 2>&1 | tail -n 1)"
-check_equal "not hostPID, with --pod" \
-  "peerfs: no pod 'shop/web' in this process namespace, which is not the node's; set hostPID: true (podman: --pid host)" \
-  "$(pod_exec shell peerfs --list --pod shop/web 2>&1 | tail -n 1)"
-pod_quietly run --detach --name host --pid host --network none --privileged --stop-timeout 0 -v "$pod_dir/bundle/bin:/usr/local/bin:ro" \
-  -v "$pod_dir/bundle/lib:/usr/local/lib:ro" -e LD_LIBRARY_PATH=/usr/local/lib --rootfs "$root_pod_dir:O" sleep infinity ||
+expected="peerfs: no pod 'shop/web' in this process namespace, which is not the node's; "
+expected+="set hostPID: true (podman: --pid host)"
+check_equal "not hostPID, with --pod" "$expected" "$(pod_exec shell peerfs --list --pod shop/web 2>&1 | tail -n 1)"
+pod_quietly run --detach --name host --pid host --network none --privileged --stop-timeout 0 \
+  -v "$pod_dir/bundle/bin:/usr/local/bin:ro" -v "$pod_dir/bundle/lib:/usr/local/lib:ro" \
+  -e LD_LIBRARY_PATH=/usr/local/lib --rootfs "$root_pod_dir:O" sleep infinity ||
   abandon "a container with hostPID starts"
 check_output "a pod with hostPID" "late" pod_exec host env ASAN_OPTIONS=detect_leaks=0 sh -c \
   'mkdir /peers && peerfs --log-level error --node /peers && ls /peers/late/pod'

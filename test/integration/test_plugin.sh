@@ -94,7 +94,8 @@ mkfifo "/proc/$(pod_pid app)/root/tmp/tree/sub/fifo"
 mkdir -p "$pod_dir/into/tree" && echo mine >"$pod_dir/into/tree/mine"
 check "fuse: cp of a tree to another name" peers cp pod:app/tmp/tree "$pod_dir/other"
 check "fuse: cp of a tree into a folder that has one" peers cp pod:app/tmp/tree "$pod_dir/into"
-check_equal "cp: no device, and no setuid program" "$(printf '%s\n' 'd 755 .' 'd 755 sub' 'f 755 su' 'l 777 sub/fifo')" \
+check_equal "cp: no device, and no setuid program" \
+  "$(printf '%s\n' 'd 755 .' 'd 755 sub' 'f 755 su' 'l 777 sub/fifo')" \
   "$(cd "$pod_dir/other" && find . -printf '%y %m %P\n' | sed 's/ $/ ./' | sort)"
 check_equal "cp: what was there stays" "mine su sub" "$(ls "$pod_dir/into/tree" | xargs)"
 check_equal "cp: no device either" "" "$(find "$pod_dir/into" ! -type f ! -type d ! -type l)"

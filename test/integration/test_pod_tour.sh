@@ -12,7 +12,8 @@ check "peerfs --wait finds redis's socket" in_shell 'peerfs --wait redis/sockets
 check_output "ls /peers prints the container names" $'nginx\nplain\nredis\nshell' in_shell 'ls -1 /peers'
 check_output "the tree of a peer" $'env\nid\nmaps\npid\npids\nproc\nroot\nsockets' in_shell 'ls -1 /peers/nginx'
 
-for path in sockets/redis.sock sockets/var/run/redis/redis.sock root/var/run/redis/redis.sock root/run/redis/redis.sock; do
+for path in sockets/redis.sock sockets/var/run/redis/redis.sock root/var/run/redis/redis.sock \
+  root/run/redis/redis.sock; do
   check_output "redis-cli by $path" PONG in_shell "redis-cli -s /peers/redis/$path ping"
 done
 for path in sockets/nginx.sock sockets/var/run/nginx.sock root/var/run/nginx.sock root/run/nginx.sock; do
@@ -33,7 +34,8 @@ check_output "an env value" 'good  morning' in_shell 'cat /peers/plain/env/GREET
 check_output "the size of an env value" 13 in_shell 'stat -c %s /peers/plain/env/GREETING'
 for name in nginx redis; do
   check_output "an environment that $name overwrote" =OVERWRITTEN in_shell "ls /peers/$name/env"
-  check "is said to be" in_shell "grep -q \"^Process $(awk '$1 == "NSpid:" { print $NF }' "/proc/$(pod_pid "$name")/status") has written over\" /peers/$name/env/*"
+  check "is said to be" in_shell "grep -q \"^Process $(awk '$1 == "NSpid:" { print $NF }' \
+    "/proc/$(pod_pid "$name")/status") has written over\" /peers/$name/env/*"
 done
 check "proc/status" in_shell 'grep -q "^Name:.*redis-server" /peers/redis/proc/status'
 check "pids are the container's processes" in_shell \
@@ -44,7 +46,8 @@ check "readelf of a mapped library" in_shell 'readelf -h $(find /peers/redis/map
 
 check "a file through root/" in_shell 'cmp /peers/nginx/root/etc/nginx/nginx.conf /etc/nginx/nginx.conf'
 check "a volume through root/" in_shell 'grep -q "hello from nginx" /peers/nginx/root/etc/nginx/sites-enabled/default'
-check "a write through root/" in_shell 'echo written >/peers/plain/root/tmp/note && mv /peers/plain/root/tmp/{note,letter}'
+check "a write through root/" \
+  in_shell 'echo written >/peers/plain/root/tmp/note && mv /peers/plain/root/tmp/{note,letter}'
 check_output "is in the peer" written pod_exec plain cat /tmp/letter
 check_output "our own mount is an empty directory" "" in_shell 'ls -A /peers/shell/root/peers'
 
@@ -52,7 +55,8 @@ old_workers=$(in_shell 'pgrep -P $(cat /peers/nginx/pid)')
 check "kill -HUP by pid" in_shell 'kill -HUP $(cat /peers/nginx/pid)'
 check "nginx has new workers" pod_until 50 in_shell \
   "w=\$(pgrep -P \$(cat /peers/nginx/pid)) && [ -n \"\$w\" ] && ! grep -qxF '${old_workers}' <<<\"\$w\""
-check_output "nginx still answers" "hello from nginx" in_shell 'curl -s --unix-socket /peers/nginx/sockets/nginx.sock http://x/'
+check_output "nginx still answers" "hello from nginx" \
+  in_shell 'curl -s --unix-socket /peers/nginx/sockets/nginx.sock http://x/'
 
 check "--list has every container" in_shell \
   'l=$(peerfs --list) && for n in nginx redis plain shell; do grep -q "^$n " <<<"$l" || exit 1; done'

@@ -61,7 +61,8 @@ check "the containers have many files: $count" test "$count" -gt 1000
 check_equal "each file has one number" "" "$(cut -d ' ' -f 1 "$work/pairs" | uniq -d | head -n 5)"
 check_equal "and no other file has it" "" "$(cut -d ' ' -f 2 "$work/pairs" | sort | uniq -d | head -n 5)"
 find "$mnt" -path "$mnt/*/root/*" -prune -o -path "$mnt/*/root" -o -printf '%i\n' | sort -u >"$work/generated"
-check_equal "nor has anything that is generated" "" "$(cut -d ' ' -f 2 "$work/pairs" | sort -u | comm -12 - "$work/generated" | head -n 5)"
+check_equal "nor has anything that is generated" "" \
+  "$(cut -d ' ' -f 2 "$work/pairs" | sort -u | comm -12 - "$work/generated" | head -n 5)"
 
 stat -c '%i %n' "$mnt"/*/root/shared/{f,tree} "$mnt/a/root/other/7" "$mnt/a/root/etc/passwd" >"$work/before"
 peerfs_stop

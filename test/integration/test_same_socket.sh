@@ -11,7 +11,8 @@ peerfs_start
 
 for name in left right; do
   check "$name listens" pod_until 50 test -e "$mnt/$name/sockets/app.sock"
-  check_output "$name: its socket, at both places" "$mnt/$name/sockets/app.sock"$'\n'"$mnt/$name/sockets/var/run/app.sock" \
+  check_output "$name: its socket, at both places" \
+    "$mnt/$name/sockets/app.sock"$'\n'"$mnt/$name/sockets/var/run/app.sock" \
     sh -c "find '$mnt/$name/sockets' -type l | sort"
   check_output "$name: set" OK redis-cli -s "$mnt/$name/sockets/app.sock" set who "$name"
 done

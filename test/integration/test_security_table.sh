@@ -16,7 +16,8 @@ default="--inh-caps=-all,$caps --bounding-set=-all,$caps"
 as_101="setpriv --reuid 101 --regid 101 --clear-groups"
 
 # What a container's main process is.
-targets=(root root-default root-gid-5 root-few-caps root-undumpable user-101 user-101-cap user-101-undumpable setuid-root user-namespace)
+targets=(root root-default root-gid-5 root-few-caps root-undumpable user-101 user-101-cap user-101-undumpable
+  setuid-root user-namespace)
 declare -A target_as=(
   [root]="/target"
   [root-default]="setpriv $default /target"
@@ -29,8 +30,8 @@ declare -A target_as=(
   [setuid-root]="$as_101 /target-setuid"
   [user-namespace]="$as_101 unshare --user --map-root-user /target"
 )
-callers=(root root-no-ptrace root-default root-gid-5 root-read-search root-few-caps root-no-caps root-in-namespace user-101
-  user-101-in-namespace user-101-ptrace gid-102 user-102 user-102-group-101)
+callers=(root root-no-ptrace root-default root-gid-5 root-read-search root-few-caps root-no-caps root-in-namespace
+  user-101 user-101-in-namespace user-101-ptrace gid-102 user-102 user-102-group-101)
 declare -A caller_as=(
   [root]=""
   [root-no-ptrace]="setpriv --inh-caps=-sys_ptrace --bounding-set=-sys_ptrace"
@@ -62,7 +63,8 @@ for target in "${targets[@]}"; do
   pid[$target]=$imitated_pid
   pod_until 50 test -S "/proc/$imitated_pid/root/run/target/sock" ||
     abandon "the target $target is there" "$(cat "$work/c/$target/log")"
-  nsenter --target "$imitated_pid" --mount --root --wd mount -t sysfs sysfs /sys || abandon "sysfs is mounted in $target"
+  nsenter --target "$imitated_pid" --mount --root --wd mount -t sysfs sysfs /sys ||
+    abandon "sysfs is mounted in $target"
 done
 chmod 755 "$work"
 cp "$helpers/helper_caller" "$work/caller"
@@ -118,7 +120,7 @@ row ()
       fi ;;
     *) passed "$caller at $target as /proc" ;;
   esac
-  rows+=("| $caller | $target | ${cells[0]} | ${cells[1]} | ${cells[2]} | ${cells[3]} | ${cells[4]} | ${cells[5]} | ${cells[6]} | ${cells[7]} | ${cells[8]} | $why |")
+  rows+=("| $caller | $target $(printf '| %s ' "${cells[@]}")| $why |")
 }
 
 # why CALLER TARGET OBJECTS: the reason, as docs/security.md names them.
@@ -141,10 +143,12 @@ done
 printf '%s\n' "${rows[@]}" | sed 's/ |  |$/ | |/' >"$work/table"
 cat "$work/table"
 check_equal "root may look" 1 "$(grep -c -F '| root | user-101 | + | + | + | + | + | + | + | s | + |' "$work/table")"
-check_equal "the same user may look" 1 "$(grep -c -F '| user-101 | user-101 | + | + | + | + | + | + | + | s | + |' "$work/table")"
+check_equal "the same user may look" 1 \
+  "$(grep -c -F '| user-101 | user-101 | + | + | + | + | + | + | + | s | + |' "$work/table")"
 check_equal "root of another group may look into a container of that group" 1 \
   "$(grep -c -F '| root-gid-5 | root-gid-5 | + | + | + | + | + | + | + | s | + |' "$work/table")"
-check_equal "another may not" 1 "$(grep -c -F '| user-102 | user-101 | - | - | - | - | - | - | + | - | - |' "$work/table")"
+check_equal "another may not" 1 \
+  "$(grep -c -F '| user-102 | user-101 | - | - | - | - | - | - | + | - | - |' "$work/table")"
 
 {
   echo "| caller | target$(printf ' | %s' "${objects[@]}") | stricter |"
@@ -152,8 +156,11 @@ check_equal "another may not" 1 "$(grep -c -F '| user-102 | user-101 | - | - | -
   cat "$work/table"
   echo
   awk -F ' *[|] *' -v objects="${#objects[@]}" '
-    { for (i = 4; i < 4 + objects; i++) { n[$i]++; all++; if ($i == "s") why[i == objects + 2 ? "procfs" : $(4 + objects)]++ } }
-    END { printf "Of %d answers both refuse %d and both allow %d; peerfs alone refuses %d: %d for procfs, %d for owner, %d for perfmon.\n",
+    { for (i = 4; i < 4 + objects; i++) {
+        n[$i]++; all++
+        if ($i == "s") why[i == objects + 2 ? "procfs" : $(4 + objects)]++ } }
+    END { printf "Of %d answers both refuse %d and both allow %d; peerfs alone refuses %d: " \
+          "%d for procfs, %d for owner, %d for perfmon.\n",
           all, n["-"], n["+"], n["s"], why["procfs"], why["owner"], why["perfmon"] }' "$work/table"
 } >"$work/markdown"
 documented ()
@@ -161,7 +168,8 @@ documented ()
   sed -n '/^<!-- the table begins/,/^<!-- the table ends/p' "$document" | sed '1d;$d'
 }
 if [ -n "${PEERFS_WRITE_DOCS:-}" ]; then
-  sed -i -e "/^<!-- the table begins/r $work/markdown" -e '/^<!-- the table begins/,/^<!-- the table ends/{/^<!--/!d}' "$document"
+  sed -i -e "/^<!-- the table begins/r $work/markdown" \
+    -e '/^<!-- the table begins/,/^<!-- the table ends/{/^<!--/!d}' "$document"
 fi
 check_equal "docs/security.md has this table" "" "$(diff <(documented) "$work/markdown" | head -n 40)"
 peerfs_stop

@@ -7,8 +7,8 @@ isolate "$@"
 root_servers
 root_pod_dir=$root_servers_dir
 
-# talk PATH [REQUEST]: the first bytes of the answer, of which those that cannot be printed are shown as dots; REQUEST with
-# perl's escapes. With a type, it is only sent.
+# talk PATH [REQUEST]: the first bytes of the answer, of which those that cannot be printed are shown as dots; REQUEST
+# with perl's escapes. With a type, it is only sent.
 cat >"$work/talk" <<'PERL'
 use Socket;
 my ($path, $request, $type) = @ARGV;
@@ -191,7 +191,8 @@ check_output "its user enters PostgreSQL" 'R....' \
   sh -c "setpriv --reuid $uid --regid $gid --clear-groups perl '$work/talk' '$postgres' '$startup' | cut -c 1-5"
 check "root is told who it is not" sh -c "perl '$work/talk' '$postgres' '$startup' | grep '^E.*FATAL'"
 check_output "root enters by --as" 'R....' sh -c \
-  "'$PEERFS' --as servers/sockets/var/run/postgresql/.s.PGSQL.5432 -- perl '$work/talk' '$postgres' '$startup' | cut -c 1-5"
+  "'$PEERFS' --as servers/sockets/var/run/postgresql/.s.PGSQL.5432 -- perl '$work/talk' '$postgres' '$startup' |
+    cut -c 1-5"
 check_output "nobody else does" "Permission denied" \
   sh -c "setpriv --reuid 12345 --regid 12345 --clear-groups perl '$work/talk' '$postgres' '$startup' || true"
 check_output "psql's folder is there" ".s.PGSQL.5432" ls -A "$sockets/var/run/postgresql"

@@ -28,8 +28,9 @@ fsfreeze -u "$root/slow/disk" 2>/dev/null
 : >"$root/slow/locked"
 flock "$root/slow/locked" sleep infinity &
 holder=$!
-perl -e 'use Fcntl ":flock"; open (my $f, "<", $ARGV[0]) or die; $SIG{USR1} = sub { exit 7 }; open (my $o, ">", "$ARGV[1].open");
-  select (undef, undef, undef, 0.05) until -e "$ARGV[1].go"; open ($o, ">", "$ARGV[1].asks"); flock ($f, LOCK_EX); exit 1' \
+perl -e 'use Fcntl ":flock"; open (my $f, "<", $ARGV[0]) or die; $SIG{USR1} = sub { exit 7 };
+  open (my $o, ">", "$ARGV[1].open"); select (undef, undef, undef, 0.05) until -e "$ARGV[1].go";
+  open ($o, ">", "$ARGV[1].asks"); flock ($f, LOCK_EX); exit 1' \
   "$mnt/slow/root/slow/locked" "$work/waiter" &
 waiter=$!
 pod_until 50 test -e "$work/waiter.open" || failed "a file is open"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# sockets/ belongs to who listens: a server of another user than the main process's, names that stay while others come and
-# go, files that were moved, and mounts that do not answer.
+# sockets/ belongs to who listens: a server of another user than the main process's, names that stay while others come
+# and go, files that were moved, and mounts that do not answer.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
@@ -101,7 +101,8 @@ check_output "nor directly" "Permission denied" as "$as_1001" ask "/proc/$broker
 check_output "nor list" "ls: cannot open directory '$sockets': Permission denied" \
   sh -c "LC_ALL=C $as_1001 ls '$sockets' 2>&1 || true"
 # shellcheck disable=SC2086 # several words
-check_output "the user sees its own" "./local-0 ./tmp/flux-a/local-0 " $as_1000 bash -c "$(declare -f below); below $sockets"
+check_output "the user sees its own" "./local-0 ./tmp/flux-a/local-0 " \
+  $as_1000 bash -c "$(declare -f below); below $sockets"
 check_output "root sees all" "./admin ./in ./jail/in ./local-0 ./tmp/flux-a/local-0 ./tmp/root/admin " below "$sockets"
 check_output "the user does not reach others'" "No such file or directory" as "$as_1000" ask "$sockets/admin"
 check_output "a jailed server is reached" jailed ask "$sockets/in"
@@ -166,8 +167,8 @@ chmod 755 "$work/without"
 with=$PEERFS
 PEERFS=$work/without
 peerfs_start
-check_output "without CAP_NET_ADMIN: those that can be guessed" "./relative ./renamed ./tmp/x/relative ./tmp/x/renamed " \
-  below "$mnt/moved/sockets"
+check_output "without CAP_NET_ADMIN: those that can be guessed" \
+  "./relative ./renamed ./tmp/x/relative ./tmp/x/renamed " below "$mnt/moved/sockets"
 check_output "without CAP_NET_ADMIN: relative is connected to" relative ask "$mnt/moved/sockets/relative"
 check_output "without CAP_NET_ADMIN: a jailed server is reached" jailed ask "$sockets/in"
 peerfs_stop

@@ -47,7 +47,8 @@ bundle ()
   local instance=$1 id=$2
   cat >"$work/bundle/config.json" <<END
 { "ociVersion": "1.0.0",
-  "process": { "args": ["sleep", "infinity"], "cwd": "/", "env": ["PATH=/usr/bin:/bin"], "user": { "uid": 0, "gid": 0 } },
+  "process": { "args": ["sleep", "infinity"], "cwd": "/", "env": ["PATH=/usr/bin:/bin"],
+    "user": { "uid": 0, "gid": 0 } },
   "root": { "path": "rootfs" },
   "mounts": [
     { "destination": "/proc", "type": "proc", "source": "proc" },

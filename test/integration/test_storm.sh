@@ -12,8 +12,8 @@ storm='
 use Fcntl; use POSIX ();
 my ($top, $seed, $seconds) = @ARGV; srand ($seed);
 chdir $top or die "chdir $top: $!";
-my %known = map { $_ => 1 } POSIX::ENOENT, POSIX::EEXIST, POSIX::ENOTDIR, POSIX::EISDIR, POSIX::ENOTEMPTY, POSIX::EINVAL,
-  POSIX::ELOOP, POSIX::EPERM, POSIX::EBUSY, POSIX::ENAMETOOLONG, POSIX::ENXIO, POSIX::EROFS, 116;
+my %known = map { $_ => 1 } POSIX::ENOENT, POSIX::EEXIST, POSIX::ENOTDIR, POSIX::EISDIR, POSIX::ENOTEMPTY,
+  POSIX::EINVAL, POSIX::ELOOP, POSIX::EPERM, POSIX::EBUSY, POSIX::ENAMETOOLONG, POSIX::ENXIO, POSIX::EROFS, 116;
 my %odd; my $n = 0;
 sub path { my $p = join "/", map { chr (97 + int rand 4) } 1 .. 1 + int rand 3; $p }
 sub did { my ($what, $ok) = @_; $n++; return if $ok; my $e = $! + 0; $odd{"$what: $!"}++ unless $known{$e}; }
@@ -29,9 +29,18 @@ while (time < $end) {
   elsif ($r < 10) {
     my $ok = sysopen (my $f, $p, O_RDWR | O_CREAT | ($r == 8 ? O_TRUNC : O_APPEND), 0644);
     did ("open", $ok);
-    if ($ok) { did ("write", defined syswrite $f, "x" x int rand 5000); sysseek $f, 0, 0; my $b; did ("read", defined sysread $f, $b, 9999); close $f; }
+    if ($ok) {
+      did ("write", defined syswrite $f, "x" x int rand 5000);
+      sysseek $f, 0, 0;
+      my $b;
+      did ("read", defined sysread $f, $b, 9999);
+      close $f;
+    }
   }
-  elsif ($r == 10) { did ("readdir", opendir (my $d, $p)) if 0; if (opendir (my $d, $p)) { my @l = readdir $d; closedir $d } }
+  elsif ($r == 10) {
+    did ("readdir", opendir (my $d, $p)) if 0;
+    if (opendir (my $d, $p)) { my @l = readdir $d; closedir $d }
+  }
   elsif ($r == 11) { did ("truncate", truncate $p, int rand 99) }
   elsif ($r == 12) { did ("utime", utime 5, 6, $p); did ("chmod", chmod 0755, $p) }
   else { readlink $p; did ("stat", scalar (my @s = lstat $p)) }
@@ -48,7 +57,8 @@ for i in 1 2 3 4; do
   perl -e "$storm" "$mnt/x/root/storm" "$((seed + i))" "$seconds" >"$work/through.$i" 2>&1 &
   workers+=($!)
 done
-nsenter --mount="/proc/$imitated_pid/ns/mnt" --root="$direct" perl -e "$storm" /storm "$seed" "$seconds" >"$work/direct.1" 2>&1 &
+nsenter --mount="/proc/$imitated_pid/ns/mnt" --root="$direct" perl -e "$storm" /storm "$seed" "$seconds" \
+  >"$work/direct.1" 2>&1 &
 workers+=($!)
 end=$((SECONDS + seconds))
 while [ $SECONDS -lt $end ]; do
@@ -69,7 +79,8 @@ for file in "$work"/through.* "$work"/direct.1; do
 done
 sleep 1.2
 list='find storm \( -type d -printf "%p d %m\n" -o -type l -printf "%p l\n" -o -printf "%p %y %m %s %n %T@\n" \) | sort'
-check_equal "the tree is what the peer sees" "" "$(diff <(cd "$direct" && eval "$list") <(cd "$mnt/x/root" && eval "$list") 2>&1)"
+check_equal "the tree is what the peer sees" "" \
+  "$(diff <(cd "$direct" && eval "$list") <(cd "$mnt/x/root" && eval "$list") 2>&1)"
 sums='find storm -type f -exec cksum {} + | sort'
 check_equal "so is the content" "" "$(diff <(cd "$direct" && eval "$sums") <(cd "$mnt/x/root" && eval "$sums") 2>&1)"
 peerfs_stop

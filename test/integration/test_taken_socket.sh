@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A peer whose descriptor is now a socket and now a file of its own FUSE server, which answers no close but the peer's. To
-# ask where the socket's file is may take that file instead. Nobody waits for that: no caller, no other container, and no
-# command's end.
+# A peer whose descriptor is now a socket and now a file of its own FUSE server, which answers no close but the peer's.
+# To ask where the socket's file is may take that file instead. Nobody waits for that: no caller, no other container,
+# and no command's end.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 . "$test_dir/hostile.sh"
 
-BADFUSE_OWN=1 hostile exchanger "mknod /dev/fuse c 10 229; /badfuse /mnt /hostile & until [ -e /mnt/program ]; do sleep 0.02; done; \
-  exec /hostile exchange /mnt/program"
+BADFUSE_OWN=1 hostile exchanger "mknod /dev/fuse c 10 229; /badfuse /mnt /hostile & \
+  until [ -e /mnt/program ]; do sleep 0.02; done; exec /hostile exchange /mnt/program"
 exchanger=$imitated_pid
 is_ready exchanger
 badfuse=$(pgrep -P "$exchanger" -x badfuse)
 
 # Only the kernel knows where this socket's file is.
-hostile moved "mkdir /a /b; exec perl -MSocket -e 'my \$s; socket (\$s, AF_UNIX, SOCK_STREAM, 0) && bind (\$s, sockaddr_un (\"/a/s\")) \
-  && listen (\$s, 1) && rename (\"/a/s\", \"/b/s\") or die; \$| = 1; print \"ready\"; sleep'"
+hostile moved "mkdir /a /b; exec perl -MSocket -e 'my \$s; socket (\$s, AF_UNIX, SOCK_STREAM, 0) \
+  && bind (\$s, sockaddr_un (\"/a/s\")) && listen (\$s, 1) && rename (\"/a/s\", \"/b/s\") or die; \
+  \$| = 1; print \"ready\"; sleep'"
 is_ready moved
 
 # --- commands: what they leave behind is a process of its own, called "patience"

@@ -4,7 +4,8 @@
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 
-imitate vol -- sh -c 'mkdir /data && mount -t tmpfs tmpfs /data && mkdir /data/sub && echo one >/data/sub/file && exec sleep infinity'
+imitate vol -- sh -c 'mkdir /data && mount -t tmpfs tmpfs /data && mkdir /data/sub &&
+  echo one >/data/sub/file && exec sleep infinity'
 peerfs_start
 check "the volume is there" pod_until 50 test -s "$mnt/vol/root/data/sub/file"
 

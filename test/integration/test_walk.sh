@@ -42,11 +42,13 @@ check_equal "find sees every file of data/" 50501 "$(grep -c "^$mnt/big/root/dat
 check_equal "find sees the same tree" "" "$(diff <(sed "s#^$direct/##" "$work/find.direct" | sort) \
   <(sed -n "s#^$mnt/big/root/##p" "$work/find.peers" | sort) | grep '^[<>] .' | head -n 20)"
 check_equal "find -printf inode: one inode number a file" "" \
-  "$(find "$mnt/big/root/usr" "$mnt/big/root/data" "$mnt/big/root/dev" -links 1 -printf '%i\n' | sort | uniq -d | head -n 3)"
+  "$(find "$mnt/big/root/usr" "$mnt/big/root/data" "$mnt/big/root/dev" -links 1 -printf '%i\n' |
+    sort | uniq -d | head -n 3)"
 # ".." of the mount itself is outside.
 find "$mnt" -mindepth 1 -type d -print 2>/dev/null | grep -v ' ' >"$work/directories"
 sed 's/^/numbers /' "$work/directories" | "$helper" | fold -w 1 >"$work/numbers"
-check_equal "listings tell the numbers that stat gives" "" "$(paste -d ' ' "$work/numbers" "$work/directories" | grep -v '^+ ' | head)"
+check_equal "listings tell the numbers that stat gives" "" \
+  "$(paste -d ' ' "$work/numbers" "$work/directories" | grep -v '^+ ' | head)"
 
 tar cf /dev/null -C "$direct/" . 2>"$work/tar.direct.err"
 tar cf /dev/null -C "$mnt/big/root" . 2>"$work/tar.peers.err"

@@ -18,8 +18,8 @@
 const char *__tsan_default_options (void);
 const char *__tsan_default_suppressions (void);
 
-/* Without io_sync=0 every read() of anything is ordered after every write(). Threads that have ended are not joined when
- * the daemon gives up waiting for one that hangs. */
+/* Without io_sync=0 every read() of anything is ordered after every write(). Threads that have ended are not joined
+ * when the daemon gives up waiting for one that hangs. */
 __attribute__ ((visibility ("default"))) const char *
 __tsan_default_options (void)
 {

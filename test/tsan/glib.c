@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ThreadSanitizer and GLib. The distribution's GLib is built without it: a GMutex orders nothing in its eyes, and what
  * GLib does to a container it does not see. The builds for it link this file, by which each call that peerfs itself
- * makes to one of these functions tells what the function does (ld --wrap; CMakeLists.txt takes the names from the lines
- * that begin with WRAP). g_atomic_int_* are the compiler's own atomics already, g_thread_* end in pthread_*, which
- * ThreadSanitizer knows. Nothing here is code of peerfs that could hide a race of its own: what is not named is
+ * makes to one of these functions tells what the function does (ld --wrap; CMakeLists.txt takes the names from the
+ * lines that begin with WRAP). g_atomic_int_* are the compiler's own atomics already, g_thread_* end in pthread_*,
+ * which ThreadSanitizer knows. Nothing here is code of peerfs that could hide a race of its own: what is not named is
  * reported too often, not too seldom. */
 /* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <glib.h>
