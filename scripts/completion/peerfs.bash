@@ -35,7 +35,8 @@ _peerfs() {
     return
     ;;
   --pod)
-    mapfile -t COMPREPLY < <(compgen -W "$(peerfs --list --node 2>/dev/null | awk -F/ 'NR > 1 { print $1 "/" $2 }')" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "$(peerfs --list --node 2>/dev/null |
+      awk -F/ 'NR > 1 { print $1 "/" $2 }')" -- "$cur")
     return
     ;;
   --timeout | --name)
@@ -45,16 +46,16 @@ _peerfs() {
     local done=
     [[ $cur == *,* ]] && done=${cur%,*},
     mapfile -t COMPREPLY < <(compgen -P "$done" -W 'ro allow_other nonempty symlinks=contained symlinks=raw special=link
-      special=node attr_timeout= entry_timeout= passthrough=on passthrough=off sandbox=on sandbox=off node pod= name= fsname=
-      noexec noatime' -- "${cur##*,}")
+      special=node attr_timeout= entry_timeout= passthrough=on passthrough=off sandbox=on sandbox=off node pod= name=
+      fsname= noexec noatime' -- "${cur##*,}")
     compopt -o nospace
     return
     ;;
   esac
 
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --links --node --pod --proc --name
-      --sandbox --help --version' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W '-f -d -o --log-level --list --json --wait --timeout --as --unguarded --links
+      --node --pod --proc --name --sandbox --help --version' -- "$cur")
   else
     compopt -o dirnames
   fi

@@ -14,8 +14,8 @@ build_preset ()
 }
 
 # build_static [ARCH] [COMMAND]: the static binary, build/static/src/peerfs, or build/static-ARCH/src/peerfs for another
-# architecture than this machine's; then runs COMMAND at the top of the tree. It is made from Debian 13's packages; on another
-# release, or for another architecture, in a Debian 13 root.
+# architecture than this machine's; then runs COMMAND at the top of the tree. It is made from Debian 13's packages; on
+# another release, or for another architecture, in a Debian 13 root.
 build_static ()
 {
   local arch=${1:-} after=${2:-true} preset
@@ -29,7 +29,8 @@ build_static ()
   apt_need mmdebstrap debian-archive-keyring util-linux
   root_trixie "$arch"
   say "building ($preset, in $root_trixie_dir)"
-  PEERFS_ERROR_LINES=20 quietly "static build" build_in_root "cmake --preset $preset && cmake --build build/$preset && $after" || exit 1
+  PEERFS_ERROR_LINES=20 quietly "static build" \
+    build_in_root "cmake --preset $preset && cmake --build build/$preset && $after" || exit 1
 }
 
 # build_in_root COMMAND: in $root_trixie_dir, with this tree mounted at /mnt in a mount namespace of its own.
@@ -65,9 +66,12 @@ build_unit_tests ()
   root_trixie "$1"
   shift
   say "building ($preset, in $root_trixie_dir)"
-  quietly "build" build_in_root "cmake --preset $preset && cmake --build build/$preset --target peerfs unit_tests" || exit 1
+  quietly "build" build_in_root "cmake --preset $preset && cmake --build build/$preset --target peerfs unit_tests" ||
+    exit 1
   say "testing"
-  build_in_root "ctest --test-dir build/$preset --output-on-failure --no-tests=error -R '^unit\.[^d]' -E '$build_not_by_qemu' $(printf '%q ' "$@")"
+  build_in_root \
+    "ctest --test-dir build/$preset --output-on-failure --no-tests=error -R '^unit\.[^d]' -E '$build_not_by_qemu' $(
+      printf '%q ' "$@")"
   status=$?
   root_binfmt_end
   return "$status"

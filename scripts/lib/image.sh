@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # The images: podman or buildah build them from a base that mmdebstrap makes. No registry is asked.
 #
-#   image_build PODMAN   peerfs:latest and peerfs:static in PODMAN's storage, and as peerfs:VERSION, peerfs:VERSION-static;
-#                        PODMAN may be a function
+#   image_build PODMAN   peerfs:latest and peerfs:static in PODMAN's storage, and as peerfs:VERSION,
+#                        peerfs:VERSION-static; PODMAN may be a function
 #
 # With image_arch=ARCH these are for another architecture, as peerfs:latest-ARCH and peerfs:static-ARCH.
 image_arch=
@@ -39,11 +39,12 @@ image_base ()
   ) 9>"$image_base.lock" || exit 1
 }
 
-# The options of all builds. The same sources give the same image: it is built anew, all its times are source_epoch, and it
-# does not tell which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
+# The options of all builds. The same sources give the same image: it is built anew, all its times are source_epoch, and
+# it does not tell which tool made it. No step leaves an image of its own. nofile and nproc: as in pod.sh.
 image_options ()
 {
-  printf '%s\0' --arch "${image_arch:-$(dpkg --print-architecture)}" --isolation chroot --pull=never --no-cache --layers=false --identity-label=false \
+  printf '%s\0' --arch "${image_arch:-$(dpkg --print-architecture)}" --isolation chroot --pull=never --no-cache \
+    --layers=false --identity-label=false \
     --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --timestamp "$(source_epoch)"
 }
 
@@ -71,8 +72,10 @@ image_target ()
   mapfile -d '' options < <(image_options)
   quietly "build of $tag" "$podman" build "${options[@]}" \
     --build-arg BASE="localhost/$(image_name peerfs-base:trixie)" --build-arg BUILD_BASE=localhost/peerfs-base:trixie \
-    --build-arg BUILD_PLATFORM="linux/$(dpkg --print-architecture)" --build-arg STATIC="build/static${image_arch:+-$image_arch}" \
-    --target "$target" --tag "localhost/$tag" --tag "localhost/$(sed "s/:static/:$version-static/; s/:latest/:$version/" <<<"$tag")" \
+    --build-arg BUILD_PLATFORM="linux/$(dpkg --print-architecture)" \
+    --build-arg STATIC="build/static${image_arch:+-$image_arch}" \
+    --target "$target" --tag "localhost/$tag" \
+    --tag "localhost/$(sed "s/:static/:$version-static/; s/:latest/:$version/" <<<"$tag")" \
     --label "org.opencontainers.image.version=$version" \
     --label "org.opencontainers.image.revision=$(git -C "$peerfs_top" rev-parse HEAD 2>/dev/null || echo unknown)" \
     --ignorefile "$peerfs_top/manifests/image/Containerfile.containerignore" \

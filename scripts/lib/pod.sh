@@ -16,15 +16,16 @@
 pod_dir=
 pod_driver=vfs   # of images; containers of --rootfs have an overlay in any case
 
-# Set to `setsid --wait` if Ctrl-C must not reach podman: if it is interrupted half-way, it knows nothing of the container
-# that it has just started.
+# Set to `setsid --wait` if Ctrl-C must not reach podman: if it is interrupted half-way, it knows nothing of the
+# container that it has just started.
 pod_session=()
 
 pod_podman ()
 {
   PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF=$pod_dir/containers.conf \
     CONTAINERS_STORAGE_CONF=$pod_dir/storage.conf "${pod_session[@]}" podman --root "$pod_dir/root" \
-    --runroot "$pod_dir/run" --storage-driver "$pod_driver" --tmpdir "$pod_dir/tmp" --runtime "${PEERFS_RUNTIME:-runc}" "$@"
+    --runroot "$pod_dir/run" --storage-driver "$pod_driver" --tmpdir "$pod_dir/tmp" \
+    --runtime "${PEERFS_RUNTIME:-runc}" "$@"
 }
 
 pod_quietly ()
@@ -100,13 +101,13 @@ pod_start ()
   # Only if there is one to replace: podman takes the first digits of an id for a name, "db" as well.
   [ ! -d "${instance%/*}" ] || replace=(--replace)
   mkdir -p "${instance%/*}" && : >"$instance" || return 1
-  pod_quietly run --detach "${replace[@]}" --pod pod --name "$name" --stop-timeout 0 -v "$instance:/dev/termination-log" \
-    "${options[@]}" --rootfs "$root_pod_dir:O" "${command[@]}"
+  pod_quietly run --detach "${replace[@]}" --pod pod --name "$name" --stop-timeout 0 \
+    -v "$instance:/dev/termination-log" "${options[@]}" --rootfs "$root_pod_dir:O" "${command[@]}"
 }
 
 # A debug sidecar with peerfs in it. pod_run_shell PEERFS_BINARY [ARG...] [-- CMD...]
-# Libraries that the root lacks (a sanitizer's runtime, libfuse) come from this machine, which has the root's release. The
-# capabilities are the fewest that can mount and read everything.
+# Libraries that the root lacks (a sanitizer's runtime, libfuse) come from this machine, which has the root's release.
+# The capabilities are the fewest that can mount and read everything.
 pod_run_shell ()
 {
   local binary=$1 library
@@ -117,14 +118,15 @@ pod_run_shell ()
     [ -e "$root_pod_dir/$library" ] || cp -L -- "$library" "$pod_dir/bundle/lib/" || return 1
   done
   pod_run shell --device /dev/fuse --cap-add SYS_ADMIN,SYS_PTRACE --security-opt apparmor=unconfined \
-    --security-opt seccomp=unconfined -v "$pod_dir/bundle/bin:/usr/local/bin:ro" -v "$pod_dir/bundle/lib:/usr/local/lib:ro" \
+    --security-opt seccomp=unconfined -v "$pod_dir/bundle/bin:/usr/local/bin:ro" \
+    -v "$pod_dir/bundle/lib:/usr/local/lib:ro" \
     -v "$pod_dir/out:/out" "$@" -- sh -c 'ldconfig; mkdir -p /peers; exec sleep infinity' || return 1
   # ldconfig has run once sleep is the main process.
   pod_until 50 pod_exec shell sh -c '[ -d /peers ] && peerfs --version' >/dev/null 2>&1
 }
 
-# pod_until TENTHS COMMAND...: tries the command every tenth of a second until it succeeds. PEERFS_SLOW multiplies the time
-# for a slow machine.
+# pod_until TENTHS COMMAND...: tries the command every tenth of a second until it succeeds. PEERFS_SLOW multiplies the
+# time for a slow machine.
 pod_until ()
 {
   local left=$(($1 * ${PEERFS_SLOW:-1}))

@@ -14,8 +14,8 @@ root_host_suite ()
   ) || die "needs a Debian release: the pod's containers are made of this machine's packages"
 }
 
-# The mirror of this machine, so that a local one or a proxy serves the roots too. Empty if apt names none: then mmdebstrap
-# has its own.
+# The mirror of this machine, so that a local one or a proxy serves the roots too. Empty if apt names none: then
+# mmdebstrap has its own.
 root_mirror ()
 {
   local uri
@@ -25,8 +25,8 @@ root_mirror ()
   echo "${PEERFS_MIRROR:-$uri}"
 }
 
-# root_once NAME STAMP WHAT FILL...: runs FILL FOLDER to make $peerfs_cache/NAME, unless it is there with that STAMP. One at
-# a time, and whole or not at all.
+# root_once NAME STAMP WHAT FILL...: runs FILL FOLDER to make $peerfs_cache/NAME, unless it is there with that STAMP.
+# One at a time, and whole or not at all.
 root_once ()
 {
   local dir=$peerfs_cache/$1 stamp=$2 what=$3 new
@@ -60,7 +60,8 @@ root_bootstrap ()
   foreign=$(grep -o ':[a-z0-9]*' <<<"$packages" | sort -u | tr ':\n' ',' | sed 's/,,*/,/g; s/,$//')
   chmod 755 "$new"
   # shellcheck disable=SC2046 # no mirror is no argument
-  quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase --architectures="$native$foreign" --include="$packages" \
+  quietly "mmdebstrap $suite" mmdebstrap --quiet --mode=root --variant=minbase \
+    --architectures="$native$foreign" --include="$packages" \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$new" $(root_mirror)
 }
@@ -94,7 +95,8 @@ root_pod ()
 root_demo ()
 {
   root_pod
-  root_extend "demo-${root_pod_dir##*/pod-}" "${root_pod_dir##*/}" bash-completion,gdb-minimal,jq,less,lsof,strace,vim-tiny
+  root_extend "demo-${root_pod_dir##*/pod-}" "${root_pod_dir##*/}" \
+    bash-completion,gdb-minimal,jq,less,lsof,strace,vim-tiny
   root_demo_dir=$peerfs_cache/demo-${root_pod_dir##*/pod-}
 }
 
@@ -143,18 +145,21 @@ root_trixie ()
   root_trixie_dir=$peerfs_cache/trixie${arch:+-$arch}
 }
 
-# root_binfmt ARCH: the kernel runs that architecture's programs by Debian 13's qemu, also those that packages run to set
-# themselves up. Debian 12's has no openat2(2). "F": the interpreter is opened now, so that it is there in every root.
+# root_binfmt ARCH: the kernel runs that architecture's programs by Debian 13's qemu, also those that packages run to
+# set themselves up. Debian 12's has no openat2(2). "F": the interpreter is opened now, so that it is there in every
+# root.
 root_binfmt ()
 {
   local cpu=aarch64 dir=/proc/sys/fs/binfmt_misc
   [ "$1" = arm64 ] || cpu=x86_64
   apt_need mmdebstrap debian-archive-keyring arch-test
-  [ -e "$dir/register" ] || mount -t binfmt_misc binfmt_misc "$dir" || die "this kernel has no binfmt_misc: modprobe binfmt_misc"
+  [ -e "$dir/register" ] || mount -t binfmt_misc binfmt_misc "$dir" ||
+    die "this kernel has no binfmt_misc: modprobe binfmt_misc"
   [ ! -e "$dir/peerfs-$cpu" ] || return 0
   root_make qemu trixie qemu-user,qemu-user-binfmt
   sed -n "s#^:qemu-$cpu:\(.*\):[^:]*:[A-Z]*\$#:peerfs-$cpu:\1:$peerfs_cache/qemu/usr/bin/qemu-$cpu:POF#p" \
-    "$peerfs_cache/qemu/usr/lib/binfmt.d/qemu-$cpu.conf" >"$dir/register" || die "programs for $1 cannot be run here: see $dir"
+    "$peerfs_cache/qemu/usr/lib/binfmt.d/qemu-$cpu.conf" >"$dir/register" ||
+      die "programs for $1 cannot be run here: see $dir"
   root_binfmt_entry=$dir/peerfs-$cpu
 }
 

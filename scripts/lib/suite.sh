@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Runs tests by ctest, and tells at the end which checks are red.
 
-# suite_run DIR [CTEST_OPTION...]: runs the tests of a build folder. If one fails, the last lines name it and its checks.
-# The very last line is the number of tests.
+# suite_run DIR [CTEST_OPTION...]: runs the tests of a build folder. If one fails, the last lines name it and its
+# checks. The very last line is the number of tests.
 suite_run ()
 {
   local dir=$1 log status=0

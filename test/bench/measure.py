@@ -90,7 +90,8 @@ class Mount:
         before = os.stat(self.mnt).st_dev
         log = open(f"{self.bench.work}/{self.way}.log", "a", encoding="utf-8")
         begin = time.monotonic()
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=limit)
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        preexec_fn=limit)
         log.close()
         wait_until(lambda: os.stat(self.mnt).st_dev != before and os.listdir(self.mnt), step=0.0002)
         return time.monotonic() - begin
@@ -116,7 +117,8 @@ class Mount:
 
 
 class Requests:
-    """Counts the requests that the kernel sends to one FUSE mount, by its tracepoint, in a trace instance of our own."""
+    """Counts the requests that the kernel sends to one FUSE mount, by its tracepoint, in a trace instance of
+    our own."""
 
     def __init__(self, bench):
         self.dir = f"{TRACE}/instances/{os.path.basename(bench.work)}"
@@ -262,8 +264,8 @@ class Bench:
     def fio(self, mount, file, rw, bs, jobs=1, engine="psync"):
         text = output("fio", "--name=x", f"--filename={mount.root}/srv/{file}", f"--rw={rw}", f"--bs={bs}",
                       f"--ioengine={engine}", "--invalidate=0", "--time_based", "--gtod_reduce=1", "--randrepeat=0",
-                      "--norandommap", f"--runtime={500 if self.quick else 1000}ms", f"--numjobs={jobs}", "--group_reporting",
-                      "--allow_file_create=0", "--fallocate=none", "--output-format=json")
+                      "--norandommap", f"--runtime={500 if self.quick else 1000}ms", f"--numjobs={jobs}",
+                      "--group_reporting", "--allow_file_create=0", "--fallocate=none", "--output-format=json")
         job = json.loads(text[text.index("{"):])["jobs"][0]
         side = job["write" if "write" in rw else "read"]
         return side["bw_bytes"] if bs == "128k" else side["iops"]
@@ -343,7 +345,8 @@ class Bench:
         seconds = "0.5" if self.quick else "1.5"
         for clients in (1, 2, 4):
             self.rounds(f"open+read+close, {clients} clients", "1/s", lambda mount: float(
-                output(self.helper, "open", f"{mount.root}/srv/small", f"{self.work}/small.list", str(clients), seconds)))
+                output(self.helper, "open", f"{mount.root}/srv/small", f"{self.work}/small.list", str(clients),
+                       seconds)))
 
     def part_clients(self):
         self.start_mounts()
@@ -359,7 +362,8 @@ class Bench:
                                                                      4: ["01", "234", "56", "789"]}[clients]]
             return self.timed("".join(jobs) + "wait")
         for clients in (1, 2, 4):
-            self.rounds(f"find -size shared out, first, {clients} clients", "s", parallel, prepare=lambda m: m.restart())
+            self.rounds(f"find -size shared out, first, {clients} clients", "s", parallel,
+                        prepare=lambda m: m.restart())
         self.stop_mounts()
 
     def part_socket(self):
@@ -401,7 +405,8 @@ class Bench:
         process.kill()
         process.wait()
         sh(f"for p in $(cat {cgroup}/*/cgroup.procs); do kill -9 $p 2>/dev/null; done; true")
-        wait_until(lambda: subprocess.run(["bash", "-c", f"rmdir {cgroup}/* 2>/dev/null; ! ls -d {cgroup}/*/ 2>/dev/null"],
+        wait_until(lambda: subprocess.run(["bash", "-c",
+                                           f"rmdir {cgroup}/* 2>/dev/null; ! ls -d {cgroup}/*/ 2>/dev/null"],
                                           stdout=subprocess.DEVNULL, check=False).returncode == 0, 60, 0.2)
         shutil.rmtree(f"{self.work}/many")
 
@@ -513,9 +518,11 @@ class Bench:
             memory = int(f.read().split()[1]) // 1024
         return {"date": time.strftime("%Y-%m-%d"), "kernel": platform.release(), "machine": platform.machine(),
                 "cpu": cpu.group(1) if cpu else "?", "cores": os.cpu_count(), "memory MiB": memory,
-                "peerfs": output(f"{self.work}/peerfs", "--version").strip().replace("\n", ", "), "bindfs": first("bindfs", "--version"),
+                "peerfs": output(f"{self.work}/peerfs", "--version").strip().replace("\n", ", "),
+                "bindfs": first("bindfs", "--version"),
                 "fio": first("fio", "--version"), "filesystem": first("stat", "-f", "-c", "%T", self.work),
-                "system": first("bash", "-c", ". /etc/os-release; echo $PRETTY_NAME"), "runs": self.runs, "nice": os.nice(0), "cpus": len(os.sched_getaffinity(0)),
+                "system": first("bash", "-c", ". /etc/os-release; echo $PRETTY_NAME"),
+                "runs": self.runs, "nice": os.nice(0), "cpus": len(os.sched_getaffinity(0)),
                 "realtime": os.sched_getscheduler(0) != os.SCHED_OTHER,
                 "load before": os.getloadavg()[0]}
 

@@ -170,8 +170,8 @@ def many_table(results):
         cells.append(f"{results.facts['cpu per ls'][label] * 1e3:.2f} ms")
         cells.append(f"{results.facts['rss'][label] / 1024:.1f} MiB")
         rows.append(cells)
-    return table(["", "start to first ls", "ls", "of /proc itself", "lookup", "lookup of a name that is none", "CPU of the daemon, per ls",
-                  "memory of the daemon"], rows)
+    return table(["", "start to first ls", "ls", "of /proc itself", "lookup", "lookup of a name that is none",
+                  "CPU of the daemon, per ls", "memory of the daemon"], rows)
 
 
 def cpu_table(results, names):
@@ -192,8 +192,8 @@ def memory_table(results):
     for key, what in (("small", "first walk"), ("large", "second walk"), ("again", "third walk")):
         m = memory[key]
         rows.append([f"{what}: {m['files']} files", f"{m['seconds']:.1f} s", f"{m['cpu seconds']:.1f} s",
-                     f"{m['right after'] / 1024:.1f} MiB", f"{m['forgotten'] / 1024:.1f} MiB", f"{m['peak'] / 1024:.1f} MiB",
-                     str(m["descriptors"])])
+                     f"{m['right after'] / 1024:.1f} MiB", f"{m['forgotten'] / 1024:.1f} MiB",
+                     f"{m['peak'] / 1024:.1f} MiB", str(m["descriptors"])])
     return table(["`find -size`, daemon under `ulimit -n 256`", "time", "CPU", "memory right after", "once forgotten",
                   "peak so far", "descriptors"], rows)
 
@@ -201,7 +201,8 @@ def memory_table(results):
 def machine(results):
     e = results.facts["environment"]
     return "\n".join([
-        f"- {e['cpu']}, {e['cores']} cores, {e['memory MiB'] / 1024:.0f} GiB, {e['machine']}; {e['system']}, Linux {e['kernel']}",
+        f"- {e['cpu']}, {e['cores']} cores, {e['memory MiB'] / 1024:.0f} GiB, {e['machine']}; "
+        f"{e['system']}, Linux {e['kernel']}",
         f"- {e['peerfs'].replace(chr(10), ', ')}; {e['bindfs']}; {e['fio']}",
         f"- container root: overlay over {e['filesystem']}",
         f"- {e['date']}, {e['runs']} rounds, {e['seconds']} s; load of the machine {e['load before']:.1f} before, "
@@ -219,8 +220,10 @@ def document(results, notes):
     parts = ["# Performance", """What a container's files cost through peerfs, against `/proc/<pid>/root` itself. `test/bench/run` measured it and wrote this
 page. Numbers are ratios to *direct*: medians over the rounds of the ratio within each round. In a round every way has its
 turn on the same files. For rates more is better, for times less.""",
-             "- **direct**: `/proc/<pid>/root`, the limit\n- **passthrough**: peerfs with kernel passthrough (the static binary)\n"
-             "- **daemon**: the same binary with `-o passthrough=off`\n- **bindfs**: bindfs on `/proc/<pid>/root`, with its defaults",
+             "- **direct**: `/proc/<pid>/root`, the limit\n"
+             "- **passthrough**: peerfs with kernel passthrough (the static binary)\n"
+             "- **daemon**: the same binary with `-o passthrough=off`\n"
+             "- **bindfs**: bindfs on `/proc/<pid>/root`, with its defaults",
              "## Targets", verdicts(results), notes]
     if results.has(FIO[0]):
         parts += ["## Reading and writing", "![Rates of reading and writing](img/io.svg)", ratio_table(results, FIO)]

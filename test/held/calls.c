@@ -122,8 +122,10 @@ WRAP (ssize_t, read, int fd, void *mem, size_t size) FD (read, fd, fd, mem, size
 WRAP (ssize_t, pread, int fd, void *mem, size_t size, off_t off) FD (pread, fd, fd, mem, size, off)
 WRAP (ssize_t, write, int fd, const void *mem, size_t size) FD (write, fd, fd, mem, size)
 WRAP (ssize_t, pwrite, int fd, const void *mem, size_t size, off_t off) FD (pwrite, fd, fd, mem, size, off)
-WRAP (ssize_t, preadv2, int fd, const struct iovec *v, int n, off_t off, int flags) FD (preadv2, fd, fd, v, n, off, flags)
-WRAP (ssize_t, pwritev2, int fd, const struct iovec *v, int n, off_t off, int flags) FD (pwritev2, fd, fd, v, n, off, flags)
+WRAP (ssize_t, preadv2, int fd, const struct iovec *v, int n, off_t off, int flags)
+  FD (preadv2, fd, fd, v, n, off, flags)
+WRAP (ssize_t, pwritev2, int fd, const struct iovec *v, int n, off_t off, int flags)
+  FD (pwritev2, fd, fd, v, n, off, flags)
 WRAP (off_t, lseek, int fd, off_t off, int whence) FD (lseek, fd, fd, off, whence)
 WRAP (int, flock, int fd, int operation) FD (flock, fd, fd, operation)
 WRAP (int, dup3, int old, int new, int flags) FD (dup3, new, old, new, flags)
@@ -143,7 +145,8 @@ WRAP (ssize_t, copy_file_range, int in, off_t *off_in, int out, off_t *off_out, 
 
 /* --- by a name */
 
-WRAP (ssize_t, readlinkat, int dir, const char *path, char *mem, size_t size) AT (readlinkat, dir, path, dir, path, mem, size)
+WRAP (ssize_t, readlinkat, int dir, const char *path, char *mem, size_t size)
+  AT (readlinkat, dir, path, dir, path, mem, size)
 WRAP (int, faccessat, int dir, const char *path, int mode, int flags) AT (faccessat, dir, path, dir, path, mode, flags)
 WRAP (int, fchmodat, int dir, const char *path, mode_t mode, int flags) AT (fchmodat, dir, path, dir, path, mode, flags)
 WRAP (int, fchownat, int dir, const char *path, uid_t uid, gid_t gid, int flags)
@@ -161,7 +164,8 @@ WRAP (int, renameat2, int from, const char *old, int dir, const char *path, unsi
   AT (renameat2, dir, path, from, old, dir, path, flags)
 
 /* Of a file by its descriptor's link in /proc. */
-WRAP (ssize_t, getxattr, const char *path, const char *name, void *mem, size_t size) ALONE (getxattr, path, name, mem, size)
+WRAP (ssize_t, getxattr, const char *path, const char *name, void *mem, size_t size)
+  ALONE (getxattr, path, name, mem, size)
 WRAP (ssize_t, listxattr, const char *path, char *mem, size_t size) ALONE (listxattr, path, mem, size)
 WRAP (int, setxattr, const char *path, const char *name, const void *mem, size_t size, int flags)
   ALONE (setxattr, path, name, mem, size, flags)

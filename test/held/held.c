@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nothing waits for a peer under a lock. Builds with sanitizers (but ThreadSanitizer's) link this file: each thread counts
- * the mutexes that it holds, and calls.c aborts if it asks a peer's file for anything while there are any.
+/* Nothing waits for a peer under a lock. Builds with sanitizers (but ThreadSanitizer's) link this file: each thread
+ * counts the mutexes that it holds, and calls.c aborts if it asks a peer's file for anything while there are any.
  *
- * A GRecMutex does not count: those there are serve one open directory, whose readers all wait for the same mount, and one
- * scan of a container, which looks into no mount that may not answer (test_dead_mount.sh hangs if it does). */
+ * A GRecMutex does not count: those there are serve one open directory, whose readers all wait for the same mount, and
+ * one scan of a container, which looks into no mount that may not answer (test_dead_mount.sh hangs if it does). */
 /* clang-format off: CMake reads the lines that begin with WRAP. */
 #include <sanitizer/common_interface_defs.h>
 #include <stdio.h>

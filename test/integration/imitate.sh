@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Becomes a container, in a mount namespace that the caller made: imitate.sh ROOT DIR INSTANCE CGROUP COMMAND...
-# Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log, and as lines of DIR/volumes
-# ("SOURCE TARGET") say, other files and folders of this side. The cgroup comes first, as with a runtime: until the root is
-# the container's, and the command has been executed there, nobody may take this process for the container.
+# Over ROOT lies an overlay with DIR/upper, INSTANCE is mounted as the kubelet's termination log, and as lines of
+# DIR/volumes ("SOURCE TARGET") say, other files and folders of this side. The cgroup comes first, as with a runtime:
+# until the root is the container's, and the command has been executed there, nobody may take this process for the
+# container.
 set -e
 root=$1 dir=$2 instance=$3 cgroup=$4
 shift 4

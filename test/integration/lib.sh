@@ -98,8 +98,8 @@ sanitized ()
   grep -q -a '__[at]san_init' "$PEERFS"
 }
 
-# For tests with random numbers: sets $seed, and prints it. It is PEERFS_SEED, or else comes from the commit: what passed
-# before a push meets the same numbers after it. $RANDOM follows it.
+# For tests with random numbers: sets $seed, and prints it. It is PEERFS_SEED, or else comes from the commit: what
+# passed before a push meets the same numbers after it. $RANDOM follows it.
 use_seed ()
 {
   local commit
@@ -289,8 +289,8 @@ peerfs_start ()
   pod_until 100 peerfs_mounted && ! peerfs_gone || abandon "peerfs mounts" "$(cat "$work/peerfs.log")"
 }
 
-# Succeeds if the mount answers, or the daemon is gone already. The dead mount of a predecessor does not answer, and may be
-# removed meanwhile: so this first asks it, and then looks for it.
+# Succeeds if the mount answers, or the daemon is gone already. The dead mount of a predecessor does not answer, and may
+# be removed meanwhile: so this first asks it, and then looks for it.
 peerfs_mounted ()
 {
   ! peerfs_gone || return 0
@@ -327,10 +327,12 @@ pod_peerfs ()
   pod_exec_opts=(-d "${pod_exec_env[@]}")
   pod_exec shell sh -c 'peerfs -f "$@" /peers >/out/peerfs.log 2>&1; echo $? >/out/peerfs.status' sh "$@" >/dev/null
   pod_exec_opts=("${pod_exec_env[@]}")
-  pod_until 100 pod_exec shell mountpoint -q /peers || abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
+  pod_until 100 pod_exec shell mountpoint -q /peers ||
+    abandon "peerfs mounts in the pod" "$(cat "$pod_dir/out/peerfs.log")"
 }
 
-# in_shell COMMAND_LINE: runs it in the debug sidecar, in its cgroups and namespaces. `podman exec` takes ten times as long.
+# in_shell COMMAND_LINE: runs it in the debug sidecar, in its cgroups and namespaces. `podman exec` takes ten times as
+# long.
 in_shell ()
 {
   local pid=${shell_pid:=$(pod_pid shell)}

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 # Sourced after hostile.sh: callers that wait for a mount that does not answer, and others that work meanwhile.
 
-# stuck NAME SIGNAL [N [WITHOUT...]]: sends the signal to $badfuse, the server of NAME's mount, and lets processes wait for
-# the mount: one for each kind of request, or N of all kinds but those. "KIND PID" of each is in $work/stuck. The mount is on
-# /mnt, or in $stuck_in; "{}" in that is the number of each.
+# stuck NAME SIGNAL [N [WITHOUT...]]: sends the signal to $badfuse, the server of NAME's mount, and lets processes wait
+# for the mount: one for each kind of request, or N of all kinds but those. "KIND PID" of each is in $work/stuck. The
+# mount is on /mnt, or in $stuck_in; "{}" in that is the number of each.
 stuck ()
 {
   local name=$1 signal=$2
@@ -70,14 +70,16 @@ start_control ()
   mkdir "$work/control"
   "$PEERFS" -f "$work/control" >>"$work/control.log" 2>&1 </dev/null &
   control_pid=$!
-  pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' || abandon "another daemon mounts" "$(cat "$work/control.log")"
+  pod_until 100 eval 'ls "$work/control" 2>&1 | grep -qx calm' ||
+    abandon "another daemon mounts" "$(cat "$work/control.log")"
 }
 
 # others WHAT [SECONDS]: callers in another container are served while many wait, as by that other daemon.
 others ()
 {
   local said
-  if said=$(timeout -s KILL 60 python3 -B "$test_dir/helpers/others.py" "$1" "$work/control" "$mnt" "${2:-2}" calm 2>&1); then
+  if said=$(timeout -s KILL 60 python3 -B "$test_dir/helpers/others.py" \
+    "$1" "$work/control" "$mnt" "${2:-2}" calm 2>&1); then
     passed "${said#ok - }"
   else
     failed "$1: others are served" "$said"

@@ -25,7 +25,8 @@ done 2>/dev/null
 native=$("$PEERFS" --list --proc "$work/saved")
 check_equal "a saved /proc has its containers" "idle web" "$(awk 'NR > 1 { print $1 }' <<<"$native" | xargs)"
 check_output "--list --proc" "$native" "$foreign" --list --proc "$work/saved"
-check_output "--list --json --proc" "$("$PEERFS" --list --json --proc "$work/saved")" "$foreign" --list --json --proc "$work/saved"
+check_output "--list --json --proc" "$("$PEERFS" --list --json --proc "$work/saved")" \
+  "$foreign" --list --json --proc "$work/saved"
 root_binfmt_end
 check "nothing stays registered with the kernel" sh -c '! ls /proc/sys/fs/binfmt_misc | grep ^peerfs-'
 finish

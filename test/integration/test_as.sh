@@ -41,7 +41,8 @@ imitate other -- sh -c 'for uid in 4711 4712 4713 4714 4715; do
   setpriv --reuid 4720 --regid 4720 --groups 4721 perl -MIO::Socket::UNIX -e \
     "my \$s = IO::Socket::UNIX->new(Local => q(/tmp/local-0), Listen => 1) or die; sleep 2000" & wait'
 other_pid=$imitated_pid
-check "the processes run" pod_until 100 sh -c '[ "$(pgrep -f -x "sleep 1000" | wc -l)" = 5 ] && "$1" --wait web/sockets/web.sock --timeout 0 &&
+check "the processes run" pod_until 100 sh -c '[ "$(pgrep -f -x "sleep 1000" | wc -l)" = 5 ] &&
+  "$1" --wait web/sockets/web.sock --timeout 0 &&
   "$1" --wait other/sockets/local-0 --timeout 0' sh "$PEERFS"
 pid_of_uid ()
 {
@@ -73,12 +74,14 @@ start_command --as web
 check_equal "the command runs" "sleep 33 34" "$(cat "/proc/$command_pid/comm") $(stat -c '%u %g' "/proc/$command_pid")"
 for name in "${!peers[@]}"; do
   check_output "of a command of --as, a process of that user gets nothing: $name" - attack_from "$name" "$command_pid"
-  check_output "and through root's eyes it would ($name)" "attach environ root cwd fd getfd mem" "$attack" "$command_pid"
+  check_output "and through root's eyes it would ($name)" "attach environ root cwd fd getfd mem" \
+    "$attack" "$command_pid"
 done
 check_equal "no descriptor of the caller above 2" "0 1 2" "$(ls "/proc/$command_pid/fd" | xargs)"
 check_equal "no core" "0 0" "$(awk '/core file/ { print $5, $6 }' "/proc/$command_pid/limits")"
 end_command
-check_output "a key in the caller's session" 1 "$PEERFS_HELPERS/helper_keyring" peerfs-test grep -c peerfs-test /proc/keys
+check_output "a key in the caller's session" 1 \
+  "$PEERFS_HELPERS/helper_keyring" peerfs-test grep -c peerfs-test /proc/keys
 check_output "is not in the command's" 0 "$PEERFS_HELPERS/helper_keyring" peerfs-test \
   "$PEERFS" --as web -- sh -c 'grep -c peerfs-test /proc/keys; true'
 check_output "a shell's programs are guarded as well: one capability, which most peers lack" \
@@ -92,7 +95,8 @@ user_of ()
 }
 check_output "by a socket: who listens" "33 34 5 33 34" user_of web/sockets/web.sock
 check_output "by its path" "33 34 5 33 34" user_of web/sockets/tmp/web.sock
-check_output "a server that a root main process has started as another user" "4720 4720 4720 4721" user_of other/sockets/local-0
+check_output "a server that a root main process has started as another user" "4720 4720 4720 4721" \
+  user_of other/sockets/local-0
 check_output "by a process" "4711 4711 4711" user_of "other/pids/$(pid_of_uid 4711)"
 said ()
 {
@@ -102,7 +106,8 @@ said ()
 }
 check_equal "no such socket" "1 1 peerfs: there is no web/sockets/x; peerfs --wait web/sockets/x waits for it, peerfs --list --json shows the sockets and pids that there are" \
   "$(said --as web/sockets/x -- true)"
-check_equal "a file" "1 1 peerfs: 'web/root/etc/passwd' is neither a socket nor a process; give web, web/sockets/SOCKET or web/pids/PID" \
+check_equal "a file" \
+  "1 1 peerfs: 'web/root/etc/passwd' is neither a socket nor a process; give web, web/sockets/SOCKET or web/pids/PID" \
   "$(said --as web/root/etc/passwd -- true)"
 check_equal "a folder" 1 "$(said --as web/sockets/tmp -- true | grep -c '^1 1 .*there is no')"
 check_equal "another container's process" 1 "$(said --as "web/pids/$other_pid" -- true | grep -c '^1 1 .*there is no')"
@@ -129,7 +134,8 @@ check_output "a FIFO is not read" "/ unset unset" timeout 20 "$PEERFS" --as "oth
 # Whoever is that user already needs nothing.
 as_user ()
 {
-  setpriv --reuid 33 --regid 34 "$1" "$PEERFS" --as web -- sh -c 'echo $(id -u) $(id -g) $(id -G | tr " " "\n" | sort -n | xargs)'
+  setpriv --reuid 33 --regid 34 "$1" "$PEERFS" --as web -- sh -c \
+    'echo $(id -u) $(id -g) $(id -G | tr " " "\n" | sort -n | xargs)'
 }
 check_output "the user himself" "33 34 5 33 34" as_user --groups=5,33
 check_equal "with other groups: what he can have, and one line" "peerfs: warning: keeping our own supplementary groups instead of those of 'web' (5,33): changing them takes CAP_SETGID
@@ -138,7 +144,8 @@ check_equal "with other groups: what he can have, and one line" "peerfs: warning
 
 # A mount for its maker alone.
 peerfs_start
-check_equal "a mount that does not let the user in is told" "1 1 peerfs: warning: $mnt lets in only the user who mounted it; umount it, and mount it with -o allow_other" \
+check_equal "a mount that does not let the user in is told" \
+  "1 1 peerfs: warning: $mnt lets in only the user who mounted it; umount it, and mount it with -o allow_other" \
   "$(said --as web -- grep -q -s x "$mnt/web/id" | sed 's/^2 /1 /')"
 check_equal "not to a command that has nothing to do with it" "0 0 " "$(said --as web -- true)"
 peerfs_stop
@@ -147,13 +154,16 @@ check_equal "nor if it does" "0 0 " "$(said --as web -- test -e "$mnt/web/id")"
 peerfs_stop
 
 # Without a capability that peers cannot get, nothing starts.
-setpriv --bounding-set -all,+setuid,+setgid,+sys_ptrace,+net_bind_service "$PEERFS" --as web -- touch "$work/started" 2>"$work/err"
-check_equal "a sidecar with no capability for it" "1 1 could trace" "$? $(wc -l <"$work/err") $(grep -o 'could trace' "$work/err")"
+setpriv --bounding-set -all,+setuid,+setgid,+sys_ptrace,+net_bind_service \
+  "$PEERFS" --as web -- touch "$work/started" 2>"$work/err"
+check_equal "a sidecar with no capability for it" "1 1 could trace" \
+  "$? $(wc -l <"$work/err") $(grep -o 'could trace' "$work/err")"
 check_equal "starts nothing" "" "$(ls "$work/started" 2>/dev/null)"
 strong_caps=$default_caps,+net_broadcast,+wake_alarm,+block_suspend
-imitate strong -- setpriv --reuid 33 --regid 34 --clear-groups --bounding-set "-all,$strong_caps" --inh-caps "-all,$strong_caps" \
-  --ambient-caps "-all,$strong_caps" sleep infinity
-check_equal "a peer with every such capability" "1 1 could trace" "$(said --as web -- true | grep -o '^1 1\|could trace' | xargs)"
+imitate strong -- setpriv --reuid 33 --regid 34 --clear-groups --bounding-set "-all,$strong_caps" \
+  --inh-caps "-all,$strong_caps" --ambient-caps "-all,$strong_caps" sleep infinity
+check_equal "a peer with every such capability" "1 1 could trace" \
+  "$(said --as web -- true | grep -o '^1 1\|could trace' | xargs)"
 start_command --as web --unguarded
 check_equal "runs with --unguarded" "sleep 33" "$(cat "/proc/$command_pid/comm") $(stat -c %u "/proc/$command_pid")"
 end_command

@@ -35,11 +35,14 @@ refused 1 "mountpoint is a file" "$PEERFS" -f "$work/file"
 refused 1 "mountpoint is missing" "$PEERFS" -f "$work/missing"
 refused 1 "mountpoint is missing, as a daemon" "$PEERFS" "$work/missing"
 refused 1 "no /dev/fuse" unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$@"' sh "$PEERFS" -f "$mnt"
-refused 1 "a folder in the place of /dev/fuse" unshare --mount sh -c 'mount -t tmpfs none /dev && mkdir /dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
+refused 1 "a folder in the place of /dev/fuse" unshare --mount sh -c \
+  'mount -t tmpfs none /dev && mkdir /dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
 check "is said" grep -q "is a directory here" "$work/err"
-refused 1 "a file there" unshare --mount sh -c 'mount -t tmpfs none /dev && : >/dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
+refused 1 "a file there" unshare --mount sh -c \
+  'mount -t tmpfs none /dev && : >/dev/fuse && exec "$@"' sh "$PEERFS" -f "$mnt"
 check "is said" grep -q "is a file here" "$work/err"
-refused 1 "a device without its module" unshare --mount sh -c 'mount -t tmpfs none /dev && mknod /dev/fuse c 10 254 && exec "$@"' sh "$PEERFS" -f "$mnt"
+refused 1 "a device without its module" unshare --mount sh -c \
+  'mount -t tmpfs none /dev && mknod /dev/fuse c 10 254 && exec "$@"' sh "$PEERFS" -f "$mnt"
 check "is said" grep -q "modprobe" "$work/err"
 refused 2 "a command without --" "$PEERFS" list
 check "is said" grep -q -- "--list" "$work/err"
@@ -77,7 +80,8 @@ imitate two "abcdee${rest:6}" -- sleep infinity
 check "two containers" test "$("$PEERFS" --list | grep -c '^\(one\|two\) ')" -eq 2
 "$PEERFS" --list --name abcde=both >"$work/out" 2>"$work/err"
 check_equal "an id prefix of two containers counts for none, which is said" "0 1 one two" \
-  "$? $(grep -c 'warning: --name abcde=both matches more than one' "$work/err") $(awk '/^(one|two) / { print $1 }' "$work/out" | sort | xargs)"
+  "$? $(grep -c 'warning: --name abcde=both matches more than one' "$work/err") $(
+    awk '/^(one|two) / { print $1 }' "$work/out" | sort | xargs)"
 check "an id prefix of one" sh -c "'$PEERFS' --list --name abcdef=first | grep -q '^first '"
 "$PEERFS" --list --name ffffffff=foo >/dev/null 2>"$work/err"
 check_equal "a --name that fits nobody" "0 1" "$? $(grep -c 'ffffffff=foo fits no container' "$work/err")"
@@ -95,7 +99,8 @@ for few in 1 2; do
     echo "$BASHPID" >"$pids/cgroup.procs"
     exec "$PEERFS" -f "$mnt" 2>"$work/err"
   )
-  check_equal "processes that it may be: $few" "1 peerfs: cannot start a thread" "$? $(sed -n 's/^\(peerfs: [^:]*\):.*/\1/p' "$work/err")"
+  check_equal "processes that it may be: $few" "1 peerfs: cannot start a thread" \
+    "$? $(sed -n 's/^\(peerfs: [^:]*\):.*/\1/p' "$work/err")"
   check "then no mount is left" sh -c "! grep -q ' $mnt ' /proc/mounts"
 done
 
@@ -108,6 +113,6 @@ for file in id pid env/PATH maps/maps; do
     sh -c '(echo 1 >>"$1") 2>&1 || true' sh "$mnt/one/$file"
 done
 peerfs_stop
-refused 124 "--wait for a name that is not there, long enough to say who is" sh -c '"$@" 2>&1 | grep -q "still waiting.*one, two" && exec "$@" --timeout 0' sh \
-  "$PEERFS" --wait ngnix --timeout 5
+refused 124 "--wait for a name that is not there, long enough to say who is" sh -c \
+  '"$@" 2>&1 | grep -q "still waiting.*one, two" && exec "$@" --timeout 0' sh "$PEERFS" --wait ngnix --timeout 5
 finish

@@ -9,8 +9,8 @@ mkdir -p "$work/volume/sub" "$work/second" "$work/c/x/upper/"{srv/plain,srv/full
 echo hosts >"$work/hosts"
 echo resolv >"$work/resolv"
 echo data >"$work/volume/f"
-printf '%s\n' "$work/hosts etc/hosts" "$work/resolv etc/resolv.conf" "$work/volume srv/volume" "$work/second srv/volume/sub" \
-  "$work/second srv/second" "$work/second srv/only/mount" >"$work/c/x/volumes"
+printf '%s\n' "$work/hosts etc/hosts" "$work/resolv etc/resolv.conf" "$work/volume srv/volume" \
+  "$work/second srv/volume/sub" "$work/second srv/second" "$work/second srv/only/mount" >"$work/c/x/volumes"
 cp "$test_dir/helpers/busy.pl" "$work/c/x/upper/busy.pl"
 imitate x -- sleep infinity
 root=$mnt/x/root
@@ -57,20 +57,23 @@ busy "mv etc/hosts etc/hosts~"
 busy "ln -sfn x srv/link && mv -T srv/link etc/hosts"
 renameat2=316
 [ "$(uname -m)" = x86_64 ] || renameat2=276
-busy "perl -e '(\$x, \$y) = qw(srv/plain srv/second); syscall ($renameat2, -100, \$x, -100, \$y, 2) == 0 or die qq(\$!\n)'"
+busy \
+  "perl -e '(\$x, \$y) = qw(srv/plain srv/second); syscall ($renameat2, -100, \$x, -100, \$y, 2) == 0 or die qq(\$!\n)'"
 check_output "the volume is whole" "data" cat "$root/srv/volume/f"
 
-# Each change of names, at each of its ends, with and without a mount there: what the peer itself is told. Of two mounts of
-# the peer the caller's kernel sees but one, and may find another error first.
+# Each change of names, at each of its ends, with and without a mount there: what the peer itself is told. Of two mounts
+# of the peer the caller's kernel sees but one, and may find another error first.
 nsenter -t "$imitated_pid" -m -r -w -- perl busy.pl >"$work/direct" 2>&1 </dev/null
 check "many are busy in the peer" test "$(grep -c 'busy$' "$work/direct")" -ge 40
 (cd "$root" && perl busy.pl) >"$work/through" 2>&1 </dev/null
 check_equal "$(wc -l <"$work/direct") changes of names end as in the peer" "" \
-  "$(paste -d '|' "$work/direct" "$work/through" | awk -F '|' '$1 != $2 && !($1 ~ /: Invalid cross-device link$/ && $2 !~ /: 0$/)')"
+  "$(paste -d '|' "$work/direct" "$work/through" |
+    awk -F '|' '$1 != $2 && !($1 ~ /: Invalid cross-device link$/ && $2 !~ /: 0$/)')"
 check_equal "after them, the peer has its mounts" "" "$(mounts | diff "$work/mounts" -)"
 
 # What a mount point hides or is next to goes on as before; so does what is one no more.
-check "a file beside a mount point can be replaced" sh -c 'cp "$1/passwd" "$1/new" && mv "$1/new" "$1/passwd"' - "$root/etc"
+check "a file beside a mount point can be replaced" \
+  sh -c 'cp "$1/passwd" "$1/new" && mv "$1/new" "$1/passwd"' - "$root/etc"
 check "and a directory moved and removed" sh -c 'mv "$1/plain" "$1/moved" && rmdir "$1/moved"' - "$root/srv"
 check "files of a volume can be removed" sh -c ': >"$1/g" && mv "$1/g" "$1/h" && rm "$1/h"' - "$root/srv/volume"
 # A directory in use is held for a second.

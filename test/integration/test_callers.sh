@@ -75,7 +75,8 @@ check_equal "but not without CAP_DAC_OVERRIDE" - "$(ask as_no_dac read "$root/cl
 # shellcheck disable=SC2086
 check "and access(2) says so" sh -c '! "$@"' sh $as_no_dac test -x "$root/closed"
 check_equal "the peer's devices are none here" - "$(ask as_root read "$root/dev/zero")"
-check_equal "nor are its setuid programs" "nosuid nodev" "$(findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x 'nosuid\|nodev' | xargs)"
+check_equal "nor are its setuid programs" "nosuid nodev" \
+  "$(findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x 'nosuid\|nodev' | xargs)"
 
 # Who owns a file needs no capability for what its mode grants him: that is looked at anew each time.
 own=/proc/$consumer/root/own
@@ -122,7 +123,8 @@ check "and only they" sh -c '! "$@" 2>/dev/null' sh $as_101 touch "$mnt/user/roo
 
 mkdir -p "$work/c/mine/upper/fuse"
 cp "$helpers/helper_badfuse" "$work/c/mine/upper/badfuse"
-imitate mine -- sh -c "mknod /dev/fuse c 10 229; /badfuse /fuse /etc/passwd 1000000 /asked & exec $as_101 sleep infinity"
+imitate mine -- \
+  sh -c "mknod /dev/fuse c 10 229; /badfuse /fuse /etc/passwd 1000000 /asked & exec $as_101 sleep infinity"
 mine=$imitated_pid
 asked=/proc/$mine/root/asked
 pod_until 50 test -e "/proc/$mine/root/fuse/program" || abandon "a FUSE file system is mounted in the peer"
@@ -138,7 +140,8 @@ told ()
   $as_101 timeout 20 cat "$1" >/dev/null
   sort -u "$asked" | paste -s -d ' '
 }
-check_equal "a file server in the peer is told who reads, by /proc" "open 101 read 101" "$(told "/proc/$mine/root/fuse/program")"
+check_equal "a file server in the peer is told who reads, by /proc" "open 101 read 101" \
+  "$(told "/proc/$mine/root/fuse/program")"
 for options in allow_other allow_other,passthrough=off; do
   peerfs_stop
   peerfs_start -o "$options"
@@ -167,7 +170,8 @@ if [[ $("$PEERFS" --version) = *'libfuse 3.1'[0-6]* ]] || ! linux 6.9; then
 else
   check_equal "no handle is to be had" "error error" "$file $dir"
 fi
-check_equal "/proc refuses a caller with DAC_READ_SEARCH alone" - "$(ask as_read_search read "/proc/$mine/root/private")"
+check_equal "/proc refuses a caller with DAC_READ_SEARCH alone" - \
+  "$(ask as_read_search read "/proc/$mine/root/private")"
 check_equal "and so does a path" - "$(ask as_read_search read "$mnt/mine/root/private")"
 exec {held}<&- {held_dir}<&-
 
@@ -216,7 +220,8 @@ libc=$(awk '$6 ~ /\/libc\.so/ { print $6; exit }' "/proc/$mapper/maps")
 # Before Linux 5.12 only those who may follow map_files are led there (docs/limits.md).
 led=$(linux 5.12 && echo + || echo -)
 check_equal "what he may open by its path he may open there" "$led" "$(ask as_101 read "$mnt/mapper/maps/files$libc")"
-check "root reads both" sh -c 'cat "$1" "$2" >/dev/null' - "$mnt/mapper/maps/files/$hidden" "$mnt/mapper/maps/files$libc"
+check "root reads both" sh -c 'cat "$1" "$2" >/dev/null' - \
+  "$mnt/mapper/maps/files/$hidden" "$mnt/mapper/maps/files$libc"
 
 # --- io_uring: its threads keep the capabilities of the time when they were made
 
@@ -225,7 +230,8 @@ TOKEN=hidden imitate able -- setpriv --reuid 101 --regid 101 --clear-groups --in
 able=$imitated_pid
 pod_until 50 grep -q '^CapEff:.*400$' "/proc/$able/status"
 check_output "io_uring: neither /proc nor peerfs opens more than its user may" "- - - - -" "$helpers/helper_uring" \
-  "/proc/$able/environ" "/proc/$able/root/etc/passwd" "$mnt/able/env/TOKEN" "$mnt/able/root/etc/passwd" "$mnt/able/maps/maps"
+  "/proc/$able/environ" "/proc/$able/root/etc/passwd" \
+  "$mnt/able/env/TOKEN" "$mnt/able/root/etc/passwd" "$mnt/able/maps/maps"
 check_output "io_uring: what the user may open" "$led" "$helpers/helper_uring" "$mnt/mapper/maps/files$libc"
 
 # --- our own mount below a file system that a peer has laid over it: the daemon would ask itself, with its own rights
@@ -254,7 +260,8 @@ peerfs_stop
 peerfs_nofile=256
 peerfs_start -o allow_other
 # shellcheck disable=SC2016
-taken=$(perl -e 'my @held; while (@held < 1000) { open (my $f, "<", $ARGV[0]) or last; push @held, $f } print scalar @held, " $!\n";
+taken=$(perl -e 'my @held; while (@held < 1000) { open (my $f, "<", $ARGV[0]) or last; push @held, $f }
+  print scalar @held, " $!\n";
   open (my $f, "<", $ARGV[1]) or print "another: $!\n"; opendir (my $d, $ARGV[2]) or print "the top: $!\n"' \
   "$mnt/mine/root/etc/passwd" "$mnt/changing/root/etc/passwd" "$mnt")
 check_equal "one container's files: half of the descriptors, and no other's" "Too many open files" "${taken#* }"

@@ -27,9 +27,11 @@ check_equal "columns are aligned" 1 "$(grep -ob 'RUNTIME\|podman' "$work/table" 
   awk -F: -v line="$(head -n 1 "$work/table" | wc -c)" 'NR == 1 { at = $1 } NR == 2 { print $1 - line == at }')"
 "$PEERFS" --list --json >"$work/json"
 check "no control character, no invalid UTF-8 in JSON" \
-  sh -c 'test -s "$1/json.rest" && ! LC_ALL=C grep -q "[^[:print:]]" <"$1/json.rest" && iconv -f UTF-8 -t UTF-8 <"$1/json"' sh \
+  sh -c 'test -s "$1/json.rest" && ! LC_ALL=C grep -q "[^[:print:]]" <"$1/json.rest" &&
+    iconv -f UTF-8 -t UTF-8 <"$1/json"' sh \
   "$(sed 's/\xef\xbf\xbd//g' "$work/json" >"$work/json.rest" && echo "$work")"
-check "a socket's name in JSON" grep -qF "\"sockets\": [\"tmp/a\\u000a\\u001b[2J"$'\xef\xbf\xbd'"\\\"\\u202e\"]" "$work/json"
+check "a socket's name in JSON" \
+  grep -qF "\"sockets\": [\"tmp/a\\u000a\\u001b[2J"$'\xef\xbf\xbd'"\\\"\\u202e\"]" "$work/json"
 check "all of an id in JSON" grep -qF "{\"name\": \"idle\", \"id\": \"$idle_id\", \"runtime\": \"podman\", \"pod_uid\": \"0a1b2c3d-0000-4000-8000-000000000000\", \"pid\": $idle_pid, \"pids\": [$idle_pid], \"sockets\": []}" "$work/json"
 "$PEERFS" --list >/dev/full 2>"$work/err"
 check_equal "a list that cannot be written is a failure" "1 peerfs: cannot write" "$? $(cut -d ' ' -f 1-3 "$work/err")"
@@ -64,7 +66,8 @@ check_less "milliseconds later" 2000 $(($(milliseconds) - start))
 # --as
 check_output "--as: uid, gid and groups" "33 34 5 33 34" "$PEERFS" --as web -- sh -c \
   'echo $(id -u) $(id -g) $(id -G | tr " " "\n" | sort -n | xargs)'
-check_output "--as: no capabilities but the one that guards it" 0000000000000800 "$PEERFS" --as web -- sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status
+check_output "--as: no capabilities but the one that guards it" 0000000000000800 \
+  "$PEERFS" --as web -- sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status
 check_equal "--as: what SO_PEERCRED says" "33 34" "$("$PEERFS" --as web -- perl -MIO::Socket::UNIX -MSocket -e '
   my $s = IO::Socket::UNIX->new(Peer => "/proc/'"$web_pid"'/root/tmp/later.sock") or die "$!\n";
   socketpair my $x, my $y, AF_UNIX, SOCK_STREAM, 0;
@@ -82,7 +85,8 @@ check_equal "--as of nobody names who is there" 1 "$("$PEERFS" --as nobody -- tr
 # mount(8), after the install that README shows: by our own helpers, where libfuse has none, and by libfuse's.
 for dir in usr etc; do
   mkdir -p "$work/over/$dir" "$work/over/$dir.work" &&
-    mount -t overlay -o "lowerdir=/$dir,upperdir=$work/over/$dir,workdir=$work/over/$dir.work" overlay "/$dir" || abandon "an overlay"
+    mount -t overlay -o "lowerdir=/$dir,upperdir=$work/over/$dir,workdir=$work/over/$dir.work" overlay "/$dir" ||
+      abandon "an overlay"
 done
 check "install" cmake --install "$PEERFS_HELPERS/.."
 mount --bind "$PEERFS" /usr/local/bin/peerfs
@@ -115,7 +119,8 @@ check_equal "has the source" pod "$(findmnt -n -o SOURCE "$mnt")"
 check "umount" umount "$mnt"
 check "mount -f mounts nothing" sh -c '"$1/bin/mount.peerfs" pod "$2" -f && ! mountpoint -q "$2"' sh "$work" "$mnt"
 
-# How it was linked: at an address that nobody knows before, with tables that nobody can write to, and no code on stacks.
+# How it was linked: at an address that nobody knows before, with tables that nobody can write to, and no code on
+# stacks.
 readelf -W -h -l -d "$PEERFS" >"$work/headers"
 check "position-independent" grep -q 'Type:.*DYN' "$work/headers"
 check "no relocation stays writable" grep -q GNU_RELRO "$work/headers"

@@ -21,7 +21,8 @@ int main (void) { static unsigned long work[2]; for (;;) { work_hard (work); usl
 CODE
   (cd "$pod_dir/$version" && gcc -g -shared -fPIC -Wl,-soname,libwork.so.1 -o libwork.so.1 work.c &&
     gcc -g -o service service.c -L. -l:libwork.so.1 -Wl,-rpath,/srv) && chmod 755 "$pod_dir/$version" &&
-    pod_run "$version" -e "RELEASE=$version" -v "$pod_dir/$version:/srv:ro" -- /srv/service || abandon "a service starts"
+    pod_run "$version" -e "RELEASE=$version" -v "$pod_dir/$version:/srv:ro" -- /srv/service ||
+      abandon "a service starts"
 done
 
 # The sidecar with the tools of the cookbook, and the servers that need more than the other tests' root has. PostgreSQL
@@ -43,7 +44,8 @@ awk -F: '$3 == 0 || $1 == "nobody"' "$root_pod_dir/etc/passwd" >"$pod_dir/passwd
 awk -F: '$3 == 0 || $1 == "nogroup"' "$root_pod_dir/etc/group" >"$pod_dir/group"
 pod_run db -v "$pod_dir/db:/db:ro" -- sh /db &&
   pod_run docker --privileged --tmpfs /var/lib/docker -- dockerd --bridge=none --iptables=false --storage-driver=vfs &&
-  pod_run_shell "$PEERFS" -v "$pod_dir/passwd:/etc/passwd:ro" -v "$pod_dir/group:/etc/group:ro" || abandon "the containers start"
+  pod_run_shell "$PEERFS" -v "$pod_dir/passwd:/etc/passwd:ro" -v "$pod_dir/group:/etc/group:ro" ||
+    abandon "the containers start"
 pod_peerfs -o allow_other
 for path in nginx/sockets/nginx.sock redis/sockets/redis.sock docker/sockets/docker.sock \
   db/sockets/var/run/postgresql/.s.PGSQL.5432; do
@@ -60,11 +62,14 @@ awk -v dir="$pod_dir/out/book" '
   inside && !/^…$/ { print >(file ".expected") }' "$docs/cookbook.md"
 n=$(find "$pod_dir/out/book" -name '[0-9][0-9]' | wc -l)
 check_less "the cookbook has at least fifteen commands" 0 $((14 - n))
-in_shell 'cd / && for c in /out/book/[0-9][0-9]; do timeout 20 bash "$c" >"$c.out" 2>&1 </dev/null; echo $? >"$c.status"; done' ||
+in_shell 'cd / &&
+  for c in /out/book/[0-9][0-9]; do timeout 20 bash "$c" >"$c.out" 2>&1 </dev/null; echo $? >"$c.status"; done' ||
   failed "the commands run"
 for file in "$pod_dir"/out/book/[0-9][0-9]; do
   command=$(cat "$file")
-  missing=$(while IFS= read -r line; do grep -q -F -e "$line" "$file.out" || echo "missing: $line"; done <"$file.expected")
+  missing=$(while IFS= read -r line; do
+    grep -q -F -e "$line" "$file.out" || echo "missing: $line"
+  done <"$file.expected")
   if [ "$(cat "$file.status")" = 0 ] && [ -z "$missing" ]; then
     passed "$command"
   else
@@ -73,16 +78,19 @@ for file in "$pod_dir"/out/book/[0-9][0-9]; do
 done
 
 check_equal "what was copied in belongs to redis" \
-  "$(awk '$1 == "Uid:" { print $2 }' "/proc/$(pod_pid redis)/status")" "$(stat -c %u "/proc/$(pod_pid redis)/root/tmp/marker")"
+  "$(awk '$1 == "Uid:" { print $2 }' "/proc/$(pod_pid redis)/status")" \
+  "$(stat -c %u "/proc/$(pod_pid redis)/root/tmp/marker")"
 gdb=$(grep -l '^gdb ' "$pod_dir"/out/book/[0-9][0-9])
 check_output "gdb has nothing to warn of" "" sh -c 'grep -i warning "$1.out"; true' sh "$gdb"
 
 # Where there is nothing to copy, or no environment, they do no harm.
-check_output "no core file" "" in_shell "rm /peers/nginx/root/tmp/core.*; $(grep -h core. "$pod_dir"/out/book/[0-9][0-9])"
+check_output "no core file" "" \
+  in_shell "rm /peers/nginx/root/tmp/core.*; $(grep -h core. "$pod_dir"/out/book/[0-9][0-9])"
 
 # Without being the server's own user it refuses: what --as is for.
 check "PostgreSQL refuses another user" in_shell \
-  '! psql -h /peers/db/sockets/var/run/postgresql -U postgres -c "select 1" 2>/tmp/psql && grep "Peer authentication" /tmp/psql'
+  '! psql -h /peers/db/sockets/var/run/postgresql -U postgres -c "select 1" 2>/tmp/psql &&
+    grep "Peer authentication" /tmp/psql'
 
 # A successor's binaries, for what was recorded of a container that has ended.
 report=$(grep -x 'perf report .*--symfs .*' "$docs/cookbook.md")

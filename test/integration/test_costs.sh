@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What a peer can make the daemon do, or keep, with little: links that lead round and round, an environment of many
-# variables, mapped files of long paths, mounts that come and go. Counted in the daemon's own processor time, which a busy machine does not change much.
+# variables, mapped files of long paths, mounts that come and go. Counted in the daemon's own processor time, which a
+# busy machine does not change much.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 helpers=${PEERFS_HELPERS:?the folder of the helper programs}
@@ -76,7 +77,8 @@ check_output "each has its value" "$variables" sh -c 'grep -r -x -c vvvvvvvvvv "
 # What is open keeps its listing: not for as many as somebody likes.
 # shellcheck disable=SC2016
 check_output "open listings have a bound" "Cannot allocate memory" \
-  perl -e 'my @held; while (@held < 200) { opendir (my $d, $ARGV[0]) or print ("$!\n"), last; push @held, $d }' "$mnt/env/env"
+  perl -e 'my @held; while (@held < 200) { opendir (my $d, $ARGV[0]) or print ("$!\n"), last; push @held, $d }' \
+  "$mnt/env/env"
 check_output "closed, there is room again" "$variables" sh -c 'ls "$1" | wc -l' - "$mnt/env/env"
 # shellcheck disable=SC2016
 check_output "and so have open values" "Cannot allocate memory" \
@@ -90,7 +92,8 @@ check_output "closed, they can be read again" 120000 sh -c 'wc -c <"$1"' - "$mnt
 asked ()
 {
   local tracer
-  strace -f -qq -e trace=capget,capset,readlinkat,setfsuid,setfsgid,setgroups -o "$work/trace" -p "$peerfs_pid" >/dev/null &
+  strace -f -qq -e trace=capget,capset,readlinkat,setfsuid,setfsgid,setgroups \
+    -o "$work/trace" -p "$peerfs_pid" >/dev/null &
   tracer=$!
   pod_until 50 grep -q "^TracerPid:.*[1-9]" "/proc/$peerfs_pid/status" || abandon "the daemon can be traced"
   "$@" >/dev/null || abandon "the command runs: $*"
@@ -126,7 +129,8 @@ seq 24 | xargs -P 24 -I {} ls "$mnt/paths/maps/files" >/dev/null
 peak=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$peerfs_pid/status")
 sanitized || check_less "memory at the most, also for two dozen at once, in kB" 40000 "$peak"
 # shellcheck disable=SC2016
-shown=$(perl -e 'chdir "$ARGV[0]/work" or die; 1 while chdir "d" x 255; print scalar (() = <*>)' "$mnt/paths/maps/files")
+shown=$(perl -e 'chdir "$ARGV[0]/work" or die; 1 while chdir "d" x 255; print scalar (() = <*>)' \
+  "$mnt/paths/maps/files")
 check_less "not all are shown" 4000 "$shown"
 check_less "at least 1,000" "$shown" 1000
 
@@ -139,7 +143,8 @@ pod_until 100 grep -q ready "$work/c/deep/log" || abandon "files are mapped" "$(
 check "it is there" pod_until 50 test -d "$mnt/deep/maps/files/work/5"
 before=$(memory)
 # shellcheck disable=SC2016
-deepest=$(perl -e 'for (0..5) { chdir "$ARGV[0]/$_" or die; 1 while chdir "a"; $n += -e "file" } print $n' "$mnt/deep/maps/files/work")
+deepest=$(perl -e 'for (0..5) { chdir "$ARGV[0]/$_" or die; 1 while chdir "a"; $n += -e "file" } print $n' \
+  "$mnt/deep/maps/files/work")
 check_equal "6 files are at the end of their folders" 6 "$deepest"
 sanitized || check_less "memory that 10,800 folders cost in kB" 10000 "$(($(memory) - before))"
 

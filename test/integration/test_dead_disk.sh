@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A disk inside a peer that does not answer any more: the kernel cannot be talked out of waiting for it, not even by the end of
-# who waits, as on a hard NFS mount whose server is gone. It is a loop device over a file whose own server stops. A hundred
-# wait: nobody else does, each of them can be killed, and peerfs can be unmounted.
+# A disk inside a peer that does not answer any more: the kernel cannot be talked out of waiting for it, not even by the
+# end of who waits, as on a hard NFS mount whose server is gone. It is a loop device over a file whose own server stops.
+# A hundred wait: nobody else does, each of them can be killed, and peerfs can be unmounted.
 . "$(dirname -- "$0")/lib.sh"
 isolate "$@"
 . "$(dirname -- "$0")/hostile.sh"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What becomes of each change of names where something is mounted: a line for each, "OPERATION ARGUMENTS: 0 or the error". What
-# succeeds is undone. The working directory is a root with the mounts of test_busy.sh.
+# What becomes of each change of names where something is mounted: a line for each, "OPERATION ARGUMENTS: 0 or the
+# error". What succeeds is undone. The working directory is a root with the mounts of test_busy.sh.
 use strict;
 use warnings;
 $| = 1;
@@ -40,16 +40,18 @@ print "rmdir $_: ", removed($_), "\n"
 
 my @files = (['etc/hosts', 'etc/x'], ['etc/passwd', 'etc/hosts'], ['etc/hosts', 'etc/resolv.conf'],
   ['etc/hosts', 'etc/hosts'], ['etc/hosts', 'srv/x'], ['etc/hosts', 'srv/volume/x'], ['srv/volume/f', 'etc/hosts'],
-  ['srv/volume/f', 'etc/x'], ['dev/null', 'dev/x'], ['dev/x', 'dev/null'], ['etc/none', 'etc/hosts'], ['etc/hosts', 'none/x']);
-my @directories = (['srv/second', 'srv/x'], ['srv/plain', 'srv/second'], ['srv/second', 'srv/volume'], ['srv/full', 'srv/second'],
-  ['srv/second', 'srv/full'], ['srv/second', 'srv/second'], ['srv/volume/sub', 'srv/volume/x'], ['srv/volume/sub', 'srv/x'],
-  ['dev', 'x'], ['srv/plain', 'dev'], ['srv/second', 'srv/second/x'], ['srv', 'srv/second/x'], ['srv/only', 'srv/only/mount/x'],
+  ['srv/volume/f', 'etc/x'], ['dev/null', 'dev/x'], ['dev/x', 'dev/null'], ['etc/none', 'etc/hosts'],
+  ['etc/hosts', 'none/x']);
+my @directories = (['srv/second', 'srv/x'], ['srv/plain', 'srv/second'], ['srv/second', 'srv/volume'],
+  ['srv/full', 'srv/second'], ['srv/second', 'srv/full'], ['srv/second', 'srv/second'],
+  ['srv/volume/sub', 'srv/volume/x'], ['srv/volume/sub', 'srv/x'], ['dev', 'x'], ['srv/plain', 'dev'],
+  ['srv/second', 'srv/second/x'], ['srv', 'srv/second/x'], ['srv/only', 'srv/only/mount/x'],
   ['srv/only', 'srv/only/x']);
-my @mixed = (['srv/plain', 'etc/hosts'], ['etc/passwd', 'srv/second'], ['etc/hosts', 'srv/plain'], ['srv/second', 'etc/passwd'],
-  ['etc/hosts', 'srv/second'], ['srv/second', 'etc/hosts']);
+my @mixed = (['srv/plain', 'etc/hosts'], ['etc/passwd', 'srv/second'], ['etc/hosts', 'srv/plain'],
+  ['srv/second', 'etc/passwd'], ['etc/hosts', 'srv/second'], ['srv/second', 'etc/hosts']);
 # A directory that has mount points below it is none itself.
-my @parents = (['srv/only', 'srv/elsewhere'], ['srv/only', 'elsewhere'], ['srv', 'elsewhere'], ['srv/only', 'srv/second'],
-  ['srv/only', 'srv/full'], ['srv/full', 'srv/only'], ['srv/only', 'srv/second/x']);
+my @parents = (['srv/only', 'srv/elsewhere'], ['srv/only', 'elsewhere'], ['srv', 'elsewhere'],
+  ['srv/only', 'srv/second'], ['srv/only', 'srv/full'], ['srv/full', 'srv/only'], ['srv/only', 'srv/second/x']);
 tell_rename('rename', 0, @files, @directories, @mixed, @parents);
 tell_rename('rename without replacing', $no_replace, @files, @directories, @mixed, @parents);
 tell_rename('exchange', $exchange, @files, @directories, @mixed, @parents, ['srv/plain', 'srv/only']);

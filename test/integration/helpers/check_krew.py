@@ -40,7 +40,8 @@ def check_platform(platform, version, path, data):
     selector = platform["selector"]
     keys = set(selector.get("matchLabels", {})) | {one["key"] for one in selector.get("matchExpressions", [])}
     check("selector", keys and keys <= {"os", "arch"})
-    check("uri: of a release of that version", f"/{version}/" in platform["uri"] and platform["uri"].startswith("https://"))
+    check("uri: of a release of that version",
+          f"/{version}/" in platform["uri"] and platform["uri"].startswith("https://"))
     check("uri: an archive", re.search(r"\.(tar\.gz|zip)$", platform["uri"]))
     check("uri: this archive", os.path.basename(platform["uri"]) == os.path.basename(path))
     check("sha256", platform["sha256"] == hashlib.sha256(data).hexdigest())

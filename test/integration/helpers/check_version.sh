@@ -15,6 +15,6 @@ wrong ()
 first=$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)
 [[ $first =~ ^${version//./\\.}( |$) ]] || wrong "CHANGELOG.md begins with '$first', not with $version"
 grep -q '^\.TH PEERFS 1 .*"peerfs @PROJECT_VERSION@"' docs/peerfs.1 || wrong "docs/peerfs.1: the version is written out"
-found=$(grep -rnE "(peerfs|PEERFS_VERSION|org.opencontainers.image.version|VERSION)[^0-9]{0,4}${version//./\\.}" src include scripts \
-  manifests docs/peerfs.1 .github) && wrong "the version is written out: $found"
+found=$(grep -rnE "(peerfs|PEERFS_VERSION|org.opencontainers.image.version|VERSION)[^0-9]{0,4}${version//./\\.}" \
+  src include scripts manifests docs/peerfs.1 .github) && wrong "the version is written out: $found"
 exit "$status"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""locks.py MOUNT DIRECT OTHER: locks through the mount exclude the peer's own processes, and the other way round. OTHER is
-another container's folder, through the mount."""
+"""locks.py MOUNT DIRECT OTHER: locks through the mount exclude the peer's own processes, and the other way round. OTHER
+is another container's folder, through the mount."""
 import errno
 import fcntl
 import os

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""others.py WHAT CONTROL MOUNT SECONDS NAME: a client of container NAME works through MOUNT, and another one through CONTROL,
-the mount of a daemon for whom nobody waits, at the same time. Says how long each had to wait at worst for one answer.
-What the machine is busy with holds up both: MOUNT's may wait 100 ms, or as long as ten times the other one."""
+"""others.py WHAT CONTROL MOUNT SECONDS NAME: a client of container NAME works through MOUNT, and another one through
+CONTROL, the mount of a daemon for whom nobody waits, at the same time. Says how long each had to wait at worst for one
+answer. What the machine is busy with holds up both: MOUNT's may wait 100 ms, or as long as ten times the other one."""
 import os
 import sys
 import time

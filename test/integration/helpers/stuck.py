@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""stuck.py DIR PEER [N [WITHOUT...]]: one process for each kind of request about the mount on DIR, which is dead by then,
-or N processes, of all kinds but those. In DIR, "{}" stands for the number of each. PEER is the container's directory in
-peerfs. Says "NAME PID" of each once it is prepared, and lets all go on SIGUSR1."""
+"""stuck.py DIR PEER [N [WITHOUT...]]: one process for each kind of request about the mount on DIR, which is dead by
+then, or N processes, of all kinds but those. In DIR, "{}" stands for the number of each. PEER is the container's
+directory in peerfs. Says "NAME PID" of each once it is prepared, and lets all go on SIGUSR1."""
 import ctypes
 import fcntl
 import mmap
