@@ -104,8 +104,9 @@ said ()
   timeout 20 "$PEERFS" "$@" >"$work/said" 2>&1 || status=$?
   echo "$status $(wc -l <"$work/said") $(cat "$work/said")"
 }
-check_equal "no such socket" "1 1 peerfs: there is no web/sockets/x; peerfs --wait web/sockets/x waits for it, peerfs --list --json shows the sockets and pids that there are" \
-  "$(said --as web/sockets/x -- true)"
+expected="1 1 peerfs: there is no web/sockets/x; peerfs --wait web/sockets/x waits for it, "
+expected+="peerfs --list --json shows the sockets and pids that there are"
+check_equal "no such socket" "$expected" "$(said --as web/sockets/x -- true)"
 check_equal "a file" \
   "1 1 peerfs: 'web/root/etc/passwd' is neither a socket nor a process; give web, web/sockets/SOCKET or web/pids/PID" \
   "$(said --as web/root/etc/passwd -- true)"
@@ -138,8 +139,9 @@ as_user ()
     'echo $(id -u) $(id -g) $(id -G | tr " " "\n" | sort -n | xargs)'
 }
 check_output "the user himself" "33 34 5 33 34" as_user --groups=5,33
-check_equal "with other groups: what he can have, and one line" "peerfs: warning: keeping our own supplementary groups instead of those of 'web' (5,33): changing them takes CAP_SETGID
-33 34 34" \
+expected="peerfs: warning: keeping our own supplementary groups instead of those of 'web' (5,33): "
+expected+="changing them takes CAP_SETGID"
+check_equal "with other groups: what he can have, and one line" "$expected"$'\n'"33 34 34" \
   "$(as_user --clear-groups 2>&1)"
 
 # A mount for its maker alone.

@@ -180,7 +180,8 @@ exec {held}<&- {held_dir}<&-
 mkdir -p "$work/c/changing/upper"
 cp "$helpers/helper_target" "$work/c/changing/upper/target"
 chmod 4755 "$work/c/changing/upper/target"
-imitate changing -- sh -c "mkdir -m 1777 -p /run/target; exec env TOKEN=secret $as_101 sh -c 'until [ -e /go ]; do sleep 0.05; done; exec /target'"
+imitate changing -- sh -c "mkdir -m 1777 -p /run/target; \
+  exec env TOKEN=secret $as_101 sh -c 'until [ -e /go ]; do sleep 0.05; done; exec /target'"
 changing=$imitated_pid
 pod_until 50 test -d "$mnt/changing/root/run/target"
 pod_until 50 grep -q '^Uid:.101.101.101.101' "/proc/$changing/status"

@@ -32,7 +32,10 @@ check "no control character, no invalid UTF-8 in JSON" \
   "$(sed 's/\xef\xbf\xbd//g' "$work/json" >"$work/json.rest" && echo "$work")"
 check "a socket's name in JSON" \
   grep -qF "\"sockets\": [\"tmp/a\\u000a\\u001b[2J"$'\xef\xbf\xbd'"\\\"\\u202e\"]" "$work/json"
-check "all of an id in JSON" grep -qF "{\"name\": \"idle\", \"id\": \"$idle_id\", \"runtime\": \"podman\", \"pod_uid\": \"0a1b2c3d-0000-4000-8000-000000000000\", \"pid\": $idle_pid, \"pids\": [$idle_pid], \"sockets\": []}" "$work/json"
+expected="{\"name\": \"idle\", \"id\": \"$idle_id\", \"runtime\": \"podman\", "
+expected+="\"pod_uid\": \"0a1b2c3d-0000-4000-8000-000000000000\", \"pid\": $idle_pid, \"pids\": [$idle_pid], "
+expected+="\"sockets\": []}"
+check "all of an id in JSON" grep -qF "$expected" "$work/json"
 "$PEERFS" --list >/dev/full 2>"$work/err"
 check_equal "a list that cannot be written is a failure" "1 peerfs: cannot write" "$? $(cut -d ' ' -f 1-3 "$work/err")"
 
