@@ -130,7 +130,7 @@ run (PfsJobs *jobs, PfsRequest *request, bool in_vain)
     int r = in_vain ? -EINTR : request->retry (request->data);
     if (r == -EAGAIN)
       return false;
-    fuse_reply_err (request->req, -r);
+    fuse_reply_err (request->req, pfs_error_to_tell (r));
     request->free_data (request->data);
   } else if (!in_vain) {
     g_private_set (&mine_key, request);

@@ -5,6 +5,7 @@
 #ifndef FUSE_USE_VERSION
 #define FUSE_USE_VERSION 314
 #endif
+#include <errno.h>
 #include <fuse_lowlevel.h>
 #include <glib.h>
 #include <linux/fuse.h>
@@ -71,6 +72,19 @@ typedef struct {
   guint n_open_files;     /* of all containers */
   guint open_files_max;   /* RLIMIT_NOFILE */
 } PfsSession;
+
+/* The errno for a result, 0 or -errno. Errors from 512 on are the kernel's own (include/linux/errno.h). It lets them
+ * out now and then: NFS does, and any lock that a FUSE server says is interrupted. An answer with one is not taken, and
+ * the caller would wait for ever. */
+static inline int
+pfs_error_to_tell (int r)
+{
+  const int enotsupp = 524;
+
+  if (r > -512)
+    return -r;
+  return r == -enotsupp ? EOPNOTSUPP : EIO;
+}
 
 /* Makes an eventfd(2) readable. For signal handlers too. */
 static inline void

@@ -79,7 +79,7 @@ pfs_call_clear (PfsCall *call)
 void
 pfs_reply (fuse_req_t req, int r)
 {
-  fuse_reply_err (req, -r);
+  fuse_reply_err (req, pfs_error_to_tell (r));
 }
 
 void

@@ -304,11 +304,20 @@ everybody_else_is_served "program on a dead mount"
 kill -KILL "$badfuse"
 end_of "$imitated_pid"
 
-hostile fuse "$with_fuse; echo ready; exec sleep infinity"
+# An error of the kernel's own (ERESTARTSYS), which it takes from no FUSE server: callers get another one.
+hostile fuse "export BADFUSE_EINTR=1; $with_fuse; echo ready; exec sleep infinity"
 fuse=$imitated_pid
 is_ready fuse
 badfuse "$fuse"
 check "fuse: works at first" cmp "$mnt/fuse/root/mnt/program" "$PEERFS_HELPERS/helper_hostile"
+for lock in lockf flock; do
+  soon "an error that no FUSE server may give: $lock fails" python3 -c 'import fcntl, sys
+try:
+    getattr(fcntl, sys.argv[2])(open(sys.argv[1], "r+"), fcntl.LOCK_EX)
+except OSError as e:
+    sys.exit(e.errno != 5)
+sys.exit(1)' "$mnt/fuse/root/mnt/program" "$lock"
+done
 kill -STOP "$badfuse"
 callers=()
 for _ in {1..8}; do

@@ -3,8 +3,9 @@
  * PROGRAM's content (4 MiB at most), and `link` to it, and has the kernel remember nothing. From byte FROM on it cannot
  * be read: EIO. LOG gets a line, with the uid, for each open and read. SIGHUP: so does every close end from then on;
  * SIGUSR1: every request. SIGSTOP: no request is read any more. SIGUSR2: each is read, and none is answered. SIGKILL: a
- * dead mount. With BADFUSE_OWN set, a close is answered only to the process that was the first to open. Speaks the
- * kernel's own protocol (linux/fuse.h), so it needs no library. */
+ * dead mount. With BADFUSE_OWN set, a close is answered only to the process that was the first to open; with
+ * BADFUSE_EINTR, locks are interrupted though nobody does that. Speaks the kernel's own protocol (linux/fuse.h), so it
+ * needs no library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -128,6 +129,8 @@ answer_one (int dev, const struct fuse_in_header *in, const void *argument)
     answer_init (dev, in, argument);
   else if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT || silent)
     return;
+  else if ((in->opcode == FUSE_SETLK || in->opcode == FUSE_SETLKW) && getenv ("BADFUSE_EINTR"))
+    answer (dev, in, -EINTR, NULL, 0);
   else if (failing || (unwritten && in->opcode == FUSE_FLUSH))
     answer (dev, in, -EIO, NULL, 0);
   else if (in->opcode == FUSE_LOOKUP && strcmp (argument, "program") == 0)
