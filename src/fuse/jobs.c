@@ -118,21 +118,21 @@ pfs_request_push_locked (PfsJobs *jobs, PfsRequest *request)
   return false;
 }
 
-/* False: it is to be tried again. */
+/* r_vain: 0, or to do nothing, and answer so. False: it is to be tried again. */
 static bool
-run (PfsJobs *jobs, PfsRequest *request, bool in_vain)
+run (PfsJobs *jobs, PfsRequest *request, int r_vain)
 {
   const struct fuse_buf buf = { .mem = (void *) request->in, .size = request->in ? request->in->len : 0 };
 
   if (request->work) {
     request->work (request->data);
   } else if (request->retry) {
-    int r = in_vain ? -EINTR : request->retry (request->data);
+    int r = r_vain < 0 ? r_vain : request->retry (request->data);
     if (r == -EAGAIN)
       return false;
     fuse_reply_err (request->req, pfs_error_to_tell (r));
     request->free_data (request->data);
-  } else if (!in_vain) {
+  } else if (r_vain == 0) {
     g_private_set (&mine_key, request);
     fuse_session_process_buf (jobs->session->fuse, &buf);
     g_private_set (&mine_key, NULL);
@@ -165,10 +165,11 @@ pfs_request_run_locked (PfsJobs *jobs, PfsRequest *request, PfsState state)
   request->thread = pthread_self ();
   pfs_request_set_state_locked (jobs, request, state);
   do {
-    bool in_vain = request->answered || (request->retry && jobs->stopping);
+    /* At the end not EINTR: without a signal, the caller would get ERESTARTSYS of the kernel. */
+    int r_vain = request->answered ? -EINTR : request->retry && jobs->stopping ? -ECONNABORTED : 0;
 
     g_mutex_unlock (&jobs->lock);
-    over = run (jobs, request, in_vain);
+    over = run (jobs, request, r_vain);
     g_mutex_lock (&jobs->lock);
   } while (!over && jobs->stopping);
   if (over)
