@@ -94,7 +94,7 @@ check_output "few descriptors: an end is seen" calm ls "$mnt"
 # From none that is left to enough for all, one by one: an answer is right, or it is that error. Then all is as before.
 hostile server exec /hostile sockets 1
 pod_until 50 test -S "/proc/$imitated_pid/root/work/s0" || failed "the server listens" "$(cat "$work/c/server/log")"
-questions=("ls $mnt" "ls $mnt/server/root/proc" "stat -c %i $mnt/server/root/sys" "ls $mnt/server/sockets"
+questions=("ls $mnt" "ls $mnt/server/root/proc" "stat -c %F,%a $mnt/server/root/sys" "ls $mnt/server/sockets"
   "ls $mnt/server/maps" "ls $mnt/server/env" "stat -c %F $mnt/server/sockets/s0" "ls $mnt/server/root/etc")
 ask_all ()
 {
