@@ -139,9 +139,36 @@ log_notice (const PfsNotice *notice, gpointer data)
               notice->other);
 }
 
+static gpointer
+nothing (gpointer data)
+{
+  return data;
+}
+
+static bool
+may_start_thread (void)
+{
+  GThread *thread = g_thread_try_new ("probe", nothing, NULL, NULL);
+
+  if (thread)
+    g_thread_join (thread);
+  return thread != NULL;
+}
+
+static int
+fail_for_threads (char **ret_error)
+{
+  *ret_error = g_strdup ("cannot start a thread: raise the limit of processes (pids.max of the cgroup, the kubelet's "
+                         "podPidsLimit, ulimit -u)");
+  return 1;
+}
+
 static int
 mount_and_serve (PfsSession *session, char **ret_error)
 {
+  /* Some builds of libfuse want a process of their own to mount; what they say then is of no help. */
+  if (!may_start_thread ())
+    return fail_for_threads (ret_error);
   /* libfuse explains a failed mount on stderr by itself; the user gets one line, ours. */
   setlogmask (LOG_MASK (LOG_EMERG));
   int r = pfs_mountpoint_mount (session);
@@ -171,8 +198,7 @@ mount_and_serve (PfsSession *session, char **ret_error)
   remember_self (session);
   r = serve (session);
   if (r == -EAGAIN)
-    *ret_error = g_strdup ("cannot start a thread: raise the limit of processes (pids.max of the cgroup, the kubelet's "
-                           "podPidsLimit, ulimit -u)");
+    return fail_for_threads (ret_error);
   return r < 0 ? 1 : 0;
 }
 
