@@ -30,8 +30,9 @@ pfs_environ_parse (GBytes *content)
   env->names = g_ptr_array_new_with_free_func (g_free);
   env->values = g_hash_table_new (g_str_hash, g_str_equal);
   for (; left > 0 && env->names->len < VARIABLES_MAX; left -= len, record += len) {
-    add_record (env, record, strnlen (record, left));
-    len = MIN (strnlen (record, left) + 1, left);
+    len = strnlen (record, left);
+    add_record (env, record, len);
+    len = MIN (len + 1, left);
   }
   return env;
 }
