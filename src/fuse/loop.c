@@ -18,10 +18,10 @@
 #define IDLE_MAX 6u                          /* threads that sleep; more of them leave */
 #define PATIENCE_US (G_TIME_SPAN_SECOND / 2) /* at the end, for those that are busy */
 #define LOOK_US 20                           /* before a thread sleeps that waits for a request */
-#define IN_VAIN_MAX 4u                       /* such looks without a request, one after the other; then one of */
-#define IN_VAIN_SKIP 16u
-#define TICK_MS 2      /* between two looks of the main thread */
-#define CALM_TICKS 50u /* after which fewer threads may wait */
+#define IN_VAIN_MAX 4u                       /* such looks without one, one after the other */
+#define IN_VAIN_SKIP 16u                     /* of so many sleeps, one begins with a look from then on */
+#define TICK_MS 2                            /* between two looks of the main thread */
+#define CALM_TICKS 50u                       /* after which fewer threads may wait */
 
 /* False: the thread is not needed any more. */
 static bool
@@ -43,8 +43,7 @@ idle_locked (PfsJobs *jobs, struct fuse_buf *buf)
   return true;
 }
 
-/* A look costs time of a core, which the client may need: it stops if it leads to nothing, and is tried now and then.
- */
+/* A look costs time of a core, which the client may need. It stops if it leads to nothing, and is tried at times. */
 static bool
 is_worth_look (const PfsJobs *jobs, guint in_vain)
 {
@@ -68,7 +67,7 @@ take (PfsJobs *jobs, PfsReceiver *receiver, bool alone, bool *ret_drained)
     if (end == 0 && alone && is_worth_look (jobs, receiver->in_vain))
       end = now + LOOK_US;
     if (now >= end) {
-      receiver->in_vain++;
+      receiver->in_vain += alone;
       poll (fds, G_N_ELEMENTS (fds), -1);
       end = 0;
     }
