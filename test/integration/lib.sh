@@ -204,8 +204,8 @@ isolate ()
 
 sweep_cgroups ()
 {
-  find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/${PEERFS_TEST_WORK##*/}*" -exec rmdir {} \;
-  [ -z "$(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name "${PEERFS_TEST_WORK##*/}")" ]
+  find /sys/fs/cgroup -depth -type d -path "*/${PEERFS_TEST_WORK##*/}*" -exec rmdir {} \;
+  [ -z "$(find /sys/fs/cgroup -maxdepth 2 -type d -name "${PEERFS_TEST_WORK##*/}")" ]
 }
 
 # Puts a word into the node's /etc/hostname, in this namespace, that no container's has.
@@ -220,15 +220,19 @@ random_id ()
   od -An -N32 -tx4 /dev/urandom | tr -d ' \n'
 }
 
-# Makes a cgroup for a container id, in the hierarchy of this machine, and prints its folder.
+# make_cgroup ID [FILE]: makes a cgroup for a container id, in the first hierarchy of this machine whose cgroups have
+# that file, and prints its folder.
 make_cgroup ()
 {
-  local top
+  local top dir
   for top in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup/pids; do
-    if [ -f "$top/cgroup.procs" ] && mkdir -p "$top/${work##*/}/libpod-$1" 2>/dev/null; then
-      echo "$top/${work##*/}/libpod-$1"
-      return 0
-    fi
+    dir=$top/${work##*/}
+    [ -f "$top/cgroup.procs" ] && mkdir -p "$dir/libpod-$1" 2>/dev/null || continue
+    # Version 2 gives a cgroup only the files of what the one above lets it limit.
+    { [ "${2:-}" != pids.max ] || echo +pids >"$dir/cgroup.subtree_control"; } 2>/dev/null
+    [ -e "$dir/libpod-$1/${2:-cgroup.procs}" ] || continue
+    echo "$dir/libpod-$1"
+    return 0
   done
   return 1
 }
